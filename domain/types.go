@@ -1,0 +1,76 @@
+package domain
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Upcast lifts stored JSON from one schema version to the next (旧版事件升级).
+type Upcast func(map[string]any)
+
+// Type is the storage format of one event type: its name, its current version and how to read older ones.
+type Type struct {
+	Name    string
+	Version int
+	decode  func([]byte) (Event, error)
+	upcasts []Upcast
+}
+
+// Stored declares T at version 1 plus one version for each upcast, oldest first.
+func Stored[T Event](upcasts ...Upcast) Type {
+	var zero T
+	return Type{Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts, decode: func(b []byte) (Event, error) {
+		var e T
+		err := json.Unmarshal(b, &e)
+		return e, err
+	}}
+}
+
+// Decode reads data written at version as the current T. A version it does not know is an error: skipping an event
+// would corrupt every view of it.
+func (t Type) Decode(version int, data []byte) (Event, error) {
+	if version < 1 || version > t.Version {
+		return nil, fmt.Errorf("domain: %s: unknown schema version %d", t.Name, version)
+	}
+	if pending := t.upcasts[version-1:]; len(pending) > 0 {
+		doc := map[string]any{}
+		if err := json.Unmarshal(data, &doc); err != nil {
+			return nil, fmt.Errorf("domain: %s v%d: %w", t.Name, version, err)
+		}
+		for _, up := range pending {
+			up(doc)
+		}
+		data, _ = json.Marshal(doc) // A decoded document always encodes.
+	}
+	e, err := t.decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("domain: %s v%d: %w", t.Name, version, err)
+	}
+	return e, nil
+}
+
+// Catalogue finds a Type by its stored name.
+type Catalogue map[string]Type
+
+// NewCatalogue indexes types. It panics on a name declared twice: only a programming error gets here.
+func NewCatalogue(types ...[]Type) Catalogue {
+	c := Catalogue{}
+	for _, group := range types {
+		for _, t := range group {
+			if _, taken := c[t.Name]; taken {
+				panic("domain: event type declared twice: " + t.Name)
+			}
+			c[t.Name] = t
+		}
+	}
+	return c
+}
+
+// Decode reads a stored event of any known type.
+func (c Catalogue) Decode(name string, version int, data []byte) (Event, error) {
+	t, ok := c[name]
+	if !ok {
+		return nil, fmt.Errorf("domain: unknown event type %q", name)
+	}
+	return t.Decode(version, data)
+}

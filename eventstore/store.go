@@ -1,0 +1,74 @@
+// Package eventstore is the port every event log stands behind, and its rules. It owns the shapes of an event on
+// its way in and out and nothing else; adapters and callers import it, it imports nothing of ours.
+// eventstore/storetest states the laws below as tests, and every adapter runs them.
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// ErrWrongRevision means the stream moved on; errors.As to *WrongRevision tells where to.
+var ErrWrongRevision = errors.New("eventstore: wrong expected revision")
+
+// ErrInvalid means the append itself is malformed: no events, a bad stream or type name, or an event over EventBytesMax.
+var ErrInvalid = errors.New("eventstore: invalid append")
+
+// ErrOverloaded means the store shed the append unwritten because its queue is too old; try again later.
+var ErrOverloaded = errors.New("eventstore: overloaded")
+
+// ErrClosed means the store was closed or has stopped after a failed sync. Nothing more will be acknowledged.
+var ErrClosed = errors.New("eventstore: closed")
+
+const (
+	EventBytesMax  = 1 << 20 // Data and metadata of one event.
+	AppendMax      = 512     // Events in one append.
+	StreamBytesMax = 255     // A stream name: "<category>-<id>", valid UTF-8, no control characters.
+	TypeBytesMax   = 127     // A type name: "<category>.<past_participle>".
+)
+
+// WrongRevision says where the stream is.
+type WrongRevision struct {
+	Stream           string
+	Expected, Actual Revision
+}
+
+func (e *WrongRevision) Error() string {
+	return fmt.Sprintf("eventstore: stream %s is at revision %d, not %d", e.Stream, e.Actual, e.Expected)
+}
+
+// Is makes errors.Is(err, ErrWrongRevision) true.
+func (e *WrongRevision) Is(target error) bool { return target == ErrWrongRevision }
+
+// Revision is the number of a stream's last event, from 0. NoStream and AnyRevision are expectations only.
+type Revision int64
+
+const (
+	NoStream    Revision = -1
+	AnyRevision Revision = -2
+)
+
+// Position orders all events of one store. It only grows, may skip, and is opaque to everything but its store.
+// Position 0 is before the first event.
+type Position uint64
+
+// Store is an append-only log of streams.
+type Store interface {
+	// Append writes events to the end of stream, all or none, and returns only once they are durable.
+	// It MUST return ErrWrongRevision if the stream is not at expected, unless these same event ids
+	// are already there in this order, starting right after expected; then it returns the first write's result.
+	// With AnyRevision the repeat is recognised anywhere in the stream by its first event id.
+	Append(ctx context.Context, stream string, expected Revision, events ...NewEvent) (Appended, error)
+
+	// Stream yields the events of one stream from revision from on. A missing stream yields none.
+	Stream(ctx context.Context, stream string, from Revision) iter.Seq2[Recorded, error]
+
+	// All yields every event after position after, in order, and ends at the head it saw when called.
+	// It MUST NOT yield an event while one with a smaller position may still appear.
+	All(ctx context.Context, after Position) iter.Seq2[Recorded, error]
+
+	// Wait returns nil when an event after position after exists, ctx.Err() when ctx ends first, ErrClosed when the store closes.
+	Wait(ctx context.Context, after Position) error
+}
