@@ -39,18 +39,24 @@ const (
 )
 
 // Facts is one typed record a rule's predicate reads: values are int64, bool, string, Day, []string or []Facts, and
-// nested Facts; a path is dotted ("lease.deposit_fen"). An absent key is a missing fact, never false.
+// nested Facts; a path is dotted ("lease.deposit_fen"). An absent key is a missing fact, never false. A nil value is
+// known to be none.
 type Facts map[string]any
 
-// RuleResult is what one rule said, as stored in events.
+// RuleResult is what one rule said, as stored in events: a pass as the text "C-04@1", anything else as an object.
 type RuleResult struct {
-	Rule    string         `json:"rule"`    // "C-04"
-	Version int            `json:"version"` // Version of the rule, not of the rule set.
-	Outcome Outcome        `json:"outcome"`
-	Params  map[string]any `json:"params,omitempty"` // Parameters and facts used, when it did not pass.
+	Rule        string         `json:"rule"`    // "C-04"
+	Version     int            `json:"version"` // Version of the rule, not of the rule set.
+	Outcome     Outcome        `json:"outcome"`
+	Code        string         `json:"code,omitempty"`        // Public code, when it did not pass.
+	Unconfirmed bool           `json:"unconfirmed,omitempty"` // The rule's text is unconfirmed: it never refuses.
+	Params      map[string]any `json:"params,omitempty"`      // Parameters and facts used, when it did not pass.
+
+	Pointer string `json:"-"` // Of a refusal: the field to blame.
+	Detail  string `json:"-"` // Of a refusal: the rule's English message.
 }
 
 // Verdict is what all rules of a stage said, in rule order.
 type Verdict []RuleResult
 
-// Rule and Calendar are in rules.go and calendar.go.
+// Rule is in rules.go, Expr in predicate.go, Calendar in calendar.go.

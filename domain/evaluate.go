@@ -1,0 +1,419 @@
+package domain
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+type kind uint8
+
+const (
+	kindUnknown kind = iota
+	kindNull
+	kindBool
+	kindInt
+	kindText
+	kindDay
+	kindTexts
+	kindRecords
+	kindRecord
+)
+
+// value is a fact or the result of an operation. The zero value is unknown.
+type value struct {
+	kind    kind
+	n       int64 // Of a bool, int or day.
+	text    string
+	texts   []string
+	records []Facts
+	record  Facts
+}
+
+func (v value) truth() bool { return v.n != 0 }
+
+func truth(b bool) value {
+	if b {
+		return value{kind: kindBool, n: 1}
+	}
+	return value{kind: kindBool}
+}
+
+func valueOf(x any) value {
+	switch x := x.(type) {
+	case nil:
+		return value{kind: kindNull}
+	case bool:
+		return truth(x)
+	case int:
+		return value{kind: kindInt, n: int64(x)}
+	case int64:
+		return value{kind: kindInt, n: x}
+	case Fen:
+		return value{kind: kindInt, n: int64(x)}
+	case string:
+		return value{kind: kindText, text: x}
+	case Day:
+		return value{kind: kindDay, n: int64(x)}
+	case []string:
+		return value{kind: kindTexts, texts: x}
+	case []Facts:
+		return value{kind: kindRecords, records: x}
+	case Facts:
+		return value{kind: kindRecord, record: x}
+	}
+	return value{}
+}
+
+// lookup follows a dotted path. A zero Day is absent, like an absent key.
+func lookup(f Facts, path string) value {
+	for {
+		head, rest, more := strings.Cut(path, ".")
+		x, ok := f[head]
+		if !ok {
+			return value{}
+		}
+		if !more {
+			v := valueOf(x)
+			if v.kind == kindDay && v.n == 0 {
+				return value{kind: kindNull}
+			}
+			return v
+		}
+		if f, ok = x.(Facts); !ok {
+			return value{}
+		}
+		path = rest
+	}
+}
+
+// evaluation is one judgement of one rule. Every operation is total: what can't be computed is unknown.
+type evaluation struct {
+	facts    Facts
+	item     value // The list item at hand.
+	params   map[string]Param
+	calendar Calendar
+}
+
+func (ev evaluation) eval(e Expr) value {
+	switch e.Op {
+	case opFact:
+		return lookup(ev.facts, e.Name)
+	case opItem:
+		return ev.field(e.Name)
+	case opParam:
+		if p, ok := ev.params[e.Name]; ok {
+			return valueOf(p.Value)
+		}
+		return value{}
+	case opLit:
+		return valueOf(e.Value)
+	}
+	op, known := operators[e.Op]
+	if !known || len(e.Args) < op.min || len(e.Args) > op.max {
+		return value{}
+	}
+	switch e.Op {
+	case "and", "or":
+		return ev.logic(e.Args, e.Op == "or")
+	case "any", "all", "count", "distinct", "sum", "min", "max":
+		return ev.overList(e)
+	}
+	var buf [4]value
+	args := buf[:0]
+	for _, a := range e.Args {
+		args = append(args, ev.eval(a))
+	}
+	switch e.Op {
+	case "present":
+		return truth(args[0].kind != kindUnknown && args[0].kind != kindNull)
+	case "not":
+		if args[0].kind != kindBool {
+			return value{}
+		}
+		return truth(!args[0].truth())
+	}
+	for _, a := range args {
+		if a.kind == kindUnknown {
+			return value{}
+		}
+	}
+	switch e.Op {
+	case "==", "!=":
+		return equal(args[0], args[1], e.Op == "==")
+	case "<", "<=", ">", ">=", "between":
+		return compare(e.Op, args)
+	case "in":
+		return member(args[1], args[0])
+	case "contains":
+		return member(args[0], args[1])
+	case "+", "-", "*", "pct":
+		return arithmetic(e.Op, args)
+	}
+	return ev.dates(e.Op, args[0], args[1])
+}
+
+func (ev evaluation) field(name string) value {
+	if name == "" {
+		return ev.item
+	}
+	if ev.item.kind != kindRecord {
+		return value{}
+	}
+	return lookup(ev.item.record, name)
+}
+
+// logic is Kleene's and/or: deciding is the value that settles it alone.
+func (ev evaluation) logic(args []Expr, deciding bool) value {
+	out := truth(!deciding)
+	for _, a := range args {
+		switch v := ev.eval(a); {
+		case v.kind != kindBool:
+			out = value{}
+		case v.truth() == deciding:
+			return v
+		}
+	}
+	return out
+}
+
+func (ev evaluation) overList(e Expr) value {
+	list := ev.eval(e.Args[0])
+	var n int
+	switch list.kind {
+	case kindRecords:
+		n = len(list.records)
+	case kindTexts:
+		n = len(list.texts)
+	default:
+		if e.Op == "min" || e.Op == "max" {
+			return extreme(e.Op, list, ev.eval(e.Args[1]))
+		}
+		return value{}
+	}
+	if len(e.Args) == 1 {
+		return value{kind: kindInt, n: int64(n)}
+	}
+	results := make([]value, n)
+	for i := range n {
+		if list.kind == kindRecords {
+			ev.item = value{kind: kindRecord, record: list.records[i]}
+		} else {
+			ev.item = value{kind: kindText, text: list.texts[i]}
+		}
+		results[i] = ev.eval(e.Args[1])
+	}
+	return reduce(e.Op, results)
+}
+
+func reduce(op string, results []value) value {
+	switch op {
+	case "any", "all":
+		out := truth(op == "all")
+		for _, r := range results {
+			if r.kind != kindBool {
+				out = value{}
+			} else if r.truth() == (op == "any") {
+				return r
+			}
+		}
+		return out
+	case "distinct":
+		return distinct(results)
+	}
+	sum := value{kind: kindInt}
+	for i, r := range results {
+		switch op {
+		case "count":
+			if r.kind != kindBool {
+				return value{}
+			}
+			sum.n += r.n
+		case "sum":
+			if sum = arithmetic("+", []value{sum, r}); sum.kind == kindUnknown {
+				return value{}
+			}
+		default:
+			if i == 0 {
+				sum = r
+			} else if sum = extreme(op, sum, r); sum.kind == kindUnknown {
+				return value{}
+			}
+		}
+	}
+	if len(results) == 0 && (op == "min" || op == "max") {
+		return value{} // The least of nothing.
+	}
+	return sum
+}
+
+func distinct(results []value) value {
+	type key struct {
+		kind kind
+		n    int64
+		text string
+	}
+	seen := map[key]bool{}
+	for _, r := range results {
+		if r.kind == kindUnknown || r.kind > kindDay {
+			return value{}
+		}
+		seen[key{r.kind, r.n, r.text}] = true
+	}
+	return value{kind: kindInt, n: int64(len(seen))}
+}
+
+func extreme(op string, a, b value) value {
+	if a.kind != b.kind || (a.kind != kindInt && a.kind != kindDay) {
+		return value{}
+	}
+	if (a.n < b.n) == (op == "min") {
+		return a
+	}
+	return b
+}
+
+func equal(a, b value, want bool) value {
+	switch {
+	case a.kind == kindNull || b.kind == kindNull:
+		return truth((a.kind == b.kind) == want)
+	case a.kind != b.kind || a.kind > kindDay:
+		return value{}
+	}
+	return truth((a.n == b.n && a.text == b.text) == want)
+}
+
+func compare(op string, args []value) value {
+	for _, a := range args {
+		if a.kind != args[0].kind || (a.kind != kindInt && a.kind != kindDay) {
+			return value{}
+		}
+	}
+	x, y := args[0].n, args[1].n
+	switch op {
+	case "<":
+		return truth(x < y)
+	case "<=":
+		return truth(x <= y)
+	case ">":
+		return truth(x > y)
+	case ">=":
+		return truth(x >= y)
+	}
+	return truth(x >= y && x <= args[2].n)
+}
+
+func member(list, x value) value {
+	switch {
+	case x.kind != kindText:
+		return value{}
+	case list.kind == kindTexts:
+		return truth(slices.Contains(list.texts, x.text))
+	case list.kind == kindText:
+		return truth(strings.Contains(list.text, x.text))
+	}
+	return value{}
+}
+
+func arithmetic(op string, args []value) value {
+	for _, a := range args {
+		if a.kind != kindInt {
+			return value{}
+		}
+	}
+	out := args[0]
+	for _, b := range args[1:] {
+		n, ok := calculate(op, out.n, b.n)
+		if !ok {
+			return value{}
+		}
+		out.n = n
+	}
+	return out
+}
+
+func calculate(op string, a, b int64) (int64, bool) {
+	switch op {
+	case "+":
+		return a + b, (a+b > a) == (b > 0)
+	case "-":
+		return a - b, (a-b < a) == (b > 0)
+	case "*":
+		if a == math.MinInt64 || b == math.MinInt64 {
+			return 0, false
+		}
+		hi, lo := bits.Mul64(uint64(max(a, -a)), uint64(max(b, -b)))
+		return a * b, hi == 0 && lo <= math.MaxInt64
+	}
+	if a < -int64(FenMax) || a > int64(FenMax) {
+		return 0, false
+	}
+	got, err := Fen(a).MulDiv(b, 10_000)
+	return int64(got), err == nil
+}
+
+// termMax bounds the days, months and working days a rule may add.
+const termMax = 10_000
+
+func (ev evaluation) dates(op string, a, b value) value {
+	if a.kind != kindDay {
+		return value{}
+	}
+	if op == "date_diff_days" {
+		if b.kind != kindDay {
+			return value{}
+		}
+		return value{kind: kindInt, n: b.n - a.n}
+	}
+	from := Day(a.n)
+	if b.kind != kindInt || b.n < -termMax || b.n > termMax || from < DayMin || from > DayMax {
+		return value{}
+	}
+	var d Day
+	switch op {
+	case "add_days":
+		d = from.AddDays(int(b.n))
+	case "add_months":
+		d = from.AddMonths(int(b.n))
+	case "add_workdays":
+		d = ev.calendar.AddWorkdays(from, int(b.n))
+	default:
+		return value{}
+	}
+	return value{kind: kindDay, n: int64(d)}
+}
+
+// used is what a judgement read, for the answer and the event: parameters by name, single facts by path, and under
+// "missing" the facts nobody gave. Lists stay out: they may be long and name people.
+func (ev evaluation) used(e Expr) map[string]any {
+	out := map[string]any{}
+	var missing []string
+	e.walk(func(x Expr) {
+		switch x.Op {
+		case opParam:
+			out[x.Name] = ev.params[x.Name].Value
+		case opFact:
+			switch v := lookup(ev.facts, x.Name); v.kind {
+			case kindUnknown:
+				missing = append(missing, x.Name)
+			case kindBool:
+				out[x.Name] = v.truth()
+			case kindInt:
+				out[x.Name] = v.n
+			case kindText:
+				out[x.Name] = v.text
+			case kindDay:
+				out[x.Name] = Day(v.n).String()
+			}
+		}
+	})
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		out["missing"] = strings.Join(slices.Compact(missing), ",")
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
