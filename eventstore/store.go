@@ -13,7 +13,7 @@ import (
 // ErrWrongRevision means the stream moved on; errors.As to *WrongRevision tells where to.
 var ErrWrongRevision = errors.New("eventstore: wrong expected revision")
 
-// ErrInvalid means the append itself is malformed: no events, a bad stream or type name, or an event over EventBytesMax.
+// ErrInvalid means the append itself is malformed: no events, a bad stream or type name, or a limit below exceeded.
 var ErrInvalid = errors.New("eventstore: invalid append")
 
 // ErrOverloaded means the store shed the append unwritten because its queue is too old; try again later.
@@ -23,10 +23,12 @@ var ErrOverloaded = errors.New("eventstore: overloaded")
 var ErrClosed = errors.New("eventstore: closed")
 
 const (
-	EventBytesMax  = 1 << 20 // Data and metadata of one event.
-	AppendMax      = 512     // Events in one append.
-	StreamBytesMax = 255     // A stream name: "<category>-<id>", valid UTF-8, no control characters.
-	TypeBytesMax   = 127     // A type name: "<category>.<past_participle>".
+	EventBytesMax  = 1 << 20  // Data and metadata of one event.
+	AppendMax      = 512      // Events in one append.
+	AppendBytesMax = 16 << 20 // Data and metadata of one append.
+	MetaBytesMax   = 1024     // One text of the metadata, valid UTF-8.
+	StreamBytesMax = 255      // A stream name: "<category>-<id>", valid UTF-8, no control characters.
+	TypeBytesMax   = 127      // A type name: "<category>.<past_participle>".
 )
 
 // WrongRevision says where the stream is.

@@ -1,0 +1,89 @@
+package eventstore
+
+import (
+	"fmt"
+	"math"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Check tells what is wrong with an append before anything is written: ErrInvalid, naming the field and the rule.
+// Every store calls it first, so that all refuse the same appends.
+func Check(stream string, expected Revision, events []NewEvent) error {
+	if rule := badName(stream, StreamBytesMax); rule != "" {
+		return fmt.Errorf("%w: stream name %s", ErrInvalid, rule)
+	}
+	if expected < AnyRevision {
+		return fmt.Errorf("%w: expected revision %d is below %d", ErrInvalid, expected, AnyRevision)
+	}
+	if len(events) == 0 || len(events) > AppendMax {
+		return fmt.Errorf("%w: %d events, not 1 to %d", ErrInvalid, len(events), AppendMax)
+	}
+	total := 0
+	for i := range events {
+		bytes, err := checkEvent(&events[i])
+		if err != nil {
+			return fmt.Errorf("%w: event %d: %w", ErrInvalid, i, err)
+		}
+		total += bytes
+	}
+	if total > AppendBytesMax {
+		return fmt.Errorf("%w: %d bytes of events, more than %d", ErrInvalid, total, AppendBytesMax)
+	}
+	return nil
+}
+
+// Normal gives the event as every store returns it: decision time in UTC and whole microseconds.
+func (e NewEvent) Normal() NewEvent {
+	e.Meta.At = e.Meta.At.UTC().Truncate(time.Microsecond).Round(0)
+	return e
+}
+
+func checkEvent(e *NewEvent) (bytes int, err error) {
+	if e.ID == ([16]byte{}) {
+		return 0, fmt.Errorf("id is zero")
+	}
+	if rule := badName(e.Type, TypeBytesMax); rule != "" {
+		return 0, fmt.Errorf("type %s", rule)
+	}
+	m := &e.Meta
+	bytes = len(e.Data)
+	for _, t := range [...]struct{ name, text string }{
+		{"actor", m.Actor}, {"role", m.Role}, {"command", m.Command},
+		{"causation", m.Causation}, {"correlation", m.Correlation},
+	} {
+		if len(t.text) > MetaBytesMax || !utf8.ValidString(t.text) {
+			return 0, fmt.Errorf("metadata %s is not UTF-8 of at most %d bytes", t.name, MetaBytesMax)
+		}
+		bytes += len(t.text)
+	}
+	if bytes > EventBytesMax {
+		return 0, fmt.Errorf("%d bytes, more than %d", bytes, EventBytesMax)
+	}
+	if m.Schema < 0 || m.Schema > math.MaxInt32 || m.Policy < 0 || m.Policy > math.MaxInt32 {
+		return 0, fmt.Errorf("metadata schema %d or policy %d is not 0 to %d", m.Schema, m.Policy, math.MaxInt32)
+	}
+	if y := m.At.UTC().Year(); y < 0 || y > 9999 {
+		return 0, fmt.Errorf("metadata at: year %d is not 0 to 9999", y)
+	}
+	return bytes, nil
+}
+
+// badName names the broken rule of a stream or type name, or nothing.
+func badName(s string, bytesMax int) string {
+	switch {
+	case s == "":
+		return "is empty"
+	case len(s) > bytesMax:
+		return fmt.Sprintf("has %d bytes, more than %d", len(s), bytesMax)
+	case !utf8.ValidString(s):
+		return "is not valid UTF-8"
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return "holds a control character"
+		}
+	}
+	return ""
+}
