@@ -159,6 +159,9 @@ type UnitFacts struct {
 	SafetyGrade        string      `json:"safety_grade,omitempty"`        // A–D; "" = never appraised.
 	Flags              []string    `json:"flags,omitempty"`               // SEIZED, MORTGAGED, OBJECTION, ILLEGAL, NOT_LETTABLE, USE_CHANGED
 	Retired            bool        `json:"retired,omitempty"`
+	OtherHeads         int         `json:"other_heads,omitempty"`    // People living in the flat under other contracts now in force.
+	OtherFamilies      int         `json:"other_families,omitempty"` // Their families.
+	OtherAdults        int         `json:"other_adults,omitempty"`   // Adults among them without family there.
 	Rooms              []RoomFacts `json:"rooms,omitempty"`
 	Owners             []Owner     `json:"owners,omitempty"` // None = ownership never recorded.
 }
