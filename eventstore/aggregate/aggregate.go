@@ -1,0 +1,198 @@
+// Package aggregate runs deciders over a store: load, decide, append, and decide again when someone was faster. It is
+// the only way a command becomes events. It owns command identity (event ids) and the state cache; it knows no
+// aggregate. The API and the process managers import it.
+//
+// # Decisions
+//
+// One command id decides one stream once. An event id is UUIDv5(command id, stream, n), because one request may touch
+// several streams; a request that takes several steps on ONE stream gives each step its own id with [CommandID].
+//
+// A repeat is recognised even when the state has moved on: if the stream's last events hold the first event id of this
+// command and deciding would write the same type again, nothing is written (a listing published, withdrawn by another
+// and published again by a late retry stays withdrawn). Another type means the id was used for two steps: that is
+// ErrCommandReused, a programming error made visible before it puts one id on two events.
+//
+// States are cached by stream at the revision they were folded to, and every load still reads what is newer, so a stale
+// entry costs a few events and never a wrong decision. Only events read back from the store are folded: what a decider
+// returned may hold more than its JSON.
+package aggregate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"zujian/domain"
+	"zujian/eventstore"
+)
+
+// attemptsMax bounds deciding again. Contention on one unit is a handful of clerks; more means a client bug.
+const attemptsMax = 4
+
+// namespace of all ids derived from commands. It never changes: retries across versions must give the same ids.
+var namespace = uuid.UUID{0x7a, 0x75, 0x6a, 0x69, 0x61, 0x6e, 0x50, 0x01, 0x80, 0x01, 0x63, 0x6f, 0x6d, 0x6d, 0x61, 0x64}
+
+// ErrCommandReused means one command id was used for two different steps on one stream.
+var ErrCommandReused = errors.New("aggregate: command id already used for another step on this stream")
+
+// Runner holds what every execution shares. Copy it freely.
+type Runner struct {
+	Store     eventstore.Store
+	Catalogue domain.Catalogue
+	Cache     *Cache // nil reads every stream from its beginning.
+}
+
+// Options of one execution. The zero value is usual for a request from outside.
+type Options struct {
+	Causation   string               // Id of the event that caused the command, if any.
+	Correlation string               // The outside request it all came from; the command id if "".
+	Expect      *eventstore.Revision // The client's own expectation (If-Match). It is never retried.
+}
+
+// Result is where the stream stands after an execution. Position is that of its last event even when nothing was
+// written, so there is always a position to wait for; 0 if the stream is empty.
+type Result struct {
+	Revision eventstore.Revision // eventstore.NoStream if the stream is empty.
+	Position eventstore.Position
+	Events   int // Events written now; 0 for a repeat or "already so".
+}
+
+// Stream names the stream of one aggregate.
+func Stream(category, id string) string { return category + "-" + id }
+
+// ID is the aggregate's id in a stream name; "" if there is none.
+func ID(stream string) string {
+	_, id, _ := strings.Cut(stream, "-")
+	return id
+}
+
+// EventID is the id of event n (from 0) that a command writes to a stream.
+func EventID(command, stream string, n int) [16]byte {
+	return uuid.NewSHA1(namespace, []byte(command+"\n"+stream+"\n"+strconv.Itoa(n)))
+}
+
+// CommandID derives the id of one step of a larger command: UUIDv5 of the base id and the step's name. Same parts, same id.
+func CommandID(base string, step ...string) string {
+	return uuid.NewSHA1(namespace, []byte(base+"\n"+strings.Join(step, "\n"))).String()
+}
+
+// Execute decides req on aggregate id and appends what was decided. After a lost race it reads the newcomers and
+// decides again on the new state, at most 4 times.
+// Errors: *domain.Rejection as decided; eventstore.ErrWrongRevision when Expect is wrong or the races did not end;
+// ErrCommandReused; otherwise infrastructure. On an error Result still says where the stream was seen.
+func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string,
+	req domain.Request[C], o Options,
+) (Result, error) {
+	stream := Stream(d.Category, id)
+	if o.Correlation == "" {
+		o.Correlation = req.ID
+	}
+	held := start[S](r.Cache, stream)
+	for attempt := 1; ; attempt++ {
+		if err := advance(ctx, r, d, stream, &held, time.Time{}); err != nil {
+			return held.result(0), err
+		}
+		repeated, isRepeat := held.find(EventID(req.ID, stream, 0))
+		if o.Expect != nil && *o.Expect != held.revision && !isRepeat {
+			return held.result(0), &eventstore.WrongRevision{Stream: stream, Expected: *o.Expect, Actual: held.revision}
+		}
+		events, err := d.Decide(held.state, req)
+		if err != nil || len(events) == 0 {
+			return held.result(0), err
+		}
+		if isRepeat {
+			if repeated != events[0].EventType() {
+				return held.result(0), fmt.Errorf("decide %s on %s after %s: %w", events[0].EventType(), stream, repeated, ErrCommandReused)
+			}
+			return held.result(0), nil
+		}
+		out, err := encode(r.Catalogue, stream, req, events, o)
+		if err != nil {
+			return held.result(0), err
+		}
+		done, err := r.Store.Append(ctx, stream, held.revision, out...)
+		if err == nil {
+			return Result{Revision: done.Revision, Position: done.Position, Events: len(out)}, nil
+		}
+		if !errors.Is(err, eventstore.ErrWrongRevision) || attempt == attemptsMax || o.Expect != nil {
+			return held.result(0), fmt.Errorf("append to %s: %w", stream, err)
+		}
+	}
+}
+
+// Load reads the aggregate's state now. A stream without events is the zero S at eventstore.NoStream.
+func Load[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string,
+) (S, eventstore.Revision, error) {
+	stream := Stream(d.Category, id)
+	held := start[S](r.Cache, stream)
+	err := advance(ctx, r, d, stream, &held, time.Time{})
+	return held.state, held.revision, err
+}
+
+// LoadAsOf reads the state the register knew at an instant: events stored after storedAt are left out.
+func LoadAsOf[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string,
+	storedAt time.Time,
+) (S, eventstore.Revision, error) {
+	r.Cache = nil // The cache holds newer states.
+	stream := Stream(d.Category, id)
+	held := start[S](nil, stream)
+	err := advance(ctx, r, d, stream, &held, storedAt)
+	return held.state, held.revision, err
+}
+
+// advance folds what the store has beyond held; nothing stored after until, unless until is zero.
+func advance[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], stream string,
+	held *entry[S], until time.Time,
+) error {
+	before := held.revision
+	for rec, err := range r.Store.Stream(ctx, stream, held.revision+1) {
+		if err != nil {
+			return fmt.Errorf("load %s: %w", stream, err)
+		}
+		if !until.IsZero() && rec.StoredAt.After(until) {
+			break
+		}
+		decoded, err := r.Catalogue.Decode(rec.Type, rec.Meta.Schema, rec.Data)
+		if err != nil {
+			return fmt.Errorf("load %s@%d: %w", stream, rec.Revision, err)
+		}
+		e, ok := decoded.(E)
+		if !ok {
+			return fmt.Errorf("load %s@%d: %s is no event of %s", stream, rec.Revision, rec.Type, d.Category)
+		}
+		held.state = d.Evolve(held.state, e)
+		held.revision, held.position = rec.Revision, rec.Position
+		held.remember(rec.ID, rec.Type)
+	}
+	if held.revision > before {
+		keep(r.Cache, stream, *held)
+	}
+	return nil
+}
+
+func encode[C any, E domain.Event](types domain.Catalogue, stream string, req domain.Request[C], events []E, o Options,
+) ([]eventstore.NewEvent, error) {
+	out := make([]eventstore.NewEvent, len(events))
+	for i, e := range events {
+		name := e.EventType()
+		t, known := types[name]
+		if !known {
+			return nil, fmt.Errorf("encode %s: the type is not in the catalogue", name)
+		}
+		data, err := json.Marshal(e)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", name, err)
+		}
+		out[i] = eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: name, Data: data, Meta: eventstore.Metadata{
+			Schema: t.Version, Actor: req.Actor.ID, Role: string(req.Actor.Role), Command: req.ID,
+			Causation: o.Causation, Correlation: o.Correlation, At: req.At, Policy: req.Policy.Version,
+		}}
+	}
+	return out, nil
+}

@@ -1,0 +1,113 @@
+package aggregate
+
+import (
+	"container/list"
+	"slices"
+	"sync"
+
+	"zujian/eventstore"
+)
+
+// recentMax is how many last events of a stream are searched for a repeated command. A retry comes while the client
+// still waits; no stream of one contract or unit sees this many events meanwhile.
+const recentMax = 64
+
+// entry is a state folded up to a revision. Entries are values: recent is copied before it changes, so goroutines may share one.
+type entry[S any] struct {
+	state    S
+	revision eventstore.Revision
+	position eventstore.Position
+	recent   []mark
+	owned    bool // recent is this copy's own and may be appended to.
+}
+
+type mark struct {
+	id   [16]byte
+	name string
+}
+
+func (e *entry[S]) result(written int) Result {
+	return Result{Revision: e.revision, Position: e.position, Events: written}
+}
+
+func (e *entry[S]) find(id [16]byte) (typeName string, ok bool) {
+	for i := range e.recent {
+		if e.recent[i].id == id {
+			return e.recent[i].name, true
+		}
+	}
+	return "", false
+}
+
+func (e *entry[S]) remember(id [16]byte, name string) {
+	switch {
+	case !e.owned:
+		e.recent, e.owned = append(make([]mark, 0, len(e.recent)+4), e.recent...), true
+	case len(e.recent) >= 2*recentMax:
+		e.recent = append(e.recent[:0], e.recent[len(e.recent)-recentMax:]...)
+	}
+	e.recent = append(e.recent, mark{id, name})
+}
+
+// Cache keeps the folded states of the streams used last. It is safe for concurrent use.
+type Cache struct {
+	max   int
+	mu    sync.Mutex
+	order *list.List // Most recently used first; values are *slot.
+	slots map[string]*list.Element
+}
+
+type slot struct {
+	stream   string
+	revision eventstore.Revision
+	entry    any // entry[S] of the stream's decider.
+}
+
+// NewCache keeps at most streams states, least recently used out first. A state is some hundred bytes to a few KB.
+func NewCache(streams int) *Cache {
+	return &Cache{max: max(streams, 1), order: list.New(), slots: map[string]*list.Element{}}
+}
+
+// start is the cached state of a stream, or the zero state before its first event.
+func start[S any](c *Cache, stream string) entry[S] {
+	zero := entry[S]{revision: eventstore.NoStream}
+	if c == nil {
+		return zero
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	el, ok := c.slots[stream]
+	if !ok {
+		return zero
+	}
+	e, ok := el.Value.(*slot).entry.(entry[S])
+	if !ok { // Another decider of the same category: only tests do this.
+		return zero
+	}
+	c.order.MoveToFront(el)
+	return e
+}
+
+// keep remembers a state unless a newer one is there.
+func keep[S any](c *Cache, stream string, e entry[S]) {
+	if c == nil {
+		return
+	}
+	e.recent = slices.Clone(e.recent[max(0, len(e.recent)-recentMax):])
+	e.owned = false
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if el, ok := c.slots[stream]; ok {
+		if s := el.Value.(*slot); s.revision < e.revision {
+			s.revision, s.entry = e.revision, e
+		}
+		c.order.MoveToFront(el)
+		return
+	}
+	c.slots[stream] = c.order.PushFront(&slot{stream: stream, revision: e.revision, entry: e})
+	if c.order.Len() > c.max {
+		last := c.order.Back()
+		delete(c.slots, last.Value.(*slot).stream)
+		c.order.Remove(last)
+	}
+}
