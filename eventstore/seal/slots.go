@@ -1,0 +1,242 @@
+package seal
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// subjectID is SHA-256 of the subject's name: fixed length, and the folder tells nobody whose keys it holds.
+type subjectID [sha256.Size]byte
+
+func idOf(subject string) subjectID { return sha256.Sum256([]byte("zujian subject\x00" + subject)) }
+
+// slot is one record of the key file.
+//
+//	[0] status  [1] suite  [2] KEK version  [3] 0  [4:36] subject  [36:112] wrapped key  [112:124] 0  [124:128] CRC-32C
+//
+// 128 divides the sector, so overwriting a slot is one sector write.
+type slot struct {
+	status  byte
+	suite   Suite
+	kek     byte
+	subject subjectID
+	wrapped [wrappedLen]byte
+}
+
+const (
+	slotLen    = 128
+	slotLive   = 1
+	slotErased = 2
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (s slot) encode() [slotLen]byte {
+	var b [slotLen]byte
+	b[0], b[1], b[2] = s.status, byte(s.suite), s.kek
+	copy(b[4:36], s.subject[:])
+	copy(b[36:], s.wrapped[:])
+	binary.BigEndian.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
+	return b
+}
+
+func decodeSlot(b []byte) (slot, bool) {
+	if binary.BigEndian.Uint32(b[124:slotLen]) != crc32.Checksum(b[:124], castagnoli) {
+		return slot{}, false
+	}
+	s := slot{status: b[0], suite: Suite(b[1]), kek: b[2], subject: subjectID(b[4:36])}
+	copy(s.wrapped[:], b[36:])
+	return s, s.status == slotLive || s.status == slotErased
+}
+
+// slotFile appends slots in groups: while one group is written and synced, the next gathers. Erasing goes past it.
+type slotFile struct {
+	f         *os.File
+	deferSync bool
+
+	mu      sync.Mutex
+	moved   *sync.Cond // done or failed changed.
+	pending []byte
+	next    uint64 // Number of the next slot.
+	done    uint64 // Slots below it are durable (written, under deferSync).
+	writing bool
+	failed  error // A write or sync failed; nothing is accepted any more.
+}
+
+// openSlots reads every slot and cuts what a crash left unfinished at the end. A damaged slot before the last good one
+// is an error, unless all its bytes are zero: then its group was never acknowledged.
+func openSlots(path string, deferSync bool, each func(n uint64, s slot)) (*slotFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("seal: open keys: %w", err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("seal: read keys: %w", err), f.Close())
+	}
+	count := uint64(len(data) / slotLen)
+	for count > 0 {
+		if _, ok := decodeSlot(data[(count-1)*slotLen:]); ok {
+			break
+		}
+		count--
+	}
+	for n := range count {
+		raw := data[n*slotLen : (n+1)*slotLen]
+		s, ok := decodeSlot(raw)
+		if ok {
+			each(n, s)
+		} else if [slotLen]byte(raw) != ([slotLen]byte{}) {
+			return nil, errors.Join(fmt.Errorf("seal: key slot %d is damaged: restore the key folder from its backup", n), f.Close())
+		}
+	}
+	if int(count)*slotLen != len(data) {
+		if err := errors.Join(f.Truncate(int64(count)*slotLen), f.Sync()); err != nil {
+			return nil, errors.Join(fmt.Errorf("seal: cut torn keys: %w", err), f.Close())
+		}
+	}
+	k := &slotFile{f: f, deferSync: deferSync, next: count, done: count}
+	k.moved = sync.NewCond(&k.mu)
+	return k, nil
+}
+
+// append returns the slot's number once it is durable. One caller writes for all who came meanwhile.
+func (k *slotFile) append(s slot) (uint64, error) {
+	b := s.encode()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := k.next
+	k.next++
+	k.pending = append(k.pending, b[:]...)
+	for k.done <= n && k.failed == nil {
+		if k.writing {
+			k.moved.Wait()
+			continue
+		}
+		group, at, end := k.pending, k.done, k.next
+		k.pending, k.writing = nil, true
+		k.mu.Unlock()
+		_, err := k.f.WriteAt(group, int64(at)*slotLen)
+		if err == nil && !k.deferSync {
+			err = k.f.Sync()
+		}
+		k.mu.Lock()
+		k.writing = false
+		if err != nil {
+			k.failed = fmt.Errorf("seal: write keys: %w", err)
+		} else {
+			k.done = end
+		}
+		k.moved.Broadcast()
+	}
+	if k.done > n {
+		return n, nil
+	}
+	return 0, k.failed
+}
+
+// overwrite replaces slot n in place and syncs, even under deferSync: an erasure is never put off.
+func (k *slotFile) overwrite(n uint64, s slot) error {
+	b := s.encode()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failed != nil {
+		return k.failed
+	}
+	if _, err := k.f.WriteAt(b[:], int64(n)*slotLen); err != nil {
+		k.failed = fmt.Errorf("seal: erase key: %w", err)
+	} else if err := k.f.Sync(); err != nil {
+		k.failed = fmt.Errorf("seal: erase key: %w", err)
+	}
+	return k.failed
+}
+
+// sync makes everything appended so far durable.
+func (k *slotFile) sync() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for k.writing {
+		k.moved.Wait()
+	}
+	if k.failed != nil {
+		return k.failed
+	}
+	if err := k.f.Sync(); err != nil {
+		k.failed = fmt.Errorf("seal: sync keys: %w", err)
+	}
+	return k.failed
+}
+
+// tombstones is the list of erased subjects: lines "<subject> <seconds> <CRC-32C>", only ever appended. It outlives
+// the slots, so a key file restored from an old backup stays erased.
+type tombstones struct {
+	f    *os.File
+	size int64
+}
+
+func openTombstones(dir string, each func(subjectID)) (*tombstones, error) {
+	path := filepath.Join(dir, "erased")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("seal: open tombstones: %w", err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("seal: read tombstones: %w", err), f.Close())
+	}
+	t := &tombstones{f: f}
+	text := string(data)
+	for text != "" {
+		line, rest, whole := strings.Cut(text, "\n")
+		id, ok := parseTombstone(line)
+		if !whole || !ok {
+			if rest != "" {
+				return nil, errors.Join(fmt.Errorf("seal: tombstone at byte %d is damaged", t.size), f.Close())
+			}
+			break // Torn by a crash: never acknowledged.
+		}
+		each(id)
+		t.size += int64(len(line)) + 1
+		text = rest
+	}
+	if err := f.Truncate(t.size); err != nil {
+		return nil, errors.Join(fmt.Errorf("seal: cut torn tombstone: %w", err), f.Close())
+	}
+	return t, nil
+}
+
+func (t *tombstones) add(id subjectID, at time.Time) error {
+	body := hex.EncodeToString(id[:]) + " " + strconv.FormatInt(at.Unix(), 10)
+	line := fmt.Sprintf("%s %08x\n", body, crc32.Checksum([]byte(body), castagnoli))
+	if _, err := t.f.WriteAt([]byte(line), t.size); err != nil {
+		return fmt.Errorf("seal: write tombstone: %w", err)
+	}
+	if err := t.f.Sync(); err != nil {
+		return fmt.Errorf("seal: write tombstone: %w", err)
+	}
+	t.size += int64(len(line))
+	return nil
+}
+
+func parseTombstone(line string) (id subjectID, ok bool) {
+	i := strings.LastIndexByte(line, ' ')
+	if i < 0 || line[i+1:] != fmt.Sprintf("%08x", crc32.Checksum([]byte(line[:i]), castagnoli)) {
+		return id, false
+	}
+	name, _, _ := strings.Cut(line, " ")
+	raw, err := hex.DecodeString(name)
+	if err != nil || len(raw) != len(id) {
+		return id, false
+	}
+	return subjectID(raw), true
+}

@@ -1,0 +1,142 @@
+package seal
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// wrappedLen is the size of a wrapped subject key: nonce, key, tag.
+const wrappedLen = nonceLen + keyLen + tagLen
+
+// KeyWrapper encrypts subject keys under a key-encryption key (KEK) that it never shows: a file here, an HSM or 密码机
+// (PKCS#11, GM/T 0018) where certification asks for one.
+type KeyWrapper interface {
+	// KeyID is the KEK version that Wrap uses, from 1.
+	KeyID() byte
+	// Wrap encrypts key, bound to label. The result has wrappedLen (76) bytes.
+	Wrap(ctx context.Context, suite Suite, label, key []byte) ([]byte, error)
+	// Unwrap undoes Wrap with KEK version id. It MUST fail if label or any bit differs.
+	Unwrap(ctx context.Context, id byte, suite Suite, label, wrapped []byte) ([]byte, error)
+}
+
+// fileWrapper keeps the KEK versions in one file of mode 0600, one line each: "1 <base64>". The newest wraps.
+type fileWrapper struct {
+	keys map[byte]*secret
+	id   byte
+	rand io.Reader
+}
+
+var _ KeyWrapper = (*fileWrapper)(nil)
+
+// LogValue keeps key material out of logs.
+func (w *fileWrapper) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+func (w *fileWrapper) String() string       { return "[redacted]" }
+func (w *fileWrapper) GoString() string     { return "[redacted]" }
+
+// openFileWrapper reads DIR/kek, or makes it when create allows: a folder that already has keys must not get a new KEK.
+func openFileWrapper(dir string, rand io.Reader, create bool) (*fileWrapper, error) {
+	path := filepath.Join(dir, "kek")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if !create {
+			return nil, fmt.Errorf("seal: %s is missing, but keys wrapped by it exist: restore it", path)
+		}
+		var key secret
+		if _, err := io.ReadFull(rand, key[:]); err != nil {
+			return nil, fmt.Errorf("seal: make key-encryption key: %w", err)
+		}
+		data = fmt.Appendf(nil, "1 %s\n", base64.StdEncoding.EncodeToString(key[:]))
+		if err := writeFile(path, data); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
+		return nil, fmt.Errorf("seal: read key-encryption key: %w", err)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("seal: %s is readable by others (mode %o): chmod 600", path, info.Mode().Perm())
+	}
+	w := &fileWrapper{keys: map[byte]*secret{}, rand: rand}
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for lines.Scan() {
+		version, text, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+		id, err := strconv.ParseUint(version, 10, 8)
+		raw, err2 := base64.StdEncoding.DecodeString(text)
+		if err != nil || err2 != nil || id == 0 || len(raw) != keyLen {
+			return nil, fmt.Errorf("seal: %s: a line is not a key version", path) // Never quote the line.
+		}
+		key := secret(raw)
+		w.keys[byte(id)], w.id = &key, max(w.id, byte(id))
+	}
+	if w.id == 0 {
+		return nil, fmt.Errorf("seal: %s is empty", path)
+	}
+	return w, nil
+}
+
+func (w *fileWrapper) KeyID() byte { return w.id }
+
+func (w *fileWrapper) Wrap(_ context.Context, suite Suite, label, key []byte) ([]byte, error) {
+	aead, err := suite.aead(w.keys[w.id])
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, nonceLen, wrappedLen)
+	if _, err := io.ReadFull(w.rand, out); err != nil {
+		return nil, fmt.Errorf("seal: wrap key: %w", err)
+	}
+	return aead.Seal(out, out[:nonceLen], key, label), nil
+}
+
+func (w *fileWrapper) Unwrap(_ context.Context, id byte, suite Suite, label, wrapped []byte) ([]byte, error) {
+	kek, ok := w.keys[id]
+	if !ok || len(wrapped) != wrappedLen {
+		return nil, fmt.Errorf("seal: unwrap key: no key-encryption key version %d", id)
+	}
+	aead, err := suite.aead(kek)
+	if err != nil {
+		return nil, err
+	}
+	key, err := aead.Open(nil, wrapped[:nonceLen], wrapped[nonceLen:], label)
+	if err != nil {
+		return nil, fmt.Errorf("seal: unwrap key: %w", err)
+	}
+	return key, nil
+}
+
+// writeFile writes a file whole and durably: temporary file, sync, rename, sync of the folder.
+func writeFile(path string, data []byte) error {
+	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("seal: write %s: %w", filepath.Base(path), err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(path+".tmp", path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("seal: write %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
