@@ -1,0 +1,178 @@
+package contract
+
+import (
+	"cmp"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"zujian/domain"
+)
+
+func draft(s State, r request, c Draft) ([]Event, error) {
+	t := c.Terms.normal()
+	hash := Hash(t)
+	switch {
+	case s.Stage != StageNone && s.DraftHash == hash:
+		return nil, nil
+	case s.Stage != StageNone:
+		return nil, ErrAlreadyDrafted
+	}
+	if err := check(t, c.Subject, r.Today()); err != nil {
+		return nil, err
+	}
+	verdict := judgeSigning(r.Policy, question(t, c.Subject, t.Occupants, r.Today()))
+	if err := verdict.Err(); err != nil {
+		return nil, err
+	}
+	return []Event{Drafted{
+		Terms: t, Subject: c.Subject, GuidanceVersion: c.GuidanceVersion, ContentHash: hash, Rules: verdict,
+	}}, nil
+}
+
+// normal fills what the terms imply, so that equal agreements hash alike.
+func (t Terms) normal() Terms {
+	if t.LetMode == "" {
+		t.LetMode = LetWhole
+		if len(t.Rooms) > 0 {
+			t.LetMode = LetByRoom
+		}
+	}
+	t.Use = cmp.Or(t.Use, "RESIDENTIAL")
+	if t.Escrow.Mode == EscrowNone {
+		t.Escrow.Mode = ""
+	}
+	return t
+}
+
+// question puts terms to the rules of the day they are signed.
+func question(t Terms, s Subject, occupants []Occupant, today domain.Day) Question {
+	return Question{Terms: t, Subject: s, Occupants: occupants, SignedOn: cmp.Or(t.SignedOn, today), Today: today}
+}
+
+func judgeSigning(p domain.Policy, q Question) domain.Verdict {
+	return p.Judge(domain.StageSign, q.SignedOn, q.Facts())
+}
+
+func abandon(s State, c AbandonDraft) ([]Event, error) {
+	switch s.Stage {
+	case StageDrafted:
+		return []Event{Abandoned{Reason: c.Reason}}, nil
+	case StageAbandoned:
+		return nil, nil
+	}
+	return nil, s.wrongState(StageDrafted)
+}
+
+func decline(s State, c Decline) ([]Event, error) {
+	switch {
+	case !slices.Contains(s.Parties(), c.Party):
+		return nil, ErrNotParty.At("/party_id")
+	case s.Stage == StageDeclined:
+		return nil, nil
+	case s.Stage != StageDrafted:
+		return nil, s.wrongState(StageDrafted)
+	}
+	return []Event{Declined(c)}, nil
+}
+
+func sign(s State, r request, c Sign) ([]Event, error) {
+	method := cmp.Or(c.Method, MethodKey)
+	switch {
+	case !slices.Contains(s.Parties(), c.Party):
+		return nil, ErrNotParty.At("/party_id")
+	case c.ContentHash != s.DraftHash:
+		return nil, ErrSignatureHash.At("/content_hash")
+	case s.signedBy(c.Party):
+		return nil, nil
+	case s.Stage != StageDrafted:
+		return nil, s.wrongState(StageDrafted)
+	}
+	signed := SignedByParty{Party: c.Party, ContentHash: c.ContentHash, Method: method, Evidence: c.Evidence, At: r.At}
+	switch method {
+	case MethodKey:
+		if r.Actor.Party != c.Party && r.Actor.Role != domain.RoleSystem {
+			return nil, byRule(ErrNotSigner, r.Policy, "C-19", r.Today()).At("/party_id")
+		}
+	case MethodESign:
+		if !isSHA256(c.Evidence) {
+			return nil, ErrEvidence.At("/document_sha256")
+		}
+	case MethodMandate:
+		if !c.Mandated {
+			return nil, byRule(ErrNoMandate, r.Policy, "C-19", r.Today()).At("/party_id")
+		}
+		signed.By = r.Actor.Party
+	default:
+		return nil, ErrField.With("field", "method").At("/method")
+	}
+	if s.Unsigned()[0] != c.Party || len(s.Unsigned()) > 1 {
+		return []Event{signed}, nil
+	}
+	conclusion, err := conclude(s, r, c.Refreshed, c.GuidanceVersion)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{signed, conclusion}, nil
+}
+
+// conclude is the last signature: the contract is judged once more, and where a rule routes the money its escrow is
+// mandatory whatever was agreed.
+func conclude(s State, r request, fresh *Subject, guidance string) (Signed, error) {
+	q := question(s.Terms, s.subject(fresh), s.Occupants, r.Today())
+	verdict := judgeSigning(r.Policy, q)
+	if err := verdict.Err(); err != nil {
+		return Signed{}, err
+	}
+	return Signed{
+		SignedOn: q.SignedOn, ContentHash: s.DraftHash, Escrow: escrowOf(s.Terms, verdict),
+		GuidanceVersion: cmp.Or(guidance, s.GuidanceVersion), Rules: verdict,
+	}, nil
+}
+
+func escrowOf(t Terms, v domain.Verdict) Escrow {
+	e := t.Escrow
+	for _, rule := range []string{"C-05", "C-10", "M-01", "M-03"} {
+		if v.Routed(rule) {
+			e.Mode = EscrowMandatory
+		}
+	}
+	return e
+}
+
+// subject is the fresh facts if the desk brought any, else those last recorded.
+func (s State) subject(fresh *Subject) Subject {
+	if fresh == nil {
+		return s.Subject
+	}
+	return *fresh
+}
+
+func recordPaper(s State, r request, c RecordPaper) ([]Event, error) {
+	paper := PaperRecorded{ScanSHA256: c.ScanSHA256, ContentHash: c.ContentHash, ByRole: c.ByRole, By: c.By}
+	switch {
+	case c.ByRole != ByCounter && c.ByRole != ByLessee:
+		return nil, ErrField.With("field", "by_role").At("/by_role")
+	case c.ByRole == ByLessee && !slices.Contains(partyIDs(s.Terms.Lessees), c.By):
+		return nil, ErrNotParty.At("/by")
+	case c.ContentHash != s.DraftHash:
+		return nil, ErrSignatureHash.At("/content_hash")
+	case !isSHA256(c.ScanSHA256):
+		return nil, ErrEvidence.At("/scan_sha256")
+	case s.Paper == paper:
+		return nil, nil
+	case s.Stage != StageDrafted:
+		return nil, s.wrongState(StageDrafted)
+	}
+	conclusion, err := conclude(s, r, nil, c.GuidanceVersion)
+	if err != nil {
+		return nil, err
+	}
+	conclusion.Paper = true
+	return []Event{paper, conclusion}, nil
+}
+
+func isSHA256(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == 32 && s == strings.ToLower(s)
+}
