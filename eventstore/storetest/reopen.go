@@ -49,7 +49,7 @@ func reopenGoesOn(t *testing.T, open func() eventstore.Store) {
 		s := open()
 		for n := range 20 {
 			stream := fmt.Sprintf("contract-%d", n%3)
-			if _, err := s.Append(t.Context(), stream, eventstore.Revision(next[stream]), Event(-5)); !errors.Is(err, eventstore.ErrWrongRevision) {
+			if _, err := s.Append(t.Context(), stream, eventstore.Revision(next[stream]), Event(99999)); !errors.Is(err, eventstore.ErrWrongRevision) {
 				t.Fatalf("ahead of %s: got %v, want ErrWrongRevision", stream, err)
 			}
 			mustAppend(t, s, stream, eventstore.Revision(next[stream]-1), Event(round*100+n))

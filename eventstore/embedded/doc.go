@@ -1,0 +1,34 @@
+// Package embedded is the default event log: append-only segment files with an index beside them, in one folder of
+// one process. It owns the files; it knows nothing of the domain. The segments are the only truth. The index
+// (Pebble, in the folder "index") is a function of them and may be deleted whenever the store is closed.
+//
+// # Format
+//
+// A log is a run of segments named by the position of their first byte. A segment is a header, then groups, then
+// zeroes. A group is what one sync made durable: a header and one frame for each event. A position is an offset in the
+// log; an event's Position is the offset of the end of its frame, so reading after a position is a seek.
+// Every checksum (CRC-32C) starts from the log's own id, so that nothing of another log, and nothing inside an event's
+// data, can pass for a group or a frame; it covers the position, so nothing stale can fit either.
+//
+// Each frame carries a random salt and a SHA-256 commitment to the event (see Commitment), so that a transparency log
+// over the events is a function of this log.
+//
+// # Decisions
+//
+// Commit: one leader takes all that is queued, without a timer, and writes it as one group with one fdatasync. The
+// first caller leads when nobody does, so a lone writer pays for no hand-over; under load a goroutine leads.
+//
+// The index follows behind the durable position and is waited for by those who read a stream. A revision is checked
+// against the heads of recent streams in memory, which always hold more than the index may lag, then against the index.
+//
+// A failed write or sync is fatal: nothing is acknowledged afterwards, since what reached the disk is unknown. A
+// segment that cannot be made ready (disk full) is not: nothing was written, and the append may be tried again.
+//
+// Recovery: at most one group was ever written and not yet synced. A bad group with nothing valid behind it is that
+// one, torn: it is cut, and what is behind it is zeroed and synced before anything else is written. A bad group with a
+// later group that says "synced before me" stops the open with the position. A flip inside the very last group looks
+// like a tear unless the index has seen the group; otherwise only an outside witness can tell.
+//
+// The first segment is small and each next one four times larger up to SegmentBytes, so that a fresh folder costs
+// little to zero.
+package embedded

@@ -1,0 +1,240 @@
+package embedded
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"zujian/eventstore"
+)
+
+// A frame is one event. All numbers are little-endian.
+//
+//	  0 u32 length of the frame       40 commitment [32]        112 u32 bytes of data
+//	  4 u32 CRC-32C of all but this   72 event id [16]          116 u32 schema
+//	  8 u64 ordinal                   88 i64 decided at, µs     120 u32 policy
+//	 16 u64 position (its own end)    96 salt [16]              124 u8 stream, u8 type,
+//	 24 u64 revision                                                u16 role, actor, command, causation, correlation:
+//	 32 i64 stored at, µs                                           bytes of each text
+//	136 type role actor stream command causation correlation data
+const (
+	offCRC, offOrdinal, offPosition, offRevision, offStoredAt = 4, 8, 16, 24, 32
+	offCommitment, offID, offAt, offSalt                      = 40, 72, 88, 96
+	offDataLen, offSchema, offPolicy, offLens, frameHeader    = 112, 116, 120, 124, 136
+
+	frameBytesMax = frameHeader + eventstore.StreamBytesMax + eventstore.TypeBytesMax + eventstore.EventBytesMax
+)
+
+// The domains separate the two hashes of a commitment from each other and from everything else. 16 bytes each.
+const (
+	contentDomain = "zujian.content.1"
+	eventDomain   = "zujian.event.v.1"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var (
+	le = binary.LittleEndian
+	be = binary.BigEndian
+)
+
+var (
+	errShort  = errors.New("cut short")
+	errLength = errors.New("impossible length")
+	errCRC    = errors.New("checksum differs")
+	errPlace  = errors.New("belongs to another position")
+)
+
+// frame is one event as it lies in the log, checked.
+type frame []byte
+
+func (f frame) ordinal() uint64               { return le.Uint64(f[offOrdinal:]) }
+func (f frame) position() eventstore.Position { return eventstore.Position(le.Uint64(f[offPosition:])) }
+func (f frame) revision() eventstore.Revision { return eventstore.Revision(le.Uint64(f[offRevision:])) }
+func (f frame) storedAt() int64               { return int64(le.Uint64(f[offStoredAt:])) }
+func (f frame) id() []byte                    { return f[offID : offID+16] }
+func (f frame) lens() lens                    { return lens(f[offLens:frameHeader]) }
+
+func (f frame) stream() []byte {
+	l := f.lens()
+	at := frameHeader + l.typ() + l.role() + l.actor()
+	return f[at : at+l.stream()]
+}
+
+// lens are the lengths of the texts of a frame.
+type lens []byte
+
+func (l lens) stream() int      { return int(l[0]) }
+func (l lens) typ() int         { return int(l[1]) }
+func (l lens) role() int        { return int(le.Uint16(l[2:])) }
+func (l lens) actor() int       { return int(le.Uint16(l[4:])) }
+func (l lens) command() int     { return int(le.Uint16(l[6:])) }
+func (l lens) causation() int   { return int(le.Uint16(l[8:])) }
+func (l lens) correlation() int { return int(le.Uint16(l[10:])) }
+func (l lens) total() int {
+	return l.stream() + l.typ() + l.role() + l.actor() + l.command() + l.causation() + l.correlation()
+}
+
+// frameSize is the length of the event's frame.
+func frameSize(stream string, e *eventstore.NewEvent) int {
+	m := &e.Meta
+	return frameHeader + len(e.Type) + len(m.Role) + len(m.Actor) + len(stream) + len(m.Command) + len(m.Causation) +
+		len(m.Correlation) + len(e.Data)
+}
+
+// appendFrame adds the event's frame to dst, all but what only the leader knows: ordinal, position, revision, stored
+// at, checksum. In place of the commitment it leaves the hash of the content, so that the leader hashes little.
+func appendFrame(dst []byte, stream string, e *eventstore.NewEvent, salt []byte) []byte {
+	start := len(dst)
+	m := &e.Meta
+	var head [frameHeader]byte
+	le.PutUint32(head[0:], uint32(frameSize(stream, e)))
+	copy(head[offID-len(contentDomain):], contentDomain)
+	copy(head[offID:], e.ID[:])
+	le.PutUint64(head[offAt:], uint64(m.At.UnixMicro()))
+	copy(head[offSalt:offDataLen], salt)
+	le.PutUint32(head[offDataLen:], uint32(len(e.Data)))
+	le.PutUint32(head[offSchema:], uint32(m.Schema))
+	le.PutUint32(head[offPolicy:], uint32(m.Policy))
+	head[offLens], head[offLens+1] = byte(len(stream)), byte(len(e.Type))
+	for i, text := range [...]string{m.Role, m.Actor, m.Command, m.Causation, m.Correlation} {
+		le.PutUint16(head[offLens+2+2*i:], uint16(len(text)))
+	}
+	dst = append(dst, head[:]...)
+	for _, text := range [...]string{e.Type, m.Role, m.Actor, stream, m.Command, m.Causation, m.Correlation} {
+		dst = append(dst, text...)
+	}
+	dst = append(dst, e.Data...)
+	content := sha256.Sum256(dst[start+offID-len(contentDomain):])
+	copy(dst[start+offCommitment:], content[:])
+	return dst
+}
+
+// finish writes the leader's part into a frame from appendFrame.
+func (f frame) finish(seed uint32, ordinal uint64, end eventstore.Position, rev eventstore.Revision, storedAt int64) {
+	le.PutUint64(f[offOrdinal:], ordinal)
+	le.PutUint64(f[offPosition:], uint64(end))
+	le.PutUint64(f[offRevision:], uint64(rev))
+	le.PutUint64(f[offStoredAt:], uint64(storedAt))
+	var content [32]byte
+	copy(content[:], f[offCommitment:])
+	commitment := Commitment(ordinal, rev, storedAt, content)
+	copy(f[offCommitment:], commitment[:])
+	le.PutUint32(f[offCRC:], f.crc(seed))
+}
+
+func (f frame) crc(seed uint32) uint32 {
+	return crc32.Update(crc32.Update(seed, castagnoli, f[:offCRC]), castagnoli, f[offCRC+4:])
+}
+
+// Commitment binds an event to its place: SHA-256 over a domain, its ordinal, its revision, its stored-at time
+// (microseconds since 1970, UTC) and the hash of its content, each number 8 bytes little-endian.
+func Commitment(ordinal uint64, rev eventstore.Revision, storedAtMicros int64, content [32]byte) [32]byte {
+	var b [72]byte
+	copy(b[:], eventDomain)
+	le.PutUint64(b[16:], ordinal)
+	le.PutUint64(b[24:], uint64(rev))
+	le.PutUint64(b[32:], uint64(storedAtMicros))
+	copy(b[40:], content[:])
+	return sha256.Sum256(b[:])
+}
+
+// content is the hash of all that the caller gave, and the salt: domain, id, decided at, salt, lengths, schema, policy,
+// type, role, actor, stream, command, causation, correlation, data, as they lie in the frame from its byte 72 on.
+func (f frame) content(scratch []byte) (sum [32]byte, _ []byte) {
+	scratch = append(append(scratch[:0], contentDomain...), f[offID:]...)
+	return sha256.Sum256(scratch), scratch
+}
+
+// readFrame checks the frame that starts b, at position at of the log, and returns it. errShort means b may be only
+// the beginning of one.
+func readFrame(b []byte, seed uint32, at eventstore.Position) (frame, error) {
+	if len(b) < frameHeader {
+		return nil, errShort
+	}
+	n := le.Uint32(b)
+	if n < frameHeader || n > frameBytesMax {
+		return nil, errLength
+	}
+	if int64(n) > int64(len(b)) {
+		return nil, errShort
+	}
+	f := frame(b[:n:n])
+	if le.Uint32(f[offCRC:]) != f.crc(seed) {
+		return nil, errCRC
+	}
+	if f.position() != at+eventstore.Position(n) {
+		return nil, errPlace
+	}
+	if frameHeader+f.lens().total()+int(le.Uint32(f[offDataLen:])) != len(f) {
+		return nil, errLength
+	}
+	return f, nil
+}
+
+// namesMax bounds a reader's table of repeated texts: types, roles and actors are few in practice.
+const namesMax = 1024
+
+// decoder turns frames into events. It keeps one copy of each type, role and actor, and is used by one reader.
+type decoder struct{ names map[string]string }
+
+func (d *decoder) name(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if s, ok := d.names[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if d.names == nil {
+		d.names = make(map[string]string, 16)
+	}
+	if len(d.names) < namesMax {
+		d.names[s] = s
+	}
+	return s
+}
+
+// event decodes f. Data shares f's memory; the texts do not, so that a view that keeps a stream name does not keep the
+// block it was read in.
+func (d *decoder) event(f frame) eventstore.Recorded {
+	l := f.lens()
+	at := frameHeader
+	next := func(n int) []byte { at += n; return f[at-n : at] }
+	r := eventstore.Recorded{
+		Revision: f.revision(), Position: f.position(), Ordinal: f.ordinal(), StoredAt: time.UnixMicro(f.storedAt()).UTC(),
+	}
+	copy(r.ID[:], f.id())
+	r.Type = d.name(next(l.typ()))
+	m := &r.Meta
+	m.Role = d.name(next(l.role()))
+	m.Actor = d.name(next(l.actor()))
+	texts := string(next(l.stream() + l.command() + l.causation() + l.correlation()))
+	cut := func(n int) string { s := texts[:n]; texts = texts[n:]; return s }
+	r.Stream = cut(l.stream())
+	m.Command = cut(l.command())
+	m.Causation = cut(l.causation())
+	m.Correlation = texts
+	m.Schema = int(le.Uint32(f[offSchema:]))
+	m.Policy = int(le.Uint32(f[offPolicy:]))
+	m.At = time.UnixMicro(int64(le.Uint64(f[offAt:]))).UTC()
+	r.Data = f[at:len(f):len(f)]
+	return r
+}
+
+// DamageError says where the log is damaged and how. The open stops with it; a reader ends with it.
+type DamageError struct {
+	Position eventstore.Position // The first byte that cannot be trusted.
+	What     string
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("embedded: log damaged at position %d: %s", e.Position, e.What)
+}
+
+func damage(at eventstore.Position, format string, args ...any) error {
+	return &DamageError{Position: at, What: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,254 @@
+package embedded
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"zujian/eventstore"
+)
+
+// The index holds, big-endian:
+//
+//	's' stream 0 revision          → position of the frame's first byte
+//	'h' stream                     → the stream's last revision
+//	'i' event id, hash of stream, position of the frame's first byte → nothing
+//	'c'                            → mark: how far the index has come
+//
+// A stream name holds no control character, so the 0 ends it.
+const (
+	keyEvent, keyHead, keyID, keyMark = 's', 'h', 'i', 'c'
+
+	indexVersion    = 1
+	markBytes       = 1 + 16 + 4*8
+	indexBatchBytes = 4 << 20 // A batch takes no further group beyond this.
+	indexCache      = 32 << 20
+)
+
+// mark is a point of the log between two groups.
+type mark struct {
+	last     eventstore.Position // Where the last group before it starts; 0 if there is none.
+	pos      eventstore.Position
+	ordinal  uint64 // Of the next event.
+	storedAt int64  // Of the last event, µs.
+}
+
+// index is the Pebble database beside the segments. It is written without a log of its own: after a crash it is some
+// prefix of what was applied, and its mark, applied with every batch, says which.
+type index struct {
+	db    *pebble.DB
+	cache *pebble.Cache
+	id    logID
+}
+
+// openIndex opens the folder's index, or makes a new one if it is of another log, another version, or damaged.
+func openIndex(fs vfs.FS, dir string, id logID, log *slog.Logger) (*index, mark, error) {
+	path := fs.PathJoin(dir, indexName)
+	for try := 0; ; try++ {
+		x, err := openDB(fs, path, id, log, false)
+		if err == nil {
+			var m mark
+			if m, err = x.mark(); err == nil {
+				return x, m, nil
+			}
+			err = errors.Join(err, x.close(false))
+		}
+		if try > 0 {
+			return nil, mark{}, fmt.Errorf("open index: %w", err)
+		}
+		log.Warn("index is rebuilt from the log", slog.Any("err", err))
+		if err := fs.RemoveAll(path); err != nil {
+			return nil, mark{}, fmt.Errorf("remove unusable index: %w", err)
+		}
+	}
+}
+
+func openDB(fs vfs.FS, path string, id logID, log *slog.Logger, readOnly bool) (*index, error) {
+	cache := pebble.NewCache(indexCache)
+	opts := &pebble.Options{
+		FS: fs, DisableWAL: true, Cache: cache, MemTableSize: indexMemory, ReadOnly: readOnly,
+		FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: pebbleLogger{log},
+	}
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	db, err := pebble.Open(path, opts)
+	if err != nil {
+		cache.Unref()
+		return nil, err
+	}
+	return &index{db: db, cache: cache, id: id}, nil
+}
+
+func (x *index) close(flush bool) (err error) {
+	if flush {
+		err = x.db.Flush()
+	}
+	err = errors.Join(err, x.db.Close())
+	x.cache.Unref()
+	return err
+}
+
+func (x *index) mark() (m mark, err error) {
+	b, done, err := x.db.Get([]byte{keyMark})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return mark{}, nil
+	}
+	if err != nil {
+		return mark{}, err
+	}
+	defer done.Close()
+	if len(b) != markBytes || b[0] != indexVersion || !bytes.Equal(b[1:17], x.id[:]) {
+		return mark{}, errors.New("of another version or another log")
+	}
+	return mark{
+		last: eventstore.Position(be.Uint64(b[17:])), pos: eventstore.Position(be.Uint64(b[25:])),
+		ordinal: be.Uint64(b[33:]), storedAt: int64(be.Uint64(b[41:])),
+	}, nil
+}
+
+func setMark(b *pebble.Batch, id logID, m mark) error {
+	var v [markBytes]byte
+	v[0] = indexVersion
+	copy(v[1:], id[:])
+	be.PutUint64(v[17:], uint64(m.last))
+	be.PutUint64(v[25:], uint64(m.pos))
+	be.PutUint64(v[33:], m.ordinal)
+	be.PutUint64(v[41:], uint64(m.storedAt))
+	return b.Set([]byte{keyMark}, v[:], nil)
+}
+
+// add puts the frames of a group's body, which has been checked, into the batch.
+func (x *index) add(b *pebble.Batch, body []byte) error {
+	for len(body) > 0 {
+		f := frame(body[:le.Uint32(body)])
+		body = body[len(f):]
+		stream, start := f.stream(), uint64(f.position())-uint64(len(f))
+
+		op := b.SetDeferred(1+len(stream)+1+8, 8)
+		putEventKey(op.Key, stream, f.revision())
+		be.PutUint64(op.Value, start)
+		if err := op.Finish(); err != nil {
+			return err
+		}
+		op = b.SetDeferred(1+16+8+8, 0)
+		putIDKey(op.Key, f.id(), stream)
+		be.PutUint64(op.Key[25:], start)
+		if err := op.Finish(); err != nil {
+			return err
+		}
+		// The head is that of the last of the frames in a row of one stream.
+		if len(body) > 0 {
+			if next := frame(body); bytes.Equal(next.stream(), stream) {
+				continue
+			}
+		}
+		op = b.SetDeferred(1+len(stream), 8)
+		op.Key[0] = keyHead
+		copy(op.Key[1:], stream)
+		be.PutUint64(op.Value, uint64(f.revision()))
+		if err := op.Finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *index) apply(b *pebble.Batch, m mark) error {
+	if err := setMark(b, x.id, m); err != nil {
+		return err
+	}
+	return x.db.Apply(b, pebble.NoSync)
+}
+
+func putEventKey(k, stream []byte, rev eventstore.Revision) {
+	k[0] = keyEvent
+	n := 1 + copy(k[1:], stream)
+	k[n] = 0
+	be.PutUint64(k[n+1:], uint64(rev))
+}
+
+func eventKey(stream string, rev eventstore.Revision) []byte {
+	k := make([]byte, 1+len(stream)+1+8)
+	putEventKey(k, []byte(stream), rev)
+	return k
+}
+
+// putIDKey writes the first 25 bytes of an id key. The hash (FNV-1a) keeps the same id in two streams apart; whoever
+// finds an entry still compares the stream.
+func putIDKey(k, id, stream []byte) {
+	k[0] = keyID
+	copy(k[1:], id)
+	h := uint64(14695981039346656037)
+	for _, c := range stream {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	be.PutUint64(k[17:], h)
+}
+
+// head returns the stream's last revision as far as the index has come.
+func (x *index) head(stream string) (eventstore.Revision, error) {
+	k := make([]byte, 0, 64)
+	v, done, err := x.db.Get(append(append(k, keyHead), stream...))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return eventstore.NoStream, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look up head of %s: %w", stream, err)
+	}
+	rev := eventstore.Revision(be.Uint64(v))
+	return rev, done.Close()
+}
+
+// starts appends to dst where up to limit events of the stream start, from revision from on.
+func (x *index) starts(dst []eventstore.Position, stream string, from eventstore.Revision, limit int) ([]eventstore.Position, error) {
+	lower := eventKey(stream, from)
+	upper := eventKey(stream, -1) // All ones: behind every revision.
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return dst, fmt.Errorf("look up stream %s: %w", stream, err)
+	}
+	for ok := it.First(); ok && limit > 0; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return dst, errors.Join(err, it.Close())
+		}
+		dst = append(dst, eventstore.Position(be.Uint64(v)))
+		limit--
+	}
+	return dst, errors.Join(it.Error(), it.Close())
+}
+
+// withID returns where the events of this id start in the stream, or in one whose name has the same hash.
+func (x *index) withID(id []byte, stream string) (starts []eventstore.Position, err error) {
+	var lower, upper [33]byte
+	putIDKey(lower[:], id, []byte(stream))
+	putIDKey(upper[:], id, []byte(stream))
+	be.PutUint64(upper[25:], 1<<64-1)
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower[:], UpperBound: upper[:]})
+	if err != nil {
+		return nil, fmt.Errorf("look up event id: %w", err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		starts = append(starts, eventstore.Position(be.Uint64(it.Key()[25:])))
+	}
+	return starts, errors.Join(it.Error(), it.Close())
+}
+
+// pebbleLogger passes on what an operator must know. Pebble relies on Fatalf not returning.
+type pebbleLogger struct{ log *slog.Logger }
+
+func (l pebbleLogger) Infof(string, ...any) {}
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("index", slog.String("err", fmt.Sprintf(format, args...)))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.Errorf(format, args...)
+	panic("embedded: index: " + fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,73 @@
+package embedded
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	segmentBytesDefault = 64 << 20
+	segmentBytesFirst   = 4 << 20  // Zeroing it takes milliseconds.
+	segmentBytesMin     = 4 << 10  // Tests roll often.
+	segmentGrowth       = 4        // How much larger the next segment is, up to SegmentBytes.
+	groupBytesMax       = 4 << 20  // A group takes no further append beyond this, which bounds its latency.
+	queueAppendsMax     = 16 << 10 // Appends waiting for a group; beyond it they are shed.
+	queueBytesMax       = 64 << 20 // The same in bytes.
+	queueAgeDefault     = time.Second
+	headsDefault        = 1 << 18 // Streams whose head is kept in memory: about 40 MiB.
+	indexLagGroups      = 8       // Groups the index may be behind the log.
+	indexMemory         = 32 << 20
+	lockName            = "LOCK"
+	indexName           = "index"
+	spareName           = "next.tmp"
+	segmentSuffix       = ".seg"
+)
+
+// Options configure a store. Only Dir is mandatory; the zero value of every other field is a sound default.
+type Options struct {
+	Dir          string
+	FS           vfs.FS           // The real disk if nil.
+	SegmentBytes int64            // Size of a full-grown segment, 64 MiB if 0, at least 4 KiB.
+	Now          func() time.Time // Recorded time, kept monotone by the store; time.Now if nil.
+	Rand         io.Reader        // Salts and the log's id; crypto/rand if nil.
+	Logger       *slog.Logger     // Discarded if nil.
+	QueueAge     time.Duration    // An append is shed when one has waited this long unwritten; a second if 0.
+	Heads        int              // Streams whose head is kept in memory, 262,144 if 0.
+	NoMmap       bool             // Read with pread even where a segment could be mapped.
+
+	// DeferSync acknowledges before the data is durable, until Sync is called. Only for loading a folder that is
+	// thrown away when the load fails.
+	DeferSync bool
+
+	skipSync bool // Test hook: the mutant that never syncs and says it did.
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = segmentBytesDefault
+	}
+	o.SegmentBytes = max(o.SegmentBytes, segmentBytesMin)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.QueueAge == 0 {
+		o.QueueAge = queueAgeDefault
+	}
+	if o.Heads == 0 {
+		o.Heads = headsDefault
+	}
+	return o
+}

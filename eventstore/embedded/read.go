@@ -1,0 +1,302 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"zujian/eventstore"
+)
+
+const (
+	readBlock    = 32 << 10 // The largest size the allocator keeps in spans; events of one block share it.
+	streamChunk  = 256      // Positions looked up at once; the index is not held while events are yielded.
+	frameGuess   = 2 << 10  // What most frames fit in.
+	noPosition   = ^eventstore.Position(0)
+	segmentStart = eventstore.Position(segmentHeader)
+)
+
+// reader reads frames for one goroutine. It holds nothing of the store between calls.
+type reader struct {
+	store *Store
+	dec   decoder
+	block []byte // Bytes of the log from position at on. Never written again: events share them.
+	at    eventstore.Position
+}
+
+// fill makes block hold at least n bytes from pos on, as far as limit and the segment allow.
+func (r *reader) fill(g *segment, pos, limit eventstore.Position, n int) error {
+	end := g.base + eventstore.Position(g.size)
+	if g.end != 0 {
+		end = g.end
+	}
+	left := int64(min(end, limit)) - int64(pos)
+	size := min(int64(max(n, readBlock)), left)
+	if size < int64(n) {
+		return damage(pos, "%s: an event reaches beyond the end", g.name)
+	}
+	block := make([]byte, size)
+	if err := g.read(block, int64(pos-g.base)); err != nil {
+		return err
+	}
+	r.block, r.at = block, pos
+	return nil
+}
+
+// frameAt returns the frame that starts at pos. The caller is reading.
+func (r *reader) frameAt(pos eventstore.Position) (frame, error) {
+	segs := *r.store.segs.Load()
+	g := segs[segmentAt(segs, pos)]
+	if g.data != nil { // Only the frame is copied.
+		off := int(pos - g.base)
+		if off+frameHeader <= len(g.data) {
+			if n := int(le.Uint32(g.data[off:])); n >= frameHeader && n <= frameBytesMax && off+n <= len(g.data) {
+				block := make([]byte, n)
+				copy(block, g.data[off:])
+				return check(readFrame(block, r.store.seed, pos))(pos)
+			}
+		}
+		return nil, damage(pos, "frame: %v", errLength)
+	}
+	n := min(int64(frameGuess), int64(g.base)+g.size-int64(pos))
+	for {
+		block := make([]byte, max(n, 0))
+		if err := g.read(block, int64(pos-g.base)); err != nil {
+			return nil, err
+		}
+		f, bad := readFrame(block, r.store.seed, pos)
+		if errors.Is(bad, errShort) && len(block) >= 4 && n < int64(le.Uint32(block)) {
+			n = int64(le.Uint32(block))
+			if int64(pos-g.base)+n <= g.size {
+				continue
+			}
+		}
+		return check(f, bad)(pos)
+	}
+}
+
+func check(f frame, bad error) func(eventstore.Position) (frame, error) {
+	return func(pos eventstore.Position) (frame, error) {
+		if bad != nil {
+			return nil, damage(pos, "frame: %v", bad)
+		}
+		return f, nil
+	}
+}
+
+// next returns the first frame at or after pos that ends by limit, or io.EOF. The caller is reading.
+func (r *reader) next(pos, limit eventstore.Position) (frame, error) {
+	segs := *r.store.segs.Load()
+	for pos < limit {
+		g := segs[segmentAt(segs, pos)]
+		if pos == g.base {
+			pos += segmentStart
+			continue
+		}
+		rest, err := r.rest(g, pos, limit, 4)
+		if err != nil {
+			return nil, err
+		}
+		if le.Uint32(rest) == groupMagic {
+			if rest, err = r.rest(g, pos, limit, groupHeader); err != nil {
+				return nil, err
+			}
+			if _, bad := readGroupHead(rest, r.store.seed, pos); bad != nil {
+				return nil, damage(pos, "group: %v", bad)
+			}
+			pos += groupHeader
+			continue
+		}
+		f, bad := readFrame(rest, r.store.seed, pos)
+		if errors.Is(bad, errShort) {
+			if rest, err = r.rest(g, pos, limit, max(frameHeader, int(le.Uint32(rest)))); err != nil {
+				return nil, err
+			}
+			f, bad = readFrame(rest, r.store.seed, pos)
+		}
+		return check(f, bad)(pos)
+	}
+	return nil, io.EOF
+}
+
+// rest returns the block's bytes from pos on, at least n.
+func (r *reader) rest(g *segment, pos, limit eventstore.Position, n int) ([]byte, error) {
+	if pos < r.at || pos+eventstore.Position(n) > r.at+eventstore.Position(len(r.block)) {
+		if err := r.fill(g, pos, limit, n); err != nil {
+			return nil, err
+		}
+	}
+	return r.block[pos-r.at:], nil
+}
+
+// All implements eventstore.Store.
+func (s *Store) All(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
+	limit := s.durable.load()
+	return func(yield func(eventstore.Recorded, error) bool) {
+		r := reader{store: s}
+		err := s.frames(ctx, &r, after, limit, func(f frame) bool { return yield(r.dec.event(f), nil) })
+		if err != nil {
+			yield(eventstore.Recorded{}, err)
+		}
+	}
+}
+
+// frames calls each for every frame that ends after after and by limit, until it returns false.
+func (s *Store) frames(ctx context.Context, r *reader, after, limit eventstore.Position, each func(frame) bool) error {
+	pos, batch := noPosition, make([]frame, 0, 64)
+	for {
+		batch = batch[:0]
+		err := s.reading(func() (err error) {
+			if pos == noPosition {
+				if pos, err = s.seek(r, after, limit); err != nil {
+					return err
+				}
+			}
+			batch, pos, err = r.batch(batch, pos, limit)
+			return err
+		})
+		for _, f := range batch {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if f.position() > after && !each(f) {
+				return nil
+			}
+		}
+		if err != nil || len(batch) == 0 {
+			if err == nil {
+				err = ctx.Err()
+			}
+			return err
+		}
+	}
+}
+
+// batch reads the frames of one block, so that the store is held once for all of them. At the limit it returns none.
+func (r *reader) batch(dst []frame, pos, limit eventstore.Position) ([]frame, eventstore.Position, error) {
+	for len(dst) < cap(dst) {
+		f, err := r.next(pos, limit)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return dst, pos, err
+		}
+		dst = append(dst, f)
+		pos = f.position()
+	}
+	return dst, pos, nil
+}
+
+// seek returns where to start reading what ends after after: there, if an event or a group starts there, else at the
+// start of its segment.
+func (s *Store) seek(r *reader, after, limit eventstore.Position) (eventstore.Position, error) {
+	if after >= limit {
+		return limit, nil
+	}
+	segs := *s.segs.Load()
+	g := segs[segmentAt(segs, after)]
+	if after < g.base+segmentStart {
+		return g.base, nil
+	}
+	_, err := r.next(after, limit)
+	if err == nil || errors.Is(err, io.EOF) {
+		return after, nil
+	}
+	if _, damaged := errors.AsType[*DamageError](err); !damaged {
+		return 0, err
+	}
+	return g.base, nil // Not a boundary, or damaged: then reading from the start will meet it.
+}
+
+// Stream implements eventstore.Store. It yields what was durable when it was called.
+func (s *Store) Stream(ctx context.Context, stream string, from eventstore.Revision) iter.Seq2[eventstore.Recorded, error] {
+	limit := s.durable.load()
+	return func(yield func(eventstore.Recorded, error) bool) {
+		if err := s.readStream(ctx, stream, max(from, 0), limit, yield); err != nil {
+			yield(eventstore.Recorded{}, err)
+		}
+	}
+}
+
+func (s *Store) readStream(ctx context.Context, stream string, from eventstore.Revision, limit eventstore.Position,
+	yield func(eventstore.Recorded, error) bool,
+) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.indexed.wait(ctx, limit); err != nil {
+		return err
+	}
+	r := reader{store: s}
+	var starts []eventstore.Position
+	frames := make([]frame, 0, 16)
+	for {
+		var err error
+		frames = frames[:0]
+		err = s.reading(func() error {
+			if starts, err = s.index.starts(starts[:0], stream, from, streamChunk); err != nil {
+				return err
+			}
+			for _, at := range starts {
+				if at >= limit {
+					break
+				}
+				f, err := r.frameAt(at)
+				if err != nil {
+					return err
+				}
+				frames = append(frames, f)
+			}
+			return nil
+		})
+		for _, f := range frames {
+			if f.revision() != from || string(f.stream()) != stream {
+				return damage(f.position()-eventstore.Position(len(f)),
+					"index: expected revision %d of %s, found %d of %s", from, stream, f.revision(), f.stream())
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !yield(r.dec.event(f), nil) {
+				return nil
+			}
+			from++
+		}
+		if err != nil || len(frames) < streamChunk {
+			return err
+		}
+	}
+}
+
+// Leaf is what a transparency log needs of an event: its place, and its commitment with what opens it.
+type Leaf struct {
+	Ordinal        uint64
+	Position       eventstore.Position
+	Revision       eventstore.Revision
+	StoredAtMicros int64
+	Commitment     [32]byte // Commitment(Ordinal, Revision, StoredAtMicros, Content).
+	Content        [32]byte // Hash of what the caller gave, and Salt.
+	Salt           [16]byte
+}
+
+// Leaves yields the leaf of every event after position after, in order, up to the head when it was called.
+func (s *Store) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[Leaf, error] {
+	limit := s.durable.load()
+	return func(yield func(Leaf, error) bool) {
+		r := reader{store: s}
+		var scratch []byte
+		err := s.frames(ctx, &r, after, limit, func(f frame) bool {
+			l := Leaf{
+				Ordinal: f.ordinal(), Position: f.position(), Revision: f.revision(), StoredAtMicros: f.storedAt(),
+				Commitment: [32]byte(f[offCommitment:]), Salt: [16]byte(f[offSalt:]),
+			}
+			l.Content, scratch = f.content(scratch)
+			return yield(l, nil)
+		})
+		if err != nil {
+			yield(Leaf{}, err)
+		}
+	}
+}

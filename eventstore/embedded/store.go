@@ -1,0 +1,287 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"zujian/eventstore"
+)
+
+// Store is an eventstore.Store in one folder. Its methods may be called from any goroutine.
+type Store struct {
+	opts Options
+	lock io.Closer // The folder's lock file.
+	id   logID
+	seed uint32
+	salt salts
+
+	queue queue
+
+	// The leader's own: only whoever leads touches these.
+	end       mark                // Of the log as written.
+	synced    eventstore.Position // Up to here it is durable.
+	heads     *heads
+	taken     []*request
+	accepted  []*request
+	refused   []*request
+	nextBytes int64 // Size of the spare that was asked for; 0 if none was.
+
+	spareWant chan int64 // Sizes of spares to make.
+	spareMade chan spare
+	free      chan []byte    // Buffers of groups that are indexed.
+	toIndex   chan indexWork // In order.
+	workers   sync.WaitGroup
+
+	segs    atomic.Pointer[[]*segment] // Replaced, never changed.
+	durable durablePoint
+	indexed indexedPoint
+	index   *index
+
+	life   sync.RWMutex // Held for reading while a segment or the index is read.
+	closed bool         // Under life.
+	counts counts
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// counts are what Stats reports, kept so that asking does not disturb the leader.
+type counts struct {
+	events, bytes, groups, segments atomic.Int64
+	storedAt, syncNanos             atomic.Int64
+	appends, shed                   atomic.Int64
+}
+
+// Stats are figures for metrics; each is current, not all of one moment.
+type Stats struct {
+	Events       int64               // In the log.
+	Position     eventstore.Position // End of the last durable event.
+	Segments     int64
+	Groups       int64               // Committed since the open.
+	Appends      int64               // Written since the open, repeats not counted.
+	Shed         int64               // Refused with ErrOverloaded since the open.
+	Queued       int                 // Appends waiting to be written.
+	IndexLag     eventstore.Position // Bytes of log the index is behind.
+	LastSync     time.Duration       // How long the last sync took.
+	LastStoredAt time.Time           // Of the last event; zero if there is none.
+}
+
+// Stats returns the store's figures.
+func (s *Store) Stats() Stats {
+	st := Stats{
+		Events: s.counts.events.Load(), Position: s.durable.load(), Segments: s.counts.segments.Load(),
+		Groups: s.counts.groups.Load(), Appends: s.counts.appends.Load(), Shed: s.counts.shed.Load(),
+		Queued: s.queue.len(), LastSync: time.Duration(s.counts.syncNanos.Load()),
+	}
+	if at := s.counts.storedAt.Load(); st.Events > 0 {
+		st.LastStoredAt = time.UnixMicro(at).UTC()
+	}
+	st.IndexLag = max(st.Position, s.indexed.load()) - s.indexed.load()
+	return st
+}
+
+// Head returns the position of the last durable event and how many there are, which is the next one's ordinal.
+func (s *Store) Head() (last eventstore.Position, events uint64) {
+	s.durable.mu.Lock()
+	defer s.durable.mu.Unlock()
+	return eventstore.Position(s.durable.pos.Load()), s.durable.events
+}
+
+// LogID is the random name the log got when its folder was made.
+func (s *Store) LogID() [16]byte { return s.id }
+
+// Append implements eventstore.Store. An append that was taken into a group before ctx ended is waited for: its result
+// is what happened.
+func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Revision,
+	events ...eventstore.NewEvent,
+) (eventstore.Appended, error) {
+	if err := eventstore.Check(stream, expected, events); err != nil {
+		return eventstore.Appended{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return eventstore.Appended{}, fmt.Errorf("append to %s: %w", stream, err)
+	}
+	r := newRequest(stream, expected, len(events))
+	if err := r.encode(&s.salt, events); err != nil {
+		return eventstore.Appended{}, fmt.Errorf("append to %s: %w", stream, err)
+	}
+	lead, err := s.queue.put(r, s.opts.Now(), s.opts.QueueAge)
+	if err != nil {
+		if errors.Is(err, eventstore.ErrOverloaded) {
+			s.counts.shed.Add(1)
+		}
+		return eventstore.Appended{}, err
+	}
+	if lead {
+		s.commit()
+		s.queue.passOn()
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		if s.queue.withdraw(r) {
+			return eventstore.Appended{}, fmt.Errorf("append to %s: %w", stream, ctx.Err())
+		}
+		<-r.done
+	}
+	res, err := r.result, r.err
+	if r.mayRepeat {
+		res, err = s.repeated(r)
+	}
+	r.release()
+	return res, err
+}
+
+// repeated answers an append that came with too low an expectation: the first result if these events are there.
+func (s *Store) repeated(r *request) (eventstore.Appended, error) {
+	wrong := &eventstore.WrongRevision{Stream: r.stream, Expected: r.expected, Actual: r.actual}
+	ids := r.ids()
+	err := s.reading(func() error {
+		if err := s.indexed.wait(context.Background(), s.durable.load()); err != nil {
+			return err
+		}
+		end, same, err := s.sameIDs(r.stream, r.expected+1, ids)
+		if err == nil && same {
+			r.result = eventstore.Appended{Revision: r.expected + eventstore.Revision(r.events), Position: end}
+			return nil
+		}
+		return errors.Join(err, wrong)
+	})
+	switch {
+	case err == nil:
+		return r.result, nil
+	case errors.Is(err, eventstore.ErrWrongRevision):
+		return eventstore.Appended{}, wrong
+	}
+	return eventstore.Appended{}, fmt.Errorf("compare append to %s: %w", r.stream, err)
+}
+
+// sameIDs tells whether the stream holds exactly these ids from revision from on, and where the last of them ends.
+func (s *Store) sameIDs(stream string, from eventstore.Revision, ids [][16]byte) (end eventstore.Position, same bool, err error) {
+	starts, err := s.index.starts(nil, stream, from, len(ids))
+	if err != nil || len(starts) < len(ids) {
+		return 0, false, err
+	}
+	rd := reader{store: s}
+	for i, at := range starts {
+		f, err := rd.frameAt(at)
+		if err != nil {
+			return 0, false, err
+		}
+		if [16]byte(f.id()) != ids[i] {
+			return 0, false, nil
+		}
+		end = f.position()
+	}
+	return end, true, nil
+}
+
+// Wait implements eventstore.Store.
+func (s *Store) Wait(ctx context.Context, after eventstore.Position) error {
+	return s.durable.wait(ctx, after)
+}
+
+// Sync makes durable what DeferSync left to the operating system. Without DeferSync there is nothing to do.
+func (s *Store) Sync() error {
+	if !s.opts.DeferSync {
+		return s.durable.failed()
+	}
+	if err := s.queue.lead(); err != nil {
+		return err
+	}
+	defer s.queue.passOn()
+	for _, g := range *s.segs.Load() { // Every segment: which ones were written since is not worth knowing.
+		if err := g.file.SyncData(); err != nil {
+			return s.fail(fmt.Errorf("sync %s: %w", g.name, err))
+		}
+	}
+	s.synced = s.end.pos
+	return nil
+}
+
+// fail stops the store for good: nothing is acknowledged any more. Readers still see what was durable.
+func (s *Store) fail(err error) error {
+	err = fmt.Errorf("%w: %w", eventstore.ErrClosed, err)
+	s.opts.Logger.Error("the log has stopped", "err", err)
+	s.queue.close(err)
+	s.durable.close(err)
+	s.indexed.close(err)
+	return err
+}
+
+// Close waits for the group under way, writes the index down and gives the folder free. Appends that wait in the queue,
+// Waits and iterators end with ErrClosed.
+func (s *Store) Close() error {
+	if !s.queue.shut() {
+		return nil
+	}
+	s.durable.close(eventstore.ErrClosed)
+	close(s.toIndex)
+	close(s.spareWant)
+	s.workers.Wait()
+	s.indexed.close(eventstore.ErrClosed)
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.closed = true
+	var errs []error
+	if s.opts.DeferSync {
+		for _, g := range *s.segs.Load() {
+			errs = append(errs, g.file.SyncData())
+		}
+	}
+	errs = append(errs, s.index.close(true))
+	for _, g := range *s.segs.Load() {
+		errs = append(errs, g.close())
+	}
+	select {
+	case sp := <-s.spareMade:
+		if sp.file != nil {
+			errs = append(errs, sp.file.Close())
+		}
+	default:
+	}
+	errs = append(errs, s.lock.Close())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close log: %w", err)
+	}
+	return nil
+}
+
+// reading calls f while nothing f reads can be closed.
+func (s *Store) reading(f func() error) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return eventstore.ErrClosed
+	}
+	return f()
+}
+
+// salts hands out random bytes, read in larger pieces than one.
+type salts struct {
+	mu   sync.Mutex
+	from io.Reader
+	buf  [4096]byte
+	left int
+}
+
+func (s *salts) fill(dst []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(dst) > 0 {
+		if s.left == 0 {
+			if _, err := io.ReadFull(s.from, s.buf[:]); err != nil {
+				return fmt.Errorf("read salt: %w", err)
+			}
+			s.left = len(s.buf)
+		}
+		n := copy(dst, s.buf[len(s.buf)-s.left:])
+		s.left -= n
+		dst = dst[n:]
+	}
+	return nil
+}
