@@ -16,8 +16,11 @@ import (
 //	lease.pay_cycle_months  int64
 //	lease.deposit_fen       int64
 //	lease.start, lease.end, lease.sign_date  Day
-//	lease.wants_escrow      bool    the contract's own choice is VOLUNTARY
+//	lease.signed_on         Day     = lease.sign_date
+//	lease.escrow_mode       string  NONE, VOLUNTARY, MANDATORY: the contract's own choice
+//	lease.wants_escrow      bool    escrow_mode is not NONE
 //	lease.payee_role        string  OPERATOR, LESSOR
+//	lease.by_operator       bool    = operator.collects, as package contract names it
 //	operator.collects       bool    the lessor sublets, or an agency collects
 //
 // FUND_OUT at OrderRelease (M-04, M-05, M-11), judged on the day ordered:
@@ -39,7 +42,10 @@ import (
 //	lease.deduction_grounds []string
 //	lease.deposit_fen       int64
 func planFacts(c Plan) domain.Facts {
-	kind, payee := c.Kind, "LESSOR"
+	kind, payee, mode := c.Kind, "LESSOR", string(c.Mode)
+	if mode == "" {
+		mode = string(ModeNone)
+	}
 	if kind == "" {
 		kind = "OUT"
 	}
@@ -49,7 +55,8 @@ func planFacts(c Plan) domain.Facts {
 	return domain.Facts{
 		"lease": domain.Facts{
 			"kind": kind, "monthly_rent_fen": int64(c.RentFen), "pay_cycle_months": int64(c.PayCycleMonths),
-			"deposit_fen": int64(c.DepositFen), "start": c.Start, "end": c.End, "sign_date": c.SignedOn,
+			"deposit_fen": int64(c.DepositFen), "start": c.Start, "end": c.End, "sign_date": c.SignedOn, "signed_on": c.SignedOn,
+			"escrow_mode": mode, "by_operator": c.Operator,
 			"wants_escrow": c.Mode == ModeVoluntary || c.Mode == ModeMandatory, "payee_role": payee,
 		},
 		"operator": domain.Facts{"collects": c.Operator},

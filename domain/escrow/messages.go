@@ -86,9 +86,10 @@ type Posting struct {
 
 // Tranche (划转批次) is one planned payment out of the ledger.
 type Tranche struct {
-	No        int        `json:"no"`    // From 1; in FundsExpected the place in the plan, else the number to order by.
-	Month     int        `json:"month"` // Month of the lease it pays for, from 1; 0 = a share of the deposit.
-	Months    int        `json:"months,omitzero"`
+	No        int        `json:"no"`               // From 1; in FundsExpected the place in the plan, else the number to order by.
+	Month     int        `json:"month"`            // Month of the lease it pays for, from 1; 0 = a share of the deposit.
+	Months    int        `json:"months,omitzero"`  // Months it pays for, from Month on.
+	Upfront   bool       `json:"upfront,omitzero"` // Due the day after its money arrives.
 	Due       domain.Day `json:"due"`
 	AmountFen domain.Fen `json:"amount_fen"`
 	Payee     Payee      `json:"payee"`
@@ -236,6 +237,10 @@ type Freeze struct {
 // Unfreeze lifts one order. The hand that froze may not lift it.
 type Unfreeze struct{ OrderNo, Reason string }
 
+// Close ends a ledger that holds nothing any more. Payments that empty an ended ledger close it by themselves.
+type Close struct{}
+
+func (Close) isCommand()            {}
 func (Plan) isCommand()             {}
 func (Receive) isCommand()          {}
 func (ReverseReceipt) isCommand()   {}
