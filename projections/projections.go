@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -38,10 +39,12 @@ type Projection interface {
 	Apply(ctx context.Context, v View, batch []Event) error
 }
 
-// Reader is a consistent snapshot of one view. Keys are byte strings in bytewise order.
+// Reader is a consistent snapshot of one view. Keys are byte strings in bytewise order. A value read may be kept after
+// the reader is gone and MUST NOT be changed.
 type Reader interface {
 	Get(ctx context.Context, key string) ([]byte, bool, error)
 	// Scan yields the pairs with from <= key < to in key order; to "" means no upper bound. Reverse gives the opposite order.
+	// Inside a batch it sees the writes made before Scan was called, and writing while it runs does not disturb it.
 	Scan(ctx context.Context, from, to string, reverse bool) iter.Seq2[Pair, error]
 	// Position is the checkpoint this snapshot stands at.
 	Position() eventstore.Position
@@ -54,7 +57,8 @@ type Pair struct {
 }
 
 // View is one version of one projection's keyspace inside one batch. Reads see the batch's own writes. The runner
-// commits the writes together with the checkpoint; a projection never commits and never keeps a View.
+// commits the writes together with the checkpoint; a projection never commits and never keeps a View. A value set belongs
+// to the view and MUST NOT be changed afterwards. Position is the checkpoint before the batch.
 type View interface {
 	Reader
 	Set(key string, value []byte)
@@ -64,7 +68,8 @@ type View interface {
 // Views is the port a view store implements. projections/viewstest states its laws.
 type Views interface {
 	// Batch calls f once with a fresh View and, if f succeeds, stores its writes and checkpoint next atomically.
-	// It MUST fail with ErrFenced if the checkpoint is not at prev any more.
+	// It MUST fail with ErrFenced if the checkpoint is not at prev any more. An error of f comes back as it is.
+	// next may equal prev: then the checkpoint stays and the writes are stored.
 	Batch(ctx context.Context, name string, version int, prev, next eventstore.Position, f func(View) error) error
 	// Checkpoint is where the version stands; 0 for one never built.
 	Checkpoint(ctx context.Context, name string, version int) (eventstore.Position, error)
@@ -72,7 +77,7 @@ type Views interface {
 	Active(ctx context.Context, name string) (int, error)
 	// Activate moves readers to version.
 	Activate(ctx context.Context, name string, version int) error
-	// Drop deletes a version that is not active, whole.
+	// Drop deletes a version whole, its checkpoint with it. ErrActive if readers see it.
 	Drop(ctx context.Context, name string, version int) error
 	// Read calls f with a consistent snapshot of the active version. ErrNotBuilt if there is none.
 	Read(ctx context.Context, name string, f func(Reader) error) error
@@ -80,6 +85,34 @@ type Views interface {
 
 // ErrNotBuilt means no version of the view is active yet.
 var ErrNotBuilt = errors.New("projections: view not built yet")
+
+// ErrActive means the version is the one readers see: it can't be dropped.
+var ErrActive = errors.New("projections: version is active")
+
+// Limits of a view's name and version.
+const (
+	NameBytesMax = 64
+	VersionMax   = 1 << 20 // Exclusive; view stores see numbers up to twice that, see Runner.Rebuild.
+)
+
+// CheckBatch refuses names, versions and checkpoints no view store should accept. Every store calls it first.
+func CheckBatch(name string, version int, prev, next eventstore.Position) error {
+	if name == "" || len(name) > NameBytesMax {
+		return fmt.Errorf("projections: view name %q is not 1 to %d bytes", name, NameBytesMax)
+	}
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return fmt.Errorf("projections: view name %q holds more than a-z, 0-9, _ and -", name)
+		}
+	}
+	if version < 1 || version >= 2*VersionMax {
+		return fmt.Errorf("projections: %s: version %d is not 1 to %d", name, version, 2*VersionMax-1)
+	}
+	if next < prev {
+		return fmt.Errorf("projections: %s@%d: checkpoint would go back from %d to %d", name, version, prev, next)
+	}
+	return nil
+}
 
 // Get reads the JSON value at key; a missing key is the zero T.
 func Get[T any](ctx context.Context, r Reader, key string) (t T, err error) {

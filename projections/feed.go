@@ -1,0 +1,172 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"zujian/domain"
+	"zujian/eventstore"
+)
+
+// chunk is a stretch of the log, decoded once for all who follow it.
+type chunk struct {
+	events []Event
+	errs   map[int]error // Events that could not be decoded, by index.
+	last   mark          // The last event read, wanted or not.
+	head   bool          // Nothing was behind it when it was read.
+}
+
+// mark is a place in the log.
+type mark struct {
+	position eventstore.Position
+	ordinal  uint64 // Number of events up to and including it: the ordinal plus one.
+	storedAt time.Time
+}
+
+// Decode turns a stored event into what projections see.
+func Decode(types domain.Catalogue, r eventstore.Recorded) (Event, error) {
+	e := Event{
+		Stream: r.Stream, Revision: r.Revision, Position: r.Position, Ordinal: r.Ordinal,
+		EventID: r.ID, Type: r.Type, StoredAt: r.StoredAt, Meta: r.Meta,
+	}
+	var err error
+	if e.Event, err = types.Decode(r.Type, r.Meta.Schema, r.Data); err != nil {
+		return e, fmt.Errorf("decode %s@%d at %d: %w", r.Stream, r.Revision, r.Position, err)
+	}
+	return e, nil
+}
+
+// filter tells wanted types; nil wants all.
+type filter map[string]bool
+
+func newFilter(types []string) filter {
+	if types == nil {
+		return nil
+	}
+	f := make(filter, len(types))
+	for _, t := range types {
+		f[t] = true
+	}
+	return f
+}
+
+func (f filter) wants(name string) bool { return f == nil || f[name] }
+
+// union of what all members want.
+func union(members []*member) filter {
+	all := filter{}
+	for _, m := range members {
+		if m.wants == nil {
+			return nil
+		}
+		for name := range m.wants {
+			all[name] = true
+		}
+	}
+	return all
+}
+
+const (
+	decodeAloneMax = 64 // Below this many events a second goroutine costs more than it saves.
+	skipMax        = 16 // A chunk reads at most this many times BatchMax events, wanted or not.
+	clockEvery     = 64 // Events between two looks at the clock.
+)
+
+// read sends the log after a position in chunks until its head, and closes out. The last chunk has head set, even
+// if it is empty. Events nobody wants are never decoded. It owns its goroutines.
+func (r *Runner) read(ctx context.Context, after mark, want filter, out chan<- *chunk) error {
+	defer close(out)
+	b := &reading{runner: r, out: out, last: after}
+	for rec, err := range r.Store.All(ctx, after.position) {
+		if err != nil {
+			return fmt.Errorf("read log after %d: %w", b.last.position, err)
+		}
+		b.count++
+		b.last = mark{rec.Position, rec.Ordinal + 1, rec.StoredAt}
+		if want.wants(rec.Type) {
+			b.take(rec)
+		}
+		if b.full() {
+			if err := b.send(ctx, false); err != nil {
+				return err
+			}
+		}
+	}
+	return b.send(ctx, true)
+}
+
+// reading collects one chunk.
+type reading struct {
+	runner *Runner
+	out    chan<- *chunk
+	raw    []eventstore.Recorded
+	data   []byte // Holds the events' data: what a store yields may be gone after the next event.
+	count  int
+	began  time.Time
+	last   mark
+}
+
+func (b *reading) take(rec eventstore.Recorded) {
+	from := len(b.data)
+	b.data = append(b.data, rec.Data...) // If it moves, earlier events keep the old buffer alive.
+	rec.Data = b.data[from:len(b.data):len(b.data)]
+	b.raw = append(b.raw, rec)
+}
+
+func (b *reading) full() bool {
+	if len(b.raw) >= b.runner.batchMax() || b.count >= skipMax*b.runner.batchMax() {
+		return true
+	}
+	if b.count == 1 {
+		b.began = b.runner.Now()
+	}
+	return b.count%clockEvery == 0 && b.runner.Now().Sub(b.began) >= b.runner.batchWait()
+}
+
+func (b *reading) send(ctx context.Context, head bool) error {
+	c := b.runner.decode(b.raw)
+	c.last, c.head = b.last, head
+	b.raw, b.count = b.raw[:0], 0
+	b.data = b.data[:0] // Decoding copies: json.Unmarshaler demands it.
+	select {
+	case b.out <- c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// decode uses all cores: decoding, not folding, decides how fast views catch up.
+func (r *Runner) decode(raw []eventstore.Recorded) *chunk {
+	c := &chunk{events: make([]Event, len(raw))}
+	var mu sync.Mutex
+	part := func(from, to int) {
+		for i := from; i < to; i++ {
+			e, err := Decode(r.Catalogue, raw[i])
+			c.events[i] = e
+			if err != nil {
+				mu.Lock()
+				if c.errs == nil {
+					c.errs = map[int]error{}
+				}
+				c.errs[i] = err
+				mu.Unlock()
+			}
+		}
+	}
+	workers := runtime.GOMAXPROCS(0)
+	if len(raw) < decodeAloneMax || workers == 1 {
+		part(0, len(raw))
+		return c
+	}
+	var wg sync.WaitGroup
+	step := (len(raw) + workers - 1) / workers
+	for from := 0; from < len(raw); from += step {
+		wg.Go(func() { part(from, min(from+step, len(raw))) })
+	}
+	wg.Wait()
+	return c
+}

@@ -1,0 +1,208 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"zujian/eventstore"
+)
+
+// group is some members following the log together in one goroutine. The main group lives as long as Run; any other
+// ends by joining it at the head.
+type group struct {
+	runner   *Runner
+	main     bool
+	members  []*member
+	failures int // Of the log, in a row.
+}
+
+func (g *group) follow(ctx context.Context) {
+	r := g.runner
+	for ctx.Err() == nil {
+		waitCtx := ctx
+		if g.main {
+			var in []*member
+			in, waitCtx = r.admit(ctx)
+			g.members = append(g.members, in...)
+		}
+		g.dropRetired(ctx)
+		if len(g.members) == 0 {
+			if !g.main {
+				return
+			}
+			<-waitCtx.Done()
+			continue
+		}
+		at, err := g.pass(ctx)
+		if err == nil && len(g.members) > 0 {
+			if !g.main {
+				r.join(g.members)
+				return
+			}
+			g.activate(ctx)
+			err = r.Store.Wait(waitCtx, at)
+		}
+		switch {
+		case ctx.Err() != nil || err == nil || waitCtx.Err() != nil:
+			g.failures = 0
+		case errors.Is(err, eventstore.ErrClosed):
+			r.fail(fmt.Errorf("follow the log: %w", err))
+			return
+		default:
+			g.failures++
+			_ = r.pause(ctx, "", g.failures, err) // Only ctx ends it, and the loop looks.
+		}
+	}
+}
+
+// pass brings the members from where the slowest stands to the head of the log.
+func (g *group) pass(ctx context.Context) (head eventstore.Position, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	from := g.members[0].seen
+	for _, m := range g.members {
+		if m.seen.position < from.position {
+			from = m.seen
+		}
+	}
+	head = from.position
+	chunks := make(chan *chunk, 1)
+	var readErr error
+	var reader sync.WaitGroup
+	reader.Go(func() { readErr = g.runner.read(ctx, from, union(g.members), chunks) })
+	for c := range chunks {
+		head = c.last.position
+		g.runner.sawHead(c.last)
+		g.feed(ctx, c)
+		if len(g.members) == 0 {
+			break
+		}
+	}
+	cancel()
+	reader.Wait()
+	for range chunks { // read has closed it; one may be left.
+	}
+	if len(g.members) == 0 {
+		return head, nil
+	}
+	return head, readErr
+}
+
+// feed gives a chunk to all members at once and waits for them. Who stops leaves; who fails tries again by itself.
+func (g *group) feed(ctx context.Context, c *chunk) {
+	errs := make([]error, len(g.members))
+	if len(g.members) == 1 {
+		errs[0] = g.members[0].feed(ctx, g.runner, c)
+	} else {
+		var wg sync.WaitGroup
+		for i, m := range g.members {
+			wg.Go(func() { errs[i] = m.feed(ctx, g.runner, c) })
+		}
+		wg.Wait()
+	}
+	kept := g.members[:0:0]
+	for i, m := range g.members {
+		if g.settle(ctx, m, errs[i]) {
+			kept = append(kept, m)
+		}
+	}
+	g.members = kept
+}
+
+// settle reports whether m stays in the group after a chunk.
+func (g *group) settle(ctx context.Context, m *member, err error) bool {
+	r := g.runner
+	if err == nil {
+		m.failures = 0
+		m.track.moved(m)
+		return true
+	}
+	if ctx.Err() != nil {
+		return true
+	}
+	if m.track.isRetired(m) {
+		return true // The next look lets it go.
+	}
+	if stop, ok := errors.AsType[*stopError](err); ok {
+		r.log().ErrorContext(ctx, "view stopped", slog.String("view", m.track.name), slog.Int("version", m.projection.Version()),
+			slog.Uint64("position", uint64(stop.at)), slog.Any("err", stop.err))
+		if r.Metrics.Stop != nil {
+			r.Metrics.Stop(m.track.name, stop.err)
+		}
+		m.track.moved(m)
+		m.track.stopped(m, stop)
+		return false
+	}
+	m.failures++
+	m.track.retries(m, err)
+	alone := &group{runner: r, members: []*member{m}}
+	r.spawnAfter(alone, m.failures, err)
+	return false
+}
+
+// spawnAfter starts a group once the member's pause is over.
+func (r *Runner) spawnAfter(g *group, failures int, cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx == nil || r.ctx.Err() != nil {
+		return
+	}
+	ctx := r.ctx
+	r.wg.Go(func() {
+		if r.pause(ctx, g.members[0].track.name, failures, cause) == nil {
+			g.follow(ctx)
+		}
+	})
+}
+
+// activate shows readers the members that were built, and drops what they replace. Only the main group does it, at the
+// head, where the old version and the new stand at the same position: readers never go back.
+func (g *group) activate(ctx context.Context) {
+	r := g.runner
+	kept := g.members[:0:0]
+	for _, m := range g.members {
+		if m.track.isLive(m) {
+			kept = append(kept, m)
+			continue
+		}
+		if err := r.Views.Activate(ctx, m.track.name, m.slot); err != nil {
+			if g.settle(ctx, m, fmt.Errorf("activate %s@%d: %w", m.track.name, m.slot, err)) {
+				kept = append(kept, m)
+			}
+			continue
+		}
+		kept = append(kept, m)
+		r.log().InfoContext(ctx, "view active", slog.String("view", m.track.name), slog.Int("version", m.projection.Version()),
+			slog.Uint64("position", uint64(m.seen.position)))
+		r.drop(ctx, m.track.name, m.track.activated(m))
+	}
+	g.members = kept
+	g.dropRetired(ctx)
+}
+
+// dropRetired lets go of members that a rebuilt version has replaced.
+func (g *group) dropRetired(ctx context.Context) {
+	kept := g.members[:0:0]
+	for _, m := range g.members {
+		if m.track.isRetired(m) {
+			g.runner.drop(ctx, m.track.name, m.slot)
+			m.track.dropped(m)
+			continue
+		}
+		kept = append(kept, m)
+	}
+	g.members = kept
+}
+
+// drop deletes a version nobody reads. What fails is only space, freed when the view is next opened.
+func (r *Runner) drop(ctx context.Context, name string, slot int) {
+	if slot == 0 {
+		return
+	}
+	if err := r.Views.Drop(ctx, name, slot); err != nil {
+		r.log().WarnContext(ctx, "view not dropped", slog.String("view", name), slog.Int("version", slot), slog.Any("err", err))
+	}
+}
