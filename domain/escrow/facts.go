@@ -26,7 +26,7 @@ import (
 // FUND_OUT at OrderRelease (M-04, M-05, M-11), judged on the day ordered:
 //
 //	fund.amount_fen         int64
-//	fund.class              string  RENT, DEPOSIT
+//	fund.class              string  RENT; AWARDED = the lessor's share of a settled deposit
 //	fund.payee              string  LESSOR, OWNER, OPERATOR
 //	fund.due, fund.value_date  Day
 //	fund.owner_unpaid_fen   int64   the owner's tranches due by then and not paid

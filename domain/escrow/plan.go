@@ -55,6 +55,9 @@ func plan(s State, r domain.Request[Command], c Plan) ([]Event, error) {
 	}
 	if e.Profile == "" {
 		e.Profile = ProfileMonthly
+		if v, ok := r.Policy.ParamText("M-04", "profile", c.SignedOn); ok && Profile(v) == ProfileUpfront {
+			e.Profile = ProfileUpfront
+		}
 	}
 	if e.Profile == ProfileUpfront && e.K == 0 {
 		e.K = upfrontDefault

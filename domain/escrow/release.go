@@ -28,6 +28,14 @@ func (s State) from(t TrancheState) string {
 
 func (s State) to(t TrancheState) string { return s.payable(strings.ToLower(string(t.Payee))) }
 
+// class of the money for the rules. A share of a settled deposit is locked no longer.
+func (t TrancheState) class() string {
+	if t.Source == SourceDeposit {
+		return "AWARDED"
+	}
+	return string(t.Source)
+}
+
 func orderRelease(s State, r domain.Request[Command], c OrderRelease) ([]Event, error) {
 	if !allowed(r, nil, domain.RoleSystem, domain.RoleBank, domain.RoleDistrict, domain.RoleCity) ||
 		(r.Actor.Role == domain.RoleBank && r.Actor.Party != s.Bank) {
@@ -55,7 +63,7 @@ func orderRelease(s State, r domain.Request[Command], c OrderRelease) ([]Event, 
 	unpaid := s.ownerUnpaid(t.Due)
 	verdict := only(r.Policy.Judge(domain.StageFundOut, on, domain.Facts{
 		"fund": domain.Facts{
-			"amount_fen": int64(t.AmountFen), "class": string(t.Source), "payee": string(t.Payee), "due": t.Due, "value_date": on,
+			"amount_fen": int64(t.AmountFen), "class": t.class(), "payee": string(t.Payee), "due": t.Due, "value_date": on,
 			"owner_unpaid_fen": int64(unpaid), "frozen": false, "tenant_refund": false,
 		},
 		"operator": domain.Facts{"collects": s.Plan.Operator},
