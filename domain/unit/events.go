@@ -17,10 +17,9 @@ type Event interface {
 // Registered means the unit exists.
 type Registered struct {
 	Home
-	Rooms       []Room         `json:"rooms,omitempty"`
-	Lineage     []string       `json:"lineage,omitempty"` // Units it comes from.
-	Occupancies []Occupancy    `json:"occupancies,omitempty"`
-	Rules       domain.Verdict `json:"rules,omitempty"`
+	Rooms       []Room      `json:"rooms,omitempty"`
+	Lineage     []string    `json:"lineage,omitempty"` // Units it comes from.
+	Occupancies []Occupancy `json:"occupancies,omitempty"`
 }
 
 // RoomsProposed means a subdivision waits for confirmation.

@@ -1,6 +1,10 @@
 package unit
 
-import "zujian/domain"
+import (
+	"time"
+
+	"zujian/domain"
+)
 
 // Home is a flat (户) with everything later decisions and views need of it. Areas are hundredths of a square metre.
 type Home struct {
@@ -70,9 +74,10 @@ type Occupancy struct {
 	Parent    string     `json:"parent,omitempty"` // HEAD contract it stands under.
 	Rooms     []string   `json:"rooms,omitempty"`  // None = the whole flat.
 	From      domain.Day `json:"from"`
-	Until     domain.Day `json:"until"` // Last day, included.
+	Until     domain.Day `json:"until"` // Last day, included; before From when it never began.
 	Confirmed bool       `json:"confirmed,omitempty"`
-	Ended     bool       `json:"ended,omitempty"` // Until is final.
+	Ended     bool       `json:"ended,omitempty"`     // Of a lease: Until is final. Of a reservation: lost to another.
+	ExpiresAt time.Time  `json:"expires_at,omitzero"` // Of a reservation.
 }
 
 // Owner is a registered owner.
@@ -166,7 +171,7 @@ type Confirm struct{ Contract string }
 // Release gives a reservation or a lease that never stood back. Unknown contracts hold nothing: nothing happens.
 type Release struct{ Contract string }
 
-// End records the last day of a lease. A contract only reserved is released.
+// End records the last day of a lease. A contract only reserved is released; one that holds nothing changes nothing.
 type End struct {
 	Contract string
 	On       domain.Day // Last day, included; after the agreed end it counts as the agreed end.
