@@ -1,0 +1,162 @@
+package projections
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"zujian/eventstore"
+)
+
+// Scope is which rows a reader may see. The zero Scope sees none. One function of the API makes it from the caller.
+type Scope struct {
+	All      bool   // City regulators, auditors, processes.
+	District string // A district regulator: rows of this six-digit code.
+	Party    string // A landlord, tenant, company or broker: rows it is a party to.
+	Bank     string // A supervising bank: rows of money it holds.
+}
+
+// Sees is true when a row of a district, with these parties and this bank, is within the scope.
+func (s Scope) Sees(district string, parties []string, bank string) bool {
+	return s.All || (s.District != "" && s.District == district) || (s.Party != "" && slices.Contains(parties, s.Party)) ||
+		(s.Bank != "" && s.Bank == bank)
+}
+
+// Made says how an answer was made: which view, and which events of the log it knew.
+type Made struct {
+	View     string              `json:"view"`
+	Version  int                 `json:"version"`
+	Position eventstore.Position `json:"position"`
+}
+
+// MadeBy is the Made of an answer of p read from r.
+func MadeBy(p Projection, r Reader) Made {
+	return Made{View: p.Name(), Version: p.Version(), Position: r.Position()}
+}
+
+// Trail is where a row comes from: read its stream up to Last to see every event behind it.
+type Trail struct {
+	Stream string              `json:"stream"`
+	Events int                 `json:"events"` // Applied.
+	First  eventstore.Position `json:"first"`
+	Last   eventstore.Position `json:"last"`
+}
+
+// Add counts one more event.
+func (t Trail) Add(e Event) Trail {
+	if t.Events == 0 {
+		t.Stream, t.First = e.Stream, e.Position
+	}
+	t.Events, t.Last = t.Events+1, e.Position
+	return t
+}
+
+// ID is the second part of a stream name: "contract-<id>".
+func ID(stream string) string {
+	_, id, _ := strings.Cut(stream, "-")
+	return id
+}
+
+// Key joins the parts of a key. Ids hold no control characters, so no part can reach into the next.
+func Key(parts ...string) string { return strings.Join(parts, keySeparator) }
+
+// Prefix is the beginning of all keys that have these parts and at least one more.
+func Prefix(parts ...string) string { return Key(parts...) + keySeparator }
+
+// Tail is the last part of a key.
+func Tail(key string) string { return key[strings.LastIndex(key, keySeparator)+1:] }
+
+const (
+	keySeparator = "\x00"
+	keyAfter     = "\x01" // The byte after the separator: ends a prefix's range.
+)
+
+// PrefixEnd is the first key after all keys that begin with Prefix(parts...).
+func PrefixEnd(parts ...string) string { return Key(parts...) + keyAfter }
+
+// PositionKey is a position as a key part: sixteen hexadecimal digits, in order.
+func PositionKey(p eventstore.Position) string { return fmt.Sprintf("%016x", uint64(p)) }
+
+// LimitMax is the longest page; LimitDefault that of a Page without one.
+const (
+	LimitMax     = 200
+	LimitDefault = 50
+	scanMax      = 5000 // Rows looked at for one page: a page out of scope ends early with a cursor, it never scans a view.
+)
+
+// ErrCursor means a cursor that this list did not give.
+var ErrCursor = errors.New("projections: bad cursor")
+
+// Page asks for one page of a list.
+type Page struct {
+	Limit  int    // 0 = LimitDefault, above LimitMax = LimitMax.
+	Cursor string // Opaque; "" = from the start.
+}
+
+// List reads one page of the keys under a prefix, in key order or reversed. row turns a pair into a row, and false
+// leaves it out. next is "" at the end; a page may be short or empty and still have a next one.
+func List[T any](ctx context.Context, r Reader, prefix []string, reverse bool, p Page, row func(Pair) (T, bool, error)) (rows []T, next string, err error) {
+	limit := p.Limit
+	if limit <= 0 {
+		limit = LimitDefault
+	}
+	limit = min(limit, LimitMax)
+	from, to := Prefix(prefix...), PrefixEnd(prefix...)
+	if p.Cursor != "" {
+		tail, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+		if err != nil || len(tail) == 0 || len(tail) > 1024 {
+			return nil, "", ErrCursor
+		}
+		if at := Prefix(prefix...) + string(tail); reverse {
+			to = at
+		} else {
+			from = at + "\x00"
+		}
+	}
+	seen, last := 0, ""
+	for pair, err := range r.Scan(ctx, from, to, reverse) {
+		if err != nil {
+			return nil, "", err
+		}
+		if len(rows) == limit || seen == scanMax {
+			return rows, base64.RawURLEncoding.EncodeToString([]byte(last[len(Prefix(prefix...)):])), nil
+		}
+		seen, last = seen+1, pair.Key
+		t, keep, err := row(pair)
+		if err != nil {
+			return nil, "", err
+		}
+		if keep {
+			rows = append(rows, t)
+		}
+	}
+	return rows, "", nil
+}
+
+// Counters are named whole numbers of one figure's cell. Their JSON is sorted by name, so equal counters are equal bytes.
+type Counters map[string]int64
+
+// Bump adds deltas to the counters at key. A counter at 0 is dropped, an empty cell deleted.
+func Bump(ctx context.Context, v View, key string, deltas Counters) error {
+	cell, err := Get[Counters](ctx, v, key)
+	if err != nil {
+		return err
+	}
+	if cell == nil {
+		cell = Counters{}
+	}
+	for name, d := range deltas {
+		if cell[name] += d; cell[name] == 0 {
+			delete(cell, name)
+		}
+	}
+	if len(cell) == 0 {
+		v.Delete(key)
+		return nil
+	}
+	Put(v, key, cell)
+	return nil
+}

@@ -1,0 +1,83 @@
+package projections_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"zujian/projections"
+)
+
+func TestScope(t *testing.T) {
+	for _, c := range []struct {
+		scope projections.Scope
+		want  bool
+	}{
+		{projections.Scope{}, false},
+		{projections.Scope{All: true}, true},
+		{projections.Scope{District: "320106"}, true},
+		{projections.Scope{District: "320115"}, false},
+		{projections.Scope{Party: "b"}, true},
+		{projections.Scope{Party: "c"}, false},
+		{projections.Scope{Bank: "icbc"}, true},
+		{projections.Scope{Bank: "boc"}, false},
+	} {
+		if got := c.scope.Sees("320106", []string{"a", "b"}, "icbc"); got != c.want {
+			t.Errorf("%+v sees: %v", c.scope, got)
+		}
+	}
+	if (projections.Scope{}).Sees("", []string{""}, "") {
+		t.Error("the zero scope sees a row without owner")
+	}
+}
+
+func TestListPages(t *testing.T) {
+	var views projections.Memory
+	ctx := context.Background()
+	var want []string
+	err := views.Batch(ctx, "v", 1, 0, 9, func(v projections.View) error {
+		for i := range 25 {
+			v.Set(projections.Key("a", fmt.Sprintf("%02d", i)), []byte("x"))
+			want = append(want, fmt.Sprintf("%02d", i))
+		}
+		v.Set(projections.Key("a"), nil)       // Not under the prefix.
+		v.Set(projections.Key("ab", "0"), nil) // Nor this.
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := views.Activate(ctx, "v", 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, reverse := range []bool{false, true} {
+		var got []string
+		pages, page := 0, projections.Page{Limit: 10}
+		for {
+			var rows []string
+			err := views.Read(ctx, "v", func(r projections.Reader) (err error) {
+				rows, page.Cursor, err = projections.List(ctx, r, []string{"a"}, reverse, page, func(p projections.Pair) (string, bool, error) {
+					return projections.Tail(p.Key), true, nil
+				})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, pages = append(got, rows...), pages+1
+			if page.Cursor == "" {
+				break
+			}
+		}
+		if reverse {
+			for i := range got[:len(got)/2] {
+				got[i], got[len(got)-1-i] = got[len(got)-1-i], got[i]
+			}
+		}
+		if d := cmp.Diff(got, want); d != "" || pages != 3 {
+			t.Errorf("reverse %v: %d pages\n%s", reverse, pages, d)
+		}
+	}
+}
