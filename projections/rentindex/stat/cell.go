@@ -273,3 +273,46 @@ func (c *Cell) WithLevel(level string) (*Cell, error) {
 
 // Sums are Σy and Σy² on their grids: multiples of 2⁻³² and 2⁻⁶⁴.
 func (c *Cell) Sums() (y, yy Wide) { return c.sy, c.syy }
+
+// Unmerge takes out everything o holds: Unmerge(Merge(c, o), o) is c, bit for bit. It refuses with ErrNotHeld, and
+// leaves c as it was, where the counts show that o is not within c. o is unchanged.
+func (c *Cell) Unmerge(o *Cell) error {
+	if c.n < o.n {
+		return ErrNotHeld
+	}
+	ids := make([]int32, len(o.terms))
+	for k, t := range o.terms {
+		i, known := c.index[t.name]
+		switch {
+		case t.n == 0 && !known:
+			i = -1 // Nothing of it counts.
+		case !known || c.terms[i].numeric != t.numeric || c.terms[i].n < t.n:
+			return ErrNotHeld
+		}
+		ids[k] = i
+	}
+	for key, v := range o.counts {
+		if c.counts[pairKey(ids[key>>32], ids[uint32(key)])] < v {
+			return ErrNotHeld
+		}
+	}
+	if c.n == o.n && (c.sy != o.sy || c.syy != o.syy) {
+		return ErrNotHeld
+	}
+	for k, t := range o.terms {
+		if ids[k] >= 0 {
+			mine := &c.terms[ids[k]]
+			mine.n -= t.n
+			mine.sx, mine.sxy = mine.sx.minus(t.sx), mine.sxy.minus(t.sxy)
+		}
+	}
+	for key, v := range o.counts {
+		c.bump(pairKey(ids[key>>32], ids[uint32(key)]), -v)
+	}
+	for key, v := range o.sums {
+		c.addSum(pairKey(ids[key>>32], ids[uint32(key)]), -1, v)
+	}
+	c.n -= o.n
+	c.sy, c.syy = c.sy.minus(o.sy), c.syy.minus(o.syy)
+	return nil
+}

@@ -96,6 +96,22 @@ func TestLaws(t *testing.T) {
 			t.Fatal("bits differ")
 		}
 	})
+	check("a cell taken out undoes its merge", func(t *rapid.T, all []stat.Observation) {
+		c, other := sum(t, all), sum(t, many.Draw(t, "other"))
+		before, otherBits := bits(c), bits(other)
+		if err := c.Merge(other); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Unmerge(other); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(before, bits(c)) || !bytes.Equal(otherBits, bits(other)) {
+			t.Fatal("bits differ")
+		}
+		if err := c.Unmerge(sum(t, append(all, stat.Observation{}))); !errors.Is(err, stat.ErrNotHeld) {
+			t.Fatalf("more than all: %v", err)
+		}
+	})
 	check("an encoding reads back to itself and goes on counting", func(t *rapid.T, all []stat.Observation) {
 		at := rapid.IntRange(0, len(all)).Draw(t, "at")
 		c, err := stat.Decode(bits(sum(t, all[:at])))

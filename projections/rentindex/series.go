@@ -1,0 +1,542 @@
+package rentindex
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"zujian/domain"
+	"zujian/eventstore"
+	"zujian/projections"
+	"zujian/projections/rentindex/stat"
+)
+
+// City is the area that merges all reporting units.
+const City = "city"
+
+// Errors of queries.
+var (
+	ErrQuery   = errors.New("rentindex: no such series")
+	ErrUnknown = errors.New("rentindex: unknown area")
+)
+
+// Query names a series.
+type Query struct {
+	Area       string       // City, a reporting unit, or a street.
+	Population string       // New or Stock.
+	Method     string       // "hedonic"; "" is it.
+	From, To   domain.Month // Window of the pooled fit, both included; 0 = as far as the data goes.
+	Now        domain.Month // The month of the request: a stock series ends there. 0 = the last month of new lettings.
+}
+
+// Why a month is not shown.
+const (
+	WithheldContracts = "FEW_CONTRACTS"
+	WithheldLessors   = "FEW_LESSORS"
+	WithheldShare     = "DOMINANT_LESSOR"
+	WithheldSecond    = "COMPLEMENT" // It would reveal the one other area that is withheld, by subtraction.
+	WithheldNone      = "NO_CONTRACTS"
+)
+
+// Point is one month of a series. A withheld month has nothing but its reason.
+type Point struct {
+	Month       domain.Month `json:"month"`
+	N           int64        `json:"n"`
+	Index       *float64     `json:"index"` // 100 in the first month shown.
+	LogIndex    *float64     `json:"log_index"`
+	SE          *float64     `json:"se"` // Standard error in logs.
+	Provisional bool         `json:"provisional,omitempty"`
+	Withheld    string       `json:"withheld,omitempty"`
+}
+
+// Result is a series and everything needed to compute it again from the log.
+type Result struct {
+	Area          string              `json:"area"`
+	BorrowedFrom  string              `json:"borrowed_from,omitempty"` // The parent whose series this is, where the area's own may not be shown.
+	Population    string              `json:"population"`
+	Method        string              `json:"method"`
+	MethodVersion string              `json:"method_version"`
+	Model         string              `json:"model"`
+	ModelVersion  int                 `json:"model_version"`
+	Position      eventstore.Position `json:"position"` // Of the log: every event up to it is in the figures.
+	InputsSHA256  string              `json:"inputs_sha256"`
+	N             int64               `json:"n"`
+	Sigma         *float64            `json:"sigma"`
+	R2            *float64            `json:"r2"`
+	DF            int64               `json:"df"`
+	Dropped       []string            `json:"dropped_columns,omitempty"`
+	Points        []Point             `json:"series"`
+	SetAside      map[string]int64    `json:"set_aside"` // By reason, of the area's unit or the city, in the window.
+}
+
+// Series computes a series from a snapshot of the view.
+func (p Projection) Series(ctx context.Context, r projections.Reader, q Query) (*Result, error) {
+	if q.Method == "" {
+		q.Method = "hedonic"
+	}
+	switch {
+	case q.Method != "hedonic":
+		return nil, fmt.Errorf("%w: method %q is not available", ErrQuery, q.Method)
+	case q.Population != New && q.Population != Stock:
+		return nil, fmt.Errorf("%w: population %q is neither new nor stock", ErrQuery, q.Population)
+	case q.From != 0 && q.To != 0 && q.To < q.From:
+		return nil, fmt.Errorf("%w: it ends before it begins", ErrQuery)
+	}
+	s := &series{ctx: ctx, r: r, m: &p.Model, q: q}
+	if err := s.locate(); err != nil {
+		return nil, err
+	}
+	res, err := s.result()
+	if err != nil || s.street == "" || slices.ContainsFunc(res.Points, func(p Point) bool { return p.Withheld == "" }) {
+		return res, err
+	}
+	parent := *s // The street may not be shown at all: its unit's series stands for it.
+	parent.street = ""
+	if res, err = parent.result(); err == nil {
+		res.BorrowedFrom = s.unit
+	}
+	return res, err
+}
+
+type series struct {
+	ctx          context.Context
+	r            projections.Reader
+	m            *Model
+	q            Query
+	unit, street string // Both "" for the city.
+	last         domain.Month
+}
+
+// locate finds what kind of area is asked for, and the window's end.
+func (s *series) locate() error {
+	for pair, err := range s.r.Scan(s.ctx, "c/new/", "c/new0", true) {
+		if err != nil {
+			return err
+		}
+		at, err := parseCellKey(pair.Key)
+		if err != nil {
+			return err
+		}
+		s.last = at.month
+		break
+	}
+	if s.last = max(s.last, s.q.Now); s.q.To == 0 || s.q.To > s.last {
+		s.q.To = s.last
+	}
+	if s.q.Area == City {
+		return nil
+	}
+	unit, ok, err := s.r.Get(s.ctx, "r/"+escaped(s.q.Area))
+	if err != nil {
+		return err
+	}
+	if ok {
+		s.unit, s.street = string(unit), s.q.Area
+		return nil
+	}
+	s.unit = s.q.Area
+	if _, ok, err = s.r.Get(s.ctx, "u/"+escaped(s.unit)); err == nil && !ok {
+		err = fmt.Errorf("%w: %q", ErrUnknown, s.q.Area)
+	}
+	return err
+}
+
+// cellKeyParts is a parsed c/ key.
+type cellKeyParts struct {
+	month        domain.Month
+	unit, street string
+}
+
+func parseCellKey(key string) (at cellKeyParts, err error) {
+	parts := strings.Split(key, "/")
+	if len(parts) < 5 {
+		return at, fmt.Errorf("rentindex: key %q", key)
+	}
+	if at.month, err = domain.ParseMonth(parts[2]); err != nil {
+		return at, fmt.Errorf("rentindex: key %q: %w", key, err)
+	}
+	at.unit, at.street = unescaped(parts[3]), unescaped(parts[4])
+	return at, nil
+}
+
+func unescaped(s string) string {
+	if s == "-" {
+		return ""
+	}
+	if u, err := url.PathUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// sibling is what an observation's place counts as in this series: the areas among which a month's contracts divide.
+// The siblings are those whose figures together give the parent's, for the second suppression.
+func (s *series) sibling(at cellKeyParts) (name string, mine, counts bool) {
+	switch {
+	case s.street != "":
+		return at.street, at.street == s.street && at.unit == s.unit, at.unit == s.unit
+	case s.unit != "":
+		return at.unit, at.unit == s.unit, true
+	}
+	return City, true, true
+}
+
+// monthData is one month of the series.
+type monthData struct {
+	month    domain.Month
+	units    map[string]*stat.Cell // Mine, by reporting unit.
+	withheld string
+}
+
+func (s *series) result() (*Result, error) {
+	months, err := s.months()
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{
+		Area: s.q.Area, Population: s.q.Population, Method: s.q.Method, MethodVersion: stat.MethodTimeDummy,
+		Model: s.m.Name, ModelVersion: s.m.Version, Position: s.r.Position(), Points: []Point{},
+	}
+	if res.SetAside, err = s.setAside(); err != nil {
+		return nil, err
+	}
+	for len(months) > 0 && months[0].withheld == WithheldNone {
+		months = months[1:]
+	}
+	start := slices.IndexFunc(months, func(d monthData) bool { return d.withheld == "" })
+	for _, d := range months {
+		res.Points = append(res.Points, Point{Month: d.month, Withheld: d.withheld, Provisional: int(s.last-d.month) < s.m.ProvisionalMonths})
+	}
+	if start < 0 {
+		sum := stat.InputsSHA256(nil)
+		res.InputsSHA256 = hex.EncodeToString(sum[:])
+		return res, nil
+	}
+	return res, s.fit(res, months[start:], res.Points[start:])
+}
+
+// fit solves the model and fills the points that may be shown.
+func (s *series) fit(res *Result, months []monthData, points []Point) error {
+	design := stat.Design{}
+	if s.unit == "" {
+		design.Factors = append(design.Factors, s.m.AreaFactor)
+	}
+	for _, f := range s.m.Factors {
+		design.Factors = append(design.Factors, f.Name)
+	}
+	var inputs []stat.Keyed
+	var periods []stat.Period
+	for _, d := range months {
+		whole := &stat.Cell{}
+		for unit, cell := range d.units {
+			inputs = append(inputs, stat.Keyed{Key: d.month.String() + "/" + unit, Cell: cell})
+			if s.unit == "" {
+				var err error
+				if cell, err = cell.WithLevel(stat.Level(s.m.AreaFactor, unit)); err != nil {
+					return err
+				}
+			}
+			if err := whole.Merge(cell); err != nil { // Exact: the order of units does not matter.
+				return err
+			}
+		}
+		periods = append(periods, stat.Period{Name: d.month.String(), Cell: whole})
+	}
+	sum := stat.InputsSHA256(inputs)
+	res.InputsSHA256 = hex.EncodeToString(sum[:])
+	f, err := stat.TimeDummy(design, periods)
+	if err != nil {
+		return err
+	}
+	res.N, res.Sigma, res.R2, res.DF, res.Dropped = f.N, f.Sigma, f.R2, f.DF, f.Dropped
+	for i, d := range months {
+		if d.withheld != "" {
+			continue
+		}
+		p := f.Points[i]
+		points[i].N, points[i].Index, points[i].LogIndex, points[i].SE = p.N, p.Index, &p.LogIndex, p.SE
+	}
+	return nil
+}
+
+// months gathers the window's cells and judges each month.
+func (s *series) months() ([]monthData, error) {
+	if s.q.Population == Stock {
+		return s.stockMonths()
+	}
+	var out []monthData
+	from := "c/new/"
+	if s.q.From != 0 {
+		from += s.q.From.String()
+	}
+	totals := newTally()
+	flush := func(d monthData) error {
+		if err := s.addLessors(totals, setNew, d.month, +1); err != nil {
+			return err
+		}
+		out = s.judged(out, d, totals)
+		totals = newTally()
+		return nil
+	}
+	current := monthData{}
+	for pair, err := range s.r.Scan(s.ctx, from, "c/new/"+(s.q.To+1).String(), false) {
+		if err != nil {
+			return nil, err
+		}
+		at, cell, err := decodePair(pair)
+		if err != nil {
+			return nil, err
+		}
+		if at.month != current.month {
+			if current.month != 0 {
+				if err := flush(current); err != nil {
+					return nil, err
+				}
+			}
+			current = monthData{month: at.month, units: map[string]*stat.Cell{}}
+		}
+		if err := s.take(current.units, totals, at, cell, +1); err != nil {
+			return nil, err
+		}
+	}
+	if current.month != 0 {
+		if err := flush(current); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// judged appends d, and before it the months between that have nothing.
+func (s *series) judged(out []monthData, d monthData, t *tally) []monthData {
+	if len(out) > 0 {
+		for m := out[len(out)-1].month + 1; m < d.month; m++ {
+			out = append(out, monthData{month: m, withheld: WithheldNone})
+		}
+	}
+	d.withheld = s.m.Disclosure.judge(t, s)
+	return append(out, d)
+}
+
+// stockMonths walks the log of entries and leavers once, from the first month there is.
+func (s *series) stockMonths() ([]monthData, error) {
+	changes := map[domain.Month][]stockChange{}
+	first := domain.Month(0)
+	for _, set := range []string{setIn, setOut} { // Entries first: nobody leaves before entering.
+		for pair, err := range s.r.Scan(s.ctx, "c/"+set+"/", "c/"+set+"/"+(s.q.To+1).String(), false) {
+			if err != nil {
+				return nil, err
+			}
+			at, cell, err := decodePair(pair)
+			if err != nil {
+				return nil, err
+			}
+			changes[at.month] = append(changes[at.month], stockChange{at, cell, set})
+			if first == 0 || at.month < first {
+				first = at.month
+			}
+		}
+	}
+	if first == 0 {
+		return nil, nil
+	}
+	var out []monthData
+	running, totals := map[string]*stat.Cell{}, newTally()
+	for m := first; m <= s.q.To; m++ {
+		for _, c := range changes[m] {
+			sign := int64(+1)
+			if c.set == setOut {
+				sign = -1
+			}
+			if err := s.take(running, totals, c.at, c.cell, sign); err != nil {
+				return nil, fmt.Errorf("stock of %s: %w", m, err)
+			}
+		}
+		for sign, set := range map[int64]string{+1: setIn, -1: setOut} { // Sums: the order does not matter.
+			if err := s.addLessors(totals, set, m, sign); err != nil {
+				return nil, err
+			}
+		}
+		if m < s.q.From {
+			continue
+		}
+		d := monthData{month: m, units: map[string]*stat.Cell{}}
+		for unit, c := range running {
+			if c.N() > 0 {
+				d.units[unit] = c.Clone()
+			}
+		}
+		out = s.judged(out, d, totals)
+	}
+	return out, nil
+}
+
+type stockChange struct {
+	at   cellKeyParts
+	cell *stat.Cell
+	set  string
+}
+
+func decodePair(pair projections.Pair) (at cellKeyParts, c *stat.Cell, err error) {
+	if at, err = parseCellKey(pair.Key); err != nil {
+		return at, nil, err
+	}
+	if c, err = stat.Decode(pair.Value); err != nil {
+		return at, nil, fmt.Errorf("rentindex: key %q: %w", pair.Key, err)
+	}
+	return at, c, nil
+}
+
+// take merges a cell into the units that are mine, and counts it among its siblings.
+func (s *series) take(units map[string]*stat.Cell, t *tally, at cellKeyParts, c *stat.Cell, sign int64) error {
+	name, mine, counts := s.sibling(at)
+	if counts {
+		t.n[name] += sign * c.N()
+	}
+	if !mine {
+		return nil
+	}
+	if units[at.unit] == nil {
+		units[at.unit] = &stat.Cell{}
+	}
+	if sign < 0 {
+		return units[at.unit].Unmerge(c)
+	}
+	return units[at.unit].Merge(c)
+}
+
+// tally is what the disclosure rule judges: contracts and contracts by lessor of each sibling area.
+type tally struct {
+	n       map[string]int64
+	lessors map[string]map[string]int64
+}
+
+func newTally() *tally {
+	return &tally{n: map[string]int64{}, lessors: map[string]map[string]int64{}}
+}
+
+// addLessors counts a month's lessors of each sibling.
+func (s *series) addLessors(t *tally, set string, m domain.Month, sign int64) error {
+	if s.m.Disclosure.Lessors == 0 {
+		return nil
+	}
+	prefix := "l/" + set + "/" + m.String() + "/"
+	for pair, err := range s.r.Scan(s.ctx, prefix, strings.TrimSuffix(prefix, "/")+"0", false) {
+		if err != nil {
+			return err
+		}
+		at, err := parseCellKey(pair.Key)
+		if err != nil {
+			return err
+		}
+		name, _, counts := s.sibling(at)
+		if !counts {
+			continue
+		}
+		n, err := strconv.ParseInt(string(pair.Value), 10, 64)
+		if err != nil {
+			return fmt.Errorf("rentindex: key %q: %w", pair.Key, err)
+		}
+		if t.lessors[name] == nil {
+			t.lessors[name] = map[string]int64{}
+		}
+		lessor := pair.Key[strings.LastIndexByte(pair.Key, '/')+1:]
+		if t.lessors[name][lessor] += sign * n; t.lessors[name][lessor] == 0 {
+			delete(t.lessors[name], lessor)
+		}
+	}
+	return nil
+}
+
+// judge is why the series' own area may not be shown this month; "" = it may. Where exactly one sibling is withheld, the
+// smallest that could be shown is too: the parent less the others would reveal the first.
+func (d Disclosure) judge(t *tally, s *series) string {
+	name := City
+	switch {
+	case s.street != "":
+		name = s.street
+	case s.unit != "":
+		name = s.unit
+	}
+	if why := d.alone(t, name); why != "" || name == City {
+		return why
+	}
+	hidden, smallest := 0, ""
+	for sibling, n := range t.n {
+		switch {
+		case n == 0:
+		case d.alone(t, sibling) != "":
+			hidden++
+		case smallest == "" || n < t.n[smallest] || n == t.n[smallest] && sibling < smallest:
+			smallest = sibling
+		}
+	}
+	if hidden == 1 && smallest == name {
+		return WithheldSecond
+	}
+	return ""
+}
+
+// alone is the rule for one area by itself. A lessor nobody knows counts as one.
+func (d Disclosure) alone(t *tally, name string) string {
+	n := t.n[name]
+	top := int64(0)
+	for _, c := range t.lessors[name] {
+		top = max(top, c)
+	}
+	switch {
+	case n == 0:
+		return WithheldNone
+	case n < d.Contracts:
+		return WithheldContracts
+	case len(t.lessors[name]) < d.Lessors:
+		return WithheldLessors
+	case d.Lessors > 0 && d.ShareBP > 0 && top*10000 > n*d.ShareBP:
+		return WithheldShare
+	}
+	return ""
+}
+
+// setAside counts the observations set aside in the window, of the unit or of the city.
+func (s *series) setAside() (map[string]int64, error) {
+	out := map[string]int64{}
+	for pair, err := range s.r.Scan(s.ctx, "a/"+s.q.From.String(), "a/"+(s.q.To+1).String(), false) {
+		if err != nil {
+			return nil, err
+		}
+		parts := strings.Split(pair.Key, "/")
+		if len(parts) != 4 || s.unit != "" && unescaped(parts[2]) != s.unit {
+			continue
+		}
+		n, err := strconv.ParseInt(string(pair.Value), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("rentindex: key %q: %w", pair.Key, err)
+		}
+		out[unescaped(parts[3])] += n
+	}
+	return out, nil
+}
+
+// SetAside lists observations set aside, by stream, at most limit from the stream after on.
+func (Projection) SetAside(ctx context.Context, r projections.Reader, after string, limit int) (out []Aside, err error) {
+	from := "x/"
+	if after != "" {
+		from += escaped(after) + "0" // Past all its segments.
+	}
+	for pair, err := range r.Scan(ctx, from, "x0", false) {
+		if err != nil || len(out) >= limit {
+			return out, err
+		}
+		a, err := projections.Get[Aside](ctx, r, pair.Key)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
