@@ -7,9 +7,10 @@ type Observation struct {
 	Month   Month `json:"month"`           // Month of signing: the period of the new-lettings (新签) figures.
 	From    Month `json:"from"`            // First month in force, for the stock (在租).
 	To      Month `json:"to,omitzero"`     // Last month in force; absent = open end.
-	RentFen Fen   `json:"rent_fen"`        // Per month, > 0.
+	RentFen Fen   `json:"rent_fen"`        // > 0; per month, or as RentPer says.
 	AreaC   int64 `json:"area_c,omitzero"` // 0.01 ㎡ of what is let: gross area of a flat, usable area of rooms. 0 = unknown.
 
+	RentPer    string `json:"rent_per,omitzero"`    // What RentFen is for: "" = a month, RentPerWeek = a week.
 	ReportUnit string `json:"report_unit,omitzero"` // Reporting unit (统计单元).
 	Street     string `json:"street,omitzero"`      // Nine digits.
 	AdminCode  string `json:"admin_code,omitzero"`  // Six digits.
@@ -27,6 +28,9 @@ type Observation struct {
 	Excluded string   `json:"excluded,omitzero"` // Why the figures leave it out; "" = counted.
 	Factors  []Factor `json:"factors,omitempty"` // Characteristics of a legacy register that has other columns than these.
 }
+
+// RentPerWeek marks a weekly rent, as some legacy registers have: converted to months it would be rounded.
+const RentPerWeek = "WEEK"
 
 // Factor is one characteristic of a legacy register and its level, e.g. dwelling type = flat.
 type Factor struct {
