@@ -98,7 +98,7 @@ func (h Home) Bands() Bands {
 	case h.Floor == 0 || h.Floors <= 0 || h.Floor > h.Floors:
 	case h.Floors > 2 && h.Floors <= walkUpFloorsMax && h.Floor == h.Floors:
 		b.Floor = FloorTop
-	case h.Floor*3 <= h.Floors:
+	case h.Floor == 1 || h.Floor*3 <= h.Floors:
 		b.Floor = FloorLow
 	case h.Floor*3 <= h.Floors*2:
 		b.Floor = FloorMid
