@@ -119,6 +119,13 @@ func (ev evaluation) eval(e Expr) value {
 		return ev.logic(e.Args, e.Op == "or")
 	case "any", "all", "count", "distinct", "sum", "min", "max":
 		return ev.overList(e)
+	case "first":
+		for _, a := range e.Args {
+			if v := ev.eval(a); v.kind != kindUnknown && v.kind != kindNull {
+				return v
+			}
+		}
+		return value{}
 	}
 	var buf [4]value
 	args := buf[:0]

@@ -172,6 +172,25 @@ func (e Expr) Facts() []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
+// Needs lists the facts without which the expression is unknown at best: those outside first and present.
+func (e Expr) Needs() []string {
+	set := map[string]bool{}
+	var visit func(Expr)
+	visit = func(x Expr) {
+		switch x.Op {
+		case opFact:
+			set[x.Name] = true
+		case "first", "present":
+			return
+		}
+		for _, a := range x.Args {
+			visit(a)
+		}
+	}
+	visit(e)
+	return slices.Sorted(maps.Keys(set))
+}
+
 func (e Expr) walk(visit func(Expr)) {
 	visit(e)
 	for _, a := range e.Args {
@@ -208,7 +227,8 @@ var operators = map[string]operator{
 	"and":     {1, argsMax, []FactKind{KindBool}, KindBool, false},
 	"or":      {1, argsMax, []FactKind{KindBool}, KindBool, false},
 	"not":     {1, 1, []FactKind{KindBool}, KindBool, false},
-	"present": {1, 1, []FactKind{KindAny}, KindBool, false}, // False of a missing fact and of null: never unknown.
+	"present": {1, 1, []FactKind{KindAny}, KindBool, false},      // False of a missing fact and of null: never unknown.
+	"first":   {2, argsMax, []FactKind{KindAny}, KindAny, false}, // The first term that is known and not null.
 	"==":      {2, 2, []FactKind{KindAny}, KindBool, false},
 	"!=":      {2, 2, []FactKind{KindAny}, KindBool, false},
 	"<":       {2, 2, []FactKind{KindAny}, KindBool, false},

@@ -70,11 +70,14 @@ func checkSample(t *testing.T, typ domain.Type, version int, file string) {
 
 func writeSample(t *testing.T, typ domain.Type, file string, samples []domain.Event) {
 	t.Helper()
-	sample := Sample(typ)
+	var sample domain.Event
 	for _, s := range samples {
 		if s.EventType() == typ.Name {
 			sample = s
 		}
+	}
+	if sample == nil {
+		sample = Sample(typ)
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
