@@ -1,0 +1,106 @@
+package pebbleviews
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"zujian/eventstore"
+)
+
+// The database holds, big-endian:
+//
+//	'd' name 0 version key      → a view's value
+//	'c' name 0 version          → its checkpoint
+//	'a' name                    → the active version
+//	'r' key                     → a reply: when it expires (µs), then its bytes
+//	'x' expires key             → nothing: replies by expiry
+//
+// A name holds no 0.
+const (
+	keyData, keyCheckpoint, keyActive, keyReply, keyExpiry = 'd', 'c', 'a', 'r', 'x'
+)
+
+func versioned(kind byte, name string, version int) []byte {
+	k := make([]byte, 0, 1+len(name)+1+4)
+	k = append(k, kind)
+	k = append(k, name...)
+	k = append(k, 0)
+	return binary.BigEndian.AppendUint32(k, uint32(version))
+}
+
+func dataPrefix(name string, version int) []byte    { return versioned(keyData, name, version) }
+func checkpointKey(name string, version int) []byte { return versioned(keyCheckpoint, name, version) }
+func activeKey(name string) []byte                  { return append([]byte{keyActive}, name...) }
+
+// after is the first key behind all that begin with prefix.
+func after(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+// getter is a database or a snapshot of one.
+type getter interface {
+	pebble.Reader
+}
+
+// get copies the value at key.
+func get(from getter, key []byte) (value []byte, ok bool, err error) {
+	raw, closer, err := from.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	value = make([]byte, len(raw))
+	copy(value, raw)
+	return value, true, closer.Close()
+}
+
+func readPosition(from getter, key []byte) (eventstore.Position, error) {
+	raw, ok, err := get(from, key)
+	if err != nil || !ok {
+		return 0, err
+	}
+	if len(raw) != 8 {
+		return 0, fmt.Errorf("pebbleviews: checkpoint of %d bytes", len(raw))
+	}
+	return eventstore.Position(binary.BigEndian.Uint64(raw)), nil
+}
+
+func (v *Views) loadActive() error {
+	it, err := v.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyActive}, UpperBound: []byte{keyActive + 1}})
+	if err != nil {
+		return err
+	}
+	for it.First(); it.Valid(); it.Next() {
+		if len(it.Value()) != 4 {
+			return errors.Join(fmt.Errorf("pebbleviews: active version of %q is damaged", it.Key()[1:]), it.Close())
+		}
+		v.active[string(it.Key()[1:])] = int(binary.BigEndian.Uint32(it.Value()))
+	}
+	return it.Close()
+}
+
+// logger passes Pebble's words on.
+type logger struct{ to *slog.Logger }
+
+func (l logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.to.Error("view store", slog.String("err", fmt.Sprintf(format, args...)))
+}
+
+// Fatalf is called when Pebble can't keep its promises any more: going on could only do harm.
+func (l logger) Fatalf(format string, args ...any) {
+	panic("pebbleviews: " + fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,124 @@
+package pebbleviews
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Replies keeps what was answered under an idempotency key until it expires. It shares the database, not the keyspace,
+// of the views; unlike them it can't be built again, and losing a reply in a crash only means deciding again.
+type Replies struct {
+	views *Views
+	now   func() time.Time
+}
+
+// Limits of one reply.
+const (
+	ReplyKeyBytesMax   = 512
+	ReplyValueBytesMax = 2 << 20
+)
+
+// sweepBatch bounds one deletion; sweeping goes on until nothing is left.
+const sweepBatch = 1000
+
+// Replies opens the replies in the database.
+func (v *Views) Replies(now func() time.Time) *Replies { return &Replies{views: v, now: now} }
+
+func replyKey(key string) []byte { return append([]byte{keyReply}, key...) }
+
+func expiryKey(expires int64, key string) []byte {
+	k := binary.BigEndian.AppendUint64([]byte{keyExpiry}, uint64(expires))
+	return append(k, key...)
+}
+
+// Get finds a reply that has not expired. Its bytes are the caller's.
+func (r *Replies) Get(key string) ([]byte, bool, error) {
+	if err := r.views.enter(); err != nil {
+		return nil, false, err
+	}
+	defer r.views.leave()
+	raw, ok, err := get(r.views.db, replyKey(key))
+	if err == nil && ok && len(raw) < 8 {
+		err = errors.New("damaged")
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("get reply: %w", err)
+	}
+	if !ok || r.now().UnixMicro() >= int64(binary.BigEndian.Uint64(raw)) {
+		return nil, false, nil
+	}
+	return raw[8:], true, nil
+}
+
+// Put keeps a reply until expires, in place of an earlier one. Microseconds count. It is not synced.
+func (r *Replies) Put(key string, value []byte, expires time.Time) error {
+	if key == "" || len(key) > ReplyKeyBytesMax {
+		return fmt.Errorf("put reply: key of %d bytes, not 1 to %d", len(key), ReplyKeyBytesMax)
+	}
+	if len(value) > ReplyValueBytesMax {
+		return fmt.Errorf("put reply: %d bytes, more than %d", len(value), ReplyValueBytesMax)
+	}
+	at := expires.UnixMicro()
+	if at < 0 {
+		return fmt.Errorf("put reply: expires before 1970")
+	}
+	if err := r.views.enter(); err != nil {
+		return err
+	}
+	defer r.views.leave()
+	raw := append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(at)), value...)
+	b := r.views.db.NewBatch()
+	defer func() { _ = b.Close() }() // It was applied or is given up.
+	if err := errors.Join(b.Set(replyKey(key), raw, nil), b.Set(expiryKey(at, key), nil, nil), b.Commit(pebble.NoSync)); err != nil {
+		return fmt.Errorf("put reply: %w", err)
+	}
+	return nil
+}
+
+// Sweep deletes what has expired and says how many replies that were. Call it now and then; Get never shows an expired one.
+func (r *Replies) Sweep() (swept int, err error) {
+	for {
+		n, more, err := r.sweep()
+		swept += n
+		if err != nil || !more {
+			return swept, err
+		}
+	}
+}
+
+func (r *Replies) sweep() (n int, more bool, err error) {
+	if err := r.views.enter(); err != nil {
+		return 0, false, err
+	}
+	defer r.views.leave()
+	db := r.views.db
+	it, err := db.NewIter(&pebble.IterOptions{
+		LowerBound: []byte{keyExpiry}, UpperBound: expiryKey(r.now().UnixMicro()+1, ""),
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("sweep replies: %w", err)
+	}
+	b := db.NewBatch()
+	defer func() { _ = b.Close() }() // It was applied or is given up.
+	var errs []error
+	entries := 0
+	for ok := it.First(); ok && entries < sweepBatch; ok = it.Next() {
+		entries++
+		expires, key := it.Key()[1:9], string(it.Key()[9:])
+		errs = append(errs, b.Delete(it.Key(), nil))
+		raw, there, err := get(db, replyKey(key))
+		errs = append(errs, err)
+		if there && len(raw) >= 8 && string(raw[:8]) == string(expires) { // Else a later Put prolonged it.
+			errs = append(errs, b.Delete(replyKey(key), nil))
+			n++
+		}
+	}
+	if err := errors.Join(append(errs, it.Error(), it.Close(), b.Commit(pebble.NoSync))...); err != nil {
+		return 0, false, fmt.Errorf("sweep replies: %w", err)
+	}
+	return n, entries == sweepBatch, nil
+}

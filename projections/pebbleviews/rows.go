@@ -1,0 +1,42 @@
+package pebbleviews
+
+// rows keeps the rows of one keyspace that its batches used last, in two generations: when the young one is full it
+// becomes the old one, and the old is forgotten. A row used again moves to the young. Missing rows are kept too, as nil.
+// It holds what is committed and nothing else. The keyspace's lock guards it.
+type rows struct {
+	max        int64 // Bytes of both generations.
+	bytes      int64 // Of the young one.
+	young, old map[string][]byte
+}
+
+const rowOverhead = 80 // Bytes a map entry and two headers take, about.
+
+func (r *rows) get(key string) (value []byte, known bool) {
+	if value, known = r.young[key]; known {
+		return value, true
+	}
+	if value, known = r.old[key]; known {
+		r.put(key, value)
+	}
+	return value, known
+}
+
+func (r *rows) put(key string, value []byte) {
+	if r.max <= 0 {
+		return
+	}
+	if before, there := r.young[key]; there {
+		r.bytes += int64(len(value) - len(before))
+		r.young[key] = value
+		return
+	}
+	size := int64(len(key) + len(value) + rowOverhead)
+	if r.bytes+size > r.max/2 && r.bytes > 0 {
+		r.old, r.young, r.bytes = r.young, nil, 0
+	}
+	if r.young == nil {
+		r.young = map[string][]byte{}
+	}
+	r.young[key] = value
+	r.bytes += size
+}

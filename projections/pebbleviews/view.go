@@ -1,0 +1,265 @@
+package pebbleviews
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sort"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"zujian/eventstore"
+	"zujian/projections"
+)
+
+// reader is a view in a snapshot.
+type reader struct {
+	from     getter
+	prefix   []byte
+	position eventstore.Position
+}
+
+func (r *reader) Position() eventstore.Position { return r.position }
+
+func (r *reader) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	value, ok, err := get(r.from, keyOf(r.prefix, key))
+	if err != nil {
+		return nil, false, fmt.Errorf("get %q: %w", key, err)
+	}
+	return value, ok, nil
+}
+
+func (r *reader) Scan(ctx context.Context, from, to string, reverse bool) iter.Seq2[projections.Pair, error] {
+	return func(yield func(projections.Pair, error) bool) {
+		lower, upper := bounds(r.prefix, from, to)
+		if to != "" && from >= to {
+			return
+		}
+		it, err := r.from.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		if err != nil {
+			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
+			return
+		}
+		defer func() { _ = it.Close() }() // Its error is looked at below.
+		c := &cursor{it: it, skip: len(r.prefix), reverse: reverse}
+		for p, ok := c.next(); ok; p, ok = c.next() {
+			if err := ctx.Err(); err != nil {
+				yield(projections.Pair{}, err)
+				return
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+		if err := it.Error(); err != nil {
+			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
+		}
+	}
+}
+
+func keyOf(prefix []byte, key string) []byte {
+	k := make([]byte, 0, len(prefix)+len(key))
+	return append(append(k, prefix...), key...)
+}
+
+func bounds(prefix []byte, from, to string) (lower, upper []byte) {
+	lower, upper = keyOf(prefix, from), after(prefix)
+	if to != "" {
+		upper = keyOf(prefix, to)
+	}
+	return lower, upper
+}
+
+// cursor walks committed pairs.
+type cursor struct {
+	it      *pebble.Iterator
+	skip    int // Bytes of the prefix.
+	reverse bool
+	started bool
+}
+
+func (c *cursor) next() (projections.Pair, bool) {
+	var ok bool
+	switch {
+	case !c.started && c.reverse:
+		ok = c.it.Last()
+	case !c.started:
+		ok = c.it.First()
+	case c.reverse:
+		ok = c.it.Prev()
+	default:
+		ok = c.it.Next()
+	}
+	c.started = true
+	if !ok {
+		return projections.Pair{}, false
+	}
+	value := append(make([]byte, 0, len(c.it.Value())), c.it.Value()...) // Never nil: that is a deletion.
+	return projections.Pair{Key: string(c.it.Key()[c.skip:]), Value: value}, true
+}
+
+// batchView is a view inside a batch: its own writes over the committed rows. A nil write is a deletion.
+type batchView struct {
+	db     *pebble.DB
+	space  *keyspace
+	writes map[string][]byte
+	order  []string           // Keys of writes as they first came.
+	sorted []string           // The first len(sorted) of order, sorted; brought up to date by a scan.
+	free   []*pebble.Iterator // Of this batch, for the next scan: the committed rows stand still meanwhile.
+}
+
+func (v *batchView) Position() eventstore.Position { return v.space.checkpoint }
+
+func (v *batchView) Set(key string, value []byte) {
+	if value == nil {
+		value = []byte{}
+	}
+	v.write(key, value)
+}
+
+func (v *batchView) Delete(key string) { v.write(key, nil) }
+
+func (v *batchView) write(key string, value []byte) {
+	if v.writes == nil {
+		v.writes = map[string][]byte{}
+	}
+	if _, again := v.writes[key]; !again {
+		v.order = append(v.order, key)
+	}
+	v.writes[key] = value
+}
+
+func (v *batchView) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	if value, mine := v.writes[key]; mine {
+		return value, value != nil, nil
+	}
+	if value, known := v.space.rows.get(key); known {
+		return value, value != nil, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	value, ok, err := get(v.db, keyOf(v.space.prefix, key))
+	if err != nil {
+		return nil, false, fmt.Errorf("get %q: %w", key, err)
+	}
+	v.space.rows.put(key, value)
+	return value, ok, nil
+}
+
+// Scan merges the committed pairs with this batch's writes so far.
+func (v *batchView) Scan(ctx context.Context, from, to string, reverse bool) iter.Seq2[projections.Pair, error] {
+	mine := v.written(from, to, reverse)
+	return func(yield func(projections.Pair, error) bool) {
+		if to != "" && from >= to {
+			return
+		}
+		it, err := v.iterator(from, to)
+		if err != nil {
+			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
+			return
+		}
+		defer func() { v.free = append(v.free, it) }()
+		c := &cursor{it: it, skip: len(v.space.prefix), reverse: reverse}
+		stored, more := c.next()
+		at := 0
+		for more || at < len(mine) {
+			if err := ctx.Err(); err != nil {
+				yield(projections.Pair{}, err)
+				return
+			}
+			takeMine := at < len(mine) && (!more || mine[at].Key == stored.Key || (mine[at].Key < stored.Key) != reverse)
+			p := stored
+			if takeMine {
+				p = mine[at]
+				at++
+			}
+			if more && p.Key == stored.Key {
+				stored, more = c.next()
+			}
+			if p.Value != nil && !yield(p, nil) {
+				return
+			}
+		}
+		if err := it.Error(); err != nil {
+			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
+		}
+	}
+}
+
+// written is this batch's writes in a range, deletions with a nil value.
+func (v *batchView) written(from, to string, reverse bool) []projections.Pair {
+	if fresh := v.order[len(v.sorted):]; len(fresh) > 0 {
+		v.sorted = append(v.sorted, fresh...)
+		slices.Sort(v.sorted) // Nearly sorted already: pdqsort takes it in one go.
+	}
+	low := sort.SearchStrings(v.sorted, from)
+	high := len(v.sorted)
+	if to != "" {
+		high = sort.SearchStrings(v.sorted, to)
+	}
+	if low >= high {
+		return nil
+	}
+	out := make([]projections.Pair, 0, high-low)
+	for _, key := range v.sorted[low:high] {
+		out = append(out, projections.Pair{Key: key, Value: v.writes[key]})
+	}
+	if reverse {
+		slices.Reverse(out)
+	}
+	return out
+}
+
+func (v *batchView) iterator(from, to string) (*pebble.Iterator, error) {
+	lower, upper := bounds(v.space.prefix, from, to)
+	if n := len(v.free); n > 0 {
+		it := v.free[n-1]
+		v.free = v.free[:n-1]
+		it.SetBounds(lower, upper)
+		return it, nil
+	}
+	return v.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+}
+
+func (v *batchView) release() {
+	for _, it := range v.free {
+		_ = it.Close() // What it had to say was said in Scan.
+	}
+	v.free = nil
+}
+
+// commit writes all and the checkpoint, and then makes the rows known.
+func (v *batchView) commit(checkpoint []byte, next eventstore.Position) error {
+	v.release()
+	b := v.db.NewBatch()
+	defer func() { _ = b.Close() }() // It was applied or is given up.
+	key := append(make([]byte, 0, 128), v.space.prefix...)
+	var errs []error
+	for _, k := range v.order {
+		key = append(key[:len(v.space.prefix)], k...)
+		if value := v.writes[k]; value != nil {
+			errs = append(errs, b.Set(key, value, nil))
+		} else {
+			errs = append(errs, b.Delete(key, nil))
+		}
+	}
+	errs = append(errs, b.Set(checkpoint, binary.BigEndian.AppendUint64(nil, uint64(next)), nil))
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	for _, k := range v.order {
+		v.space.rows.put(k, v.writes[k])
+	}
+	v.space.checkpoint = next
+	return nil
+}

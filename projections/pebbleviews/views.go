@@ -1,0 +1,320 @@
+// Package pebbleviews keeps views in one Pebble database: projections.Views for the embedded way to run, and beside
+// them the replies kept for idempotency. It knows no projection. Only cmd/zujian opens it.
+//
+// # Decisions
+//
+// Nothing here is synced before a close: views can be built again from the log, and Pebble's write-ahead log makes what
+// survives a crash a prefix of the batches, each with its checkpoint. A killed process loses next to nothing, a power
+// loss the last moments, and the runner goes on from the checkpoint found.
+//
+// Folding reads rows far more often than anyone else, and a read that reaches Pebble costs some ten times one that does
+// not. So every view keeps the rows it used last in memory (rows.go), written with each batch; a batch's own writes are a
+// map until it commits. Only the one batch that runs in a keyspace uses them; queries read a Pebble snapshot.
+package pebbleviews
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"zujian/eventstore"
+	"zujian/projections"
+)
+
+// ErrClosed means the database was closed.
+var ErrClosed = errors.New("pebbleviews: closed")
+
+// Options of a database. The zero value is usual.
+type Options struct {
+	FS            vfs.FS       // The operating system's if nil.
+	BlockCache    int64        // Bytes of Pebble's block cache; 64 MiB if 0.
+	RowCache      int64        // Bytes of rows kept in memory for each view's folding; 16 MiB if 0, none if negative.
+	MemTable      uint64       // Bytes of one memtable; 32 MiB if 0.
+	Logger        *slog.Logger // nil is silent.
+	CompactionMax int          // Compactions at once; 1 if 0: folding needs the other core.
+}
+
+const (
+	blockCacheBytes = 64 << 20
+	rowCacheBytes   = 16 << 20
+	memTableBytes   = 32 << 20
+)
+
+// Views implements projections.Views. Make one with Open.
+type Views struct {
+	db  *pebble.DB
+	log *slog.Logger
+	row int64
+
+	life   sync.Mutex // Guards open, closed.
+	idle   *sync.Cond
+	open   int // Calls inside.
+	closed bool
+
+	mu     sync.RWMutex // Guards active and spaces; a reader holds it while it takes its snapshot.
+	active map[string]int
+	spaces map[space]*keyspace
+}
+
+type space struct {
+	name    string
+	version int
+}
+
+// keyspace is one version of one view. Its lock is held for a whole batch.
+type keyspace struct {
+	mu         sync.Mutex
+	prefix     []byte
+	checkpoint eventstore.Position
+	rows       rows
+}
+
+var _ projections.Views = (*Views)(nil)
+
+// Open opens the database in a folder, made if missing.
+func Open(dir string, o Options) (*Views, error) {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	cache := pebble.NewCache(orElse(o.BlockCache, blockCacheBytes))
+	defer cache.Unref() // The database holds it from here on.
+	compactions := max(o.CompactionMax, 1)
+	opts := &pebble.Options{
+		FS: o.FS, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log},
+		FormatMajorVersion:          pebble.FormatColumnarBlocks,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
+		MemTableStopWritesThreshold: 4,
+		WALBytesPerSync:             1 << 20, // So that a close or a flush does not stall on a large log.
+	}
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // Most first looks at a key find nothing.
+	}
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open views in %s: %w", dir, err)
+	}
+	v := &Views{
+		db: db, log: log, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, spaces: map[space]*keyspace{},
+	}
+	v.idle = sync.NewCond(&v.life)
+	if err := v.loadActive(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open views in %s: %w", dir, err), db.Close())
+	}
+	return v, nil
+}
+
+func orElse[T int64 | uint64](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+// Close waits for the calls inside, makes everything durable and releases the folder.
+func (v *Views) Close() error {
+	v.life.Lock()
+	if v.closed {
+		v.life.Unlock()
+		return nil
+	}
+	v.closed = true
+	for v.open > 0 {
+		v.idle.Wait()
+	}
+	v.life.Unlock()
+	err := v.db.Flush()
+	if err := errors.Join(err, v.db.Close()); err != nil {
+		return fmt.Errorf("close views: %w", err)
+	}
+	return nil
+}
+
+// Sync makes everything written so far durable.
+func (v *Views) Sync() error {
+	if err := v.enter(); err != nil {
+		return err
+	}
+	defer v.leave()
+	if err := v.db.LogData(nil, pebble.Sync); err != nil {
+		return fmt.Errorf("sync views: %w", err)
+	}
+	return nil
+}
+
+func (v *Views) enter() error {
+	v.life.Lock()
+	defer v.life.Unlock()
+	if v.closed {
+		return ErrClosed
+	}
+	v.open++
+	return nil
+}
+
+func (v *Views) leave() {
+	v.life.Lock()
+	defer v.life.Unlock()
+	if v.open--; v.open == 0 {
+		v.idle.Broadcast()
+	}
+}
+
+// Batch implements projections.Views. f must not start another batch of the same version.
+func (v *Views) Batch(ctx context.Context, name string, version int, prev, next eventstore.Position,
+	f func(projections.View) error,
+) error {
+	if err := projections.CheckBatch(name, version, prev, next); err != nil {
+		return err
+	}
+	if err := v.enter(); err != nil {
+		return err
+	}
+	defer v.leave()
+	k, err := v.keyspace(name, version)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.checkpoint != prev {
+		return fmt.Errorf("batch %s@%d after %d: %w: it is at %d", name, version, prev, projections.ErrFenced, k.checkpoint)
+	}
+	view := &batchView{db: v.db, space: k}
+	defer view.release()
+	if err := f(view); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := view.commit(checkpointKey(name, version), next); err != nil {
+		return fmt.Errorf("batch %s@%d after %d: %w", name, version, prev, err)
+	}
+	return nil
+}
+
+// keyspace finds the one in memory, or opens it where it stands on disk.
+func (v *Views) keyspace(name string, version int) (*keyspace, error) {
+	id := space{name, version}
+	v.mu.RLock()
+	k := v.spaces[id]
+	v.mu.RUnlock()
+	if k != nil {
+		return k, nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if k = v.spaces[id]; k != nil {
+		return k, nil
+	}
+	at, err := readPosition(v.db, checkpointKey(name, version))
+	if err != nil {
+		return nil, fmt.Errorf("open view %s@%d: %w", name, version, err)
+	}
+	k = &keyspace{prefix: dataPrefix(name, version), checkpoint: at, rows: rows{max: v.row}}
+	v.spaces[id] = k
+	return k, nil
+}
+
+// Checkpoint implements projections.Views.
+func (v *Views) Checkpoint(_ context.Context, name string, version int) (eventstore.Position, error) {
+	if err := v.enter(); err != nil {
+		return 0, err
+	}
+	defer v.leave()
+	at, err := readPosition(v.db, checkpointKey(name, version))
+	if err != nil {
+		return 0, fmt.Errorf("read checkpoint of %s@%d: %w", name, version, err)
+	}
+	return at, nil
+}
+
+// Active implements projections.Views.
+func (v *Views) Active(_ context.Context, name string) (int, error) {
+	if err := v.enter(); err != nil {
+		return 0, err
+	}
+	defer v.leave()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.active[name], nil
+}
+
+// Activate implements projections.Views.
+func (v *Views) Activate(_ context.Context, name string, version int) error {
+	if err := projections.CheckBatch(name, version, 0, 0); err != nil {
+		return err
+	}
+	if err := v.enter(); err != nil {
+		return err
+	}
+	defer v.leave()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	value := binary.BigEndian.AppendUint32(nil, uint32(version))
+	if err := v.db.Set(activeKey(name), value, pebble.NoSync); err != nil {
+		return fmt.Errorf("activate %s@%d: %w", name, version, err)
+	}
+	v.active[name] = version
+	return nil
+}
+
+// Drop implements projections.Views.
+func (v *Views) Drop(_ context.Context, name string, version int) error {
+	if err := projections.CheckBatch(name, version, 0, 0); err != nil {
+		return err
+	}
+	if err := v.enter(); err != nil {
+		return err
+	}
+	defer v.leave()
+	k, err := v.keyspace(name, version)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.active[name] == version {
+		return fmt.Errorf("drop %s@%d: %w", name, version, projections.ErrActive)
+	}
+	b := v.db.NewBatch()
+	defer func() { _ = b.Close() }() // It was applied or is given up.
+	end := after(k.prefix)
+	if err := errors.Join(b.DeleteRange(k.prefix, end, nil), b.Delete(checkpointKey(name, version), nil), b.Commit(pebble.NoSync)); err != nil {
+		return fmt.Errorf("drop %s@%d: %w", name, version, err)
+	}
+	k.checkpoint, k.rows = 0, rows{max: v.row}
+	return nil
+}
+
+// Read implements projections.Views.
+func (v *Views) Read(_ context.Context, name string, f func(projections.Reader) error) error {
+	if err := v.enter(); err != nil {
+		return err
+	}
+	defer v.leave()
+	v.mu.RLock() // The version and the snapshot belong together: an activation comes before or after both.
+	version := v.active[name]
+	if version == 0 {
+		v.mu.RUnlock()
+		return fmt.Errorf("read %s: %w", name, projections.ErrNotBuilt)
+	}
+	snapshot := v.db.NewSnapshot()
+	v.mu.RUnlock()
+	defer func() { _ = snapshot.Close() }() // It only gives the snapshot up.
+	at, err := readPosition(snapshot, checkpointKey(name, version))
+	if err != nil {
+		return fmt.Errorf("read %s@%d: %w", name, version, err)
+	}
+	return f(&reader{from: snapshot, prefix: dataPrefix(name, version), position: at})
+}
