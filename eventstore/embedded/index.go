@@ -94,8 +94,10 @@ func (x *index) close(flush bool) (err error) {
 	return err
 }
 
-func (x *index) mark() (m mark, err error) {
-	b, done, err := x.db.Get([]byte{keyMark})
+func (x *index) mark() (mark, error) { return readMark(x.db, x.id) }
+
+func readMark(r pebble.Reader, id logID) (m mark, err error) {
+	b, done, err := r.Get([]byte{keyMark})
 	if errors.Is(err, pebble.ErrNotFound) {
 		return mark{}, nil
 	}
@@ -103,7 +105,7 @@ func (x *index) mark() (m mark, err error) {
 		return mark{}, err
 	}
 	defer done.Close()
-	if len(b) != markBytes || b[0] != indexVersion || !bytes.Equal(b[1:17], x.id[:]) {
+	if len(b) != markBytes || b[0] != indexVersion || !bytes.Equal(b[1:17], id[:]) {
 		return mark{}, errors.New("of another version or another log")
 	}
 	return mark{

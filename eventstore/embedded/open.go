@@ -19,7 +19,7 @@ func Open(opts Options) (*Store, error) {
 	return s, nil
 }
 
-func open(o Options) (s *Store, err error) {
+func open(o Options) (_ *Store, err error) {
 	if err := o.FS.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func open(o Options) (s *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Store{
+	s := &Store{
 		opts: o, lock: lock, salt: salts{from: o.Rand}, heads: newHeads(o.Heads),
 		spareWant: make(chan int64, 1), spareMade: make(chan spare, 1),
 		free: make(chan []byte, indexLagGroups+2), toIndex: make(chan indexWork, indexLagGroups),
@@ -41,7 +41,6 @@ func open(o Options) (s *Store, err error) {
 			}
 			closeSegments(segs)
 			err = errors.Join(err, lock.Close())
-			s = nil
 		}
 	}()
 	if segs, err = s.openOrCreate(); err != nil {
@@ -60,7 +59,7 @@ func open(o Options) (s *Store, err error) {
 	s.counts.events.Store(int64(s.end.ordinal))
 	s.counts.storedAt.Store(s.end.storedAt)
 	s.indexed.set(s.end.pos)
-	s.heads.dropped, s.heads.frozen, s.synced = s.end.pos, s.end.pos, s.end.pos
+	s.heads.dropped, s.heads.frozen, s.synced = s.end.pos, s.end.pos, s.end.pos // What indexed says, too.
 	s.workers.Go(s.lead)
 	s.workers.Go(s.zero)
 	s.workers.Go(s.follow)
@@ -113,7 +112,7 @@ func (s *Store) openOrCreate() ([]*segment, error) {
 // recover finds the end of the log from the index's mark on, brings the index there, and cuts a torn tail. It syncs
 // first: what it is about to believe may still be only in the operating system's memory.
 func (s *Store) recover(segs []*segment, m mark) error {
-	sc := &scanner{segs: segs, seed: s.seed}
+	sc := &scanner{segs: segs, seed: s.seed, limit: noPosition}
 	g := segs[len(segs)-1]
 	if err := g.file.SyncData(); err != nil {
 		return fmt.Errorf("sync %s: %w", g.name, err)

@@ -16,11 +16,21 @@ const scanWindow = 1 << 20
 // scanner walks whole groups and checks every byte of them. It is for recovery and verification; readers of events
 // walk frames (see reader).
 type scanner struct {
-	segs []*segment
-	seed uint32
+	segs  []*segment
+	seed  uint32
+	limit eventstore.Position      // Where the log is known to end; noPosition to find out.
+	guard func(func() error) error // Keeps the store open during f; nil if nothing can close it.
 
-	window []byte // Bytes of the log from position at on, all of one segment.
+	window []byte // Bytes of the segment of from position at on.
+	of     *segment
 	at     eventstore.Position
+}
+
+func (s *scanner) guarded(f func() error) error {
+	if s.guard == nil {
+		return f()
+	}
+	return s.guard(f)
 }
 
 // segmentAt returns the index of the segment that holds the byte at pos.
@@ -32,14 +42,14 @@ func segmentAt(segs []*segment, pos eventstore.Position) int {
 func (s *scanner) bytes(g *segment, pos eventstore.Position, n int) ([]byte, error) {
 	left := int64(g.base) + g.size - int64(pos)
 	n = int(min(int64(n), max(left, 0)))
-	if pos < s.at || pos+eventstore.Position(n) > s.at+eventstore.Position(len(s.window)) {
+	if g != s.of || pos < s.at || pos+eventstore.Position(n) > s.at+eventstore.Position(len(s.window)) {
 		size := int(min(max(int64(n), scanWindow), left))
 		if cap(s.window) < size {
 			s.window = make([]byte, size)
 		}
-		s.window, s.at = s.window[:size], pos
-		if err := g.read(s.window, int64(pos-g.base)); err != nil {
-			s.window = s.window[:0]
+		s.window, s.of, s.at = s.window[:size], g, pos
+		if err := s.guarded(func() error { return g.read(s.window, int64(pos-g.base)) }); err != nil {
+			s.of = nil
 			return nil, err
 		}
 	}
@@ -100,18 +110,26 @@ func (s *scanner) frames(h groupHead, body []byte, m mark) (mark, error) {
 // walk calls each for every group from m on. It returns the end of the last good group, and why no other follows it.
 // Damage before the end of the last segment is an error.
 func (s *scanner) walk(ctx context.Context, m mark, each func(start mark, body []byte, next mark) error) (end mark, torn, err error) {
+	at := m.pos // Where the next group may start; m stays at the end of the last.
 	for {
 		if err := ctx.Err(); err != nil {
 			return m, nil, err
 		}
-		i := segmentAt(s.segs, m.pos)
-		g, start := s.segs[i], m
-		if m.pos == g.base {
-			if g.ordinal != m.ordinal {
-				return m, nil, damage(m.pos, "%s starts with event %d, not %d", g.name, g.ordinal, m.ordinal)
-			}
-			start.pos += segmentHeader
+		if m.pos >= s.limit {
+			return m, nil, nil
 		}
+		i := segmentAt(s.segs, at)
+		g := s.segs[i]
+		if at == g.base {
+			if g.ordinal != m.ordinal {
+				return m, nil, damage(at, "%s starts with event %d, not %d", g.name, g.ordinal, m.ordinal)
+			}
+			if at += segmentHeader; at == g.end {
+				continue // Its first group did not fit.
+			}
+		}
+		start := m
+		start.pos = at
 		body, next, bad, err := s.group(g, start)
 		if err != nil {
 			return m, nil, err
@@ -128,15 +146,13 @@ func (s *scanner) walk(ctx context.Context, m mark, each func(start mark, body [
 		if err := each(start, body, next); err != nil {
 			return m, nil, err
 		}
-		m = next
+		m, at = next, next.pos
 	}
 }
 
 // writable returns where the group after m starts: behind the header if the last segment has no group yet.
 func (s *scanner) writable(m mark) mark {
-	if m.pos == s.segs[len(s.segs)-1].base {
-		m.pos += segmentHeader
-	}
+	m.pos = max(m.pos, s.segs[len(s.segs)-1].base+segmentHeader)
 	return m
 }
 

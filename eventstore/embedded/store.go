@@ -44,6 +44,7 @@ type Store struct {
 
 	life   sync.RWMutex // Held for reading while a segment or the index is read.
 	closed bool         // Under life.
+	checks sync.WaitGroup
 	counts counts
 }
 
@@ -225,8 +226,9 @@ func (s *Store) Close() error {
 	s.workers.Wait()
 	s.indexed.close(eventstore.ErrClosed)
 	s.life.Lock()
-	defer s.life.Unlock()
-	s.closed = true
+	s.closed = true // From here on nobody starts to read,
+	s.life.Unlock()
+	s.checks.Wait() // and a verification ends at its next read.
 	var errs []error
 	if s.opts.DeferSync {
 		for _, g := range *s.segs.Load() {
