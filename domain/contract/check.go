@@ -37,6 +37,9 @@ func check(t Terms, s Subject, today domain.Day) error {
 	if t.SignedOn > today {
 		return ErrSignedFuture.At("/signed_on")
 	}
+	if t.Renews != "" && (s.Renewal == nil || s.Renewal.Contract != t.Renews) {
+		return field("renews", "/renews")
+	}
 	return checkOccupants(t)
 }
 

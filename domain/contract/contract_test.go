@@ -89,6 +89,7 @@ func TestDraft(t *testing.T) {
 			s.Unit.Owners = []Owner{{Party: "owner", ShareBP: 5000}, {Party: "sister", ShareBP: 5000}}
 		}), Err: rejected("contract.co_owner_consent")},
 		{Name: "somebody else's flat", When: draft(func(_ *Terms, s *Subject) { s.Unit.Owners[0].Party = "stranger" }), Err: rejected("contract.co_owner_consent")},
+		{Name: "renews what nobody found", When: draft(func(t *Terms, _ *Subject) { t.Renews = "c0" }), Err: ErrField},
 		{Name: "sign before a draft", When: Sign{Party: "owner"}, Err: ErrNotFound},
 		{Name: "file before a draft", When: File{Number: validNo}, Err: ErrNotFound},
 	})
@@ -231,6 +232,40 @@ func TestAReturnedFilingMayBeAskedForAgain(t *testing.T) {
 		do(now, as("owner"), File{Number: validNo, ByRole: ByLessor, By: "owner", Refreshed: &clear})
 	if _, ok := h.last().(Filed); !ok {
 		t.Errorf("after the objection was lifted: %+v", h.last())
+	}
+}
+
+func TestAFilingIsJudgedByTheDayOfTheLastSignature(t *testing.T) {
+	terms := edit(ordinary(), func(t *Terms) { t.SignedOn, t.Start, t.DepositReturnDays = 0, day("2025-10-01"), nil })
+	before, after := day("2025-09-14").Start(), day("2025-09-20").Start()
+	h := begin(t).do(before, as("owner"), Draft{Terms: terms, Subject: subject()})
+	h.do(before, as("owner"), Sign{Party: "owner", ContentHash: h.state.ContentHash}).
+		do(before, as("tenant"), Sign{Party: "tenant", ContentHash: h.state.ContentHash}).
+		do(after, as("owner"), File{Number: validNo, ByRole: ByLessor, By: "owner"})
+	if f, ok := h.last().(Filed); !ok || f.SignedOn != day("2025-09-14") || f.Observation.Month != day("2025-09-14").Month() {
+		t.Errorf("signed before the deposit clause was law, filed after: %+v", h.last())
+	}
+}
+
+func TestFacts(t *testing.T) {
+	q := Question{Terms: ordinary(), Subject: subject(), SignedOn: day("2026-11-23"), Today: day("2026-11-23")}
+	get := func(record, name string) any { return q.Facts()[record].(domain.Facts)[name] }
+	if got := get("lease", "total_rent_fen"); got != int64(12*350000) {
+		t.Errorf("a year's rent = %v", got)
+	}
+	q.Terms.End = day("2027-12-05")
+	if got := get("lease", "total_rent_fen"); got != int64(13*350000) || get("lease", "days_over") != int64(5) {
+		t.Errorf("a year and five days = %v", got)
+	}
+	q.Subject.Unit.OtherHeads, q.Subject.Unit.OtherFamilies, q.Subject.Unit.OtherAdults = 7, 4, 6
+	for name, want := range map[string]int64{"heads_total": 8, "families": 5, "unrelated_adults": 7, "gross_per_head_c": 8912 / 8} {
+		if got := get("space", name); got != want {
+			t.Errorf("%s = %v, want %d", name, got, want)
+		}
+	}
+	q.Subject.Unit.Owners = nil
+	if got := get("space", "owner_consent_bp"); got != nil {
+		t.Errorf("ownership nobody recorded = %v", got)
 	}
 }
 

@@ -73,6 +73,7 @@ func TestLaws(t *testing.T) {
 			}
 			before := s
 			s = Decider.Fold(s, got...)
+			Decider.Fold(before, elsewhere...) // Another history from the same state must not reach into this one.
 			events = append(events, got...)
 			checkStep(r, before, got, s)
 			if again, err := Decider.Decide(s, req); err != nil || len(again) > 0 {
@@ -85,6 +86,12 @@ func TestLaws(t *testing.T) {
 			r.Fatalf("folded in pieces:\n%s", diff)
 		}
 	})
+}
+
+var elsewhere = []Event{
+	SignedByParty{Party: "elsewhere"}, OccupantAdded{Occupant: Occupant{ID: "elsewhere"}}, OccupantRemoved{OccupantID: "elsewhere"},
+	TerminationAgreed{Party: "elsewhere"}, AmendmentProposed{AmendmentID: "elsewhere"},
+	AmendmentSigned{AmendmentID: "elsewhere", Party: "elsewhere"}, Amended{AmendmentID: "elsewhere"},
 }
 
 // checkStep holds every step to what must never happen.
