@@ -1,0 +1,277 @@
+// Package money is the view of supervised money (钱): ledgers with every posting (V-M2), the account board by party, bank
+// and district (V-M1), tranches by due day (V-M3), cash by bank and day for reconciliation, and the banks' days.
+// It answers reads; the ledgers themselves are decided by package escrow.
+//
+// # Decisions
+//
+// A ledger's row keeps escrow.State as folded by escrow's own Evolve, so the view can never disagree with the decider.
+// Boards are kept by adding what an event changed, never by scanning ledgers.
+package money
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"zujian/domain"
+	"zujian/domain/escrow"
+	"zujian/domain/statement"
+	"zujian/projections"
+)
+
+// Projection is listed in cmd/zujian/registry.go.
+type Projection struct{}
+
+// Name of the view's keyspace.
+func (Projection) Name() string { return "money" }
+
+// Version of Apply's meaning.
+func (Projection) Version() int { return 1 }
+
+// Types the view reads: everything about ledgers and statements.
+func (Projection) Types() []string {
+	var out []string
+	for _, t := range slices.Concat(escrow.Types, statement.Types) {
+		out = append(out, t.Name)
+	}
+	return out
+}
+
+// Keys of the view. Each is Key(kind, …); days are "2026-03-01", positions hexadecimal.
+const (
+	keyLedger    = "g"  // contract → row
+	keyPosting   = "p"  // contract, position → Entry
+	keyByParty   = "gp" // party, contract
+	keyByBank    = "gb" // bank, contract
+	keyByArea    = "gd" // district, contract
+	keyCash      = "x"  // bank, value day, position → Cash
+	keyDue       = "r"  // due day, contract, tranche → bank
+	keyBoard     = "a"  // kind, id, bank → Counters
+	keyStatement = "s"  // bank, day → Day
+	keyOpenDay   = "so" // bank, day: statements with open discrepancies
+)
+
+// row is what the view keeps of one ledger.
+type row struct {
+	State escrow.State      `json:"state"`
+	Trail projections.Trail `json:"trail"`
+}
+
+// Entry is one event that moved money, or changed the plan for it.
+type Entry struct {
+	Position  uint64           `json:"position"`
+	Revision  int64            `json:"revision"`
+	Type      string           `json:"type"`
+	On        domain.Day       `json:"on"` // Day of the decision.
+	ValueDate domain.Day       `json:"value_date,omitzero"`
+	BankTxnID string           `json:"bank_txn_id,omitempty"`
+	Journal   []escrow.Posting `json:"journal,omitempty"`
+}
+
+// Cash is one entry of a bank's cash, signed: positive came in.
+type Cash struct {
+	Position  uint64     `json:"position"`
+	Contract  string     `json:"contract"`
+	TxnID     string     `json:"txn_id"`
+	AmountFen domain.Fen `json:"amount_fen"`
+	Type      string     `json:"type"`
+}
+
+// Apply folds a batch.
+func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {
+	for _, e := range batch {
+		var err error
+		switch ev := e.Event.(type) {
+		case escrow.Event:
+			err = ledgerEvent(ctx, v, e, ev)
+		case statement.Event:
+			err = statementEvent(ctx, v, e, ev)
+		}
+		if err != nil {
+			return fmt.Errorf("money: %s@%d: %w", e.Stream, e.Revision, err)
+		}
+	}
+	return nil
+}
+
+func ledgerEvent(ctx context.Context, v projections.View, e projections.Event, ev escrow.Event) error {
+	contract := projections.ID(e.Stream)
+	before, err := projections.Get[row](ctx, v, projections.Key(keyLedger, contract))
+	if err != nil {
+		return err
+	}
+	after := row{State: escrow.Decider.Evolve(before.State, ev), Trail: before.Trail.Add(e)}
+	projections.Put(v, projections.Key(keyLedger, contract), after)
+	if before.Trail.Events == 0 {
+		index(v, contract, after.State)
+	}
+	if after.State.Bank != before.State.Bank {
+		v.Set(projections.Key(keyByBank, after.State.Bank, contract), nil)
+	}
+	entry(v, contract, e, ev)
+	due(v, contract, before.State, after.State)
+	return board(ctx, v, before, after)
+}
+
+func index(v projections.View, contract string, s escrow.State) {
+	for _, party := range parties(s) {
+		v.Set(projections.Key(keyByParty, party, contract), nil)
+	}
+	if s.Plan.AdminCode != "" {
+		v.Set(projections.Key(keyByArea, s.Plan.AdminCode, contract), nil)
+	}
+}
+
+// parties who may see a ledger.
+func parties(s escrow.State) []string {
+	all := slices.Concat([]string{s.Plan.Lessor, s.Plan.Lessee, s.Plan.OperatorParty, s.Plan.Owner}, s.Plan.CoLessors, s.Plan.CoLessees)
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(p string) bool { return p == "" })
+}
+
+func entry(v projections.View, contract string, e projections.Event, ev escrow.Event) {
+	at := projections.PositionKey(e.Position)
+	line := Entry{
+		Position: uint64(e.Position), Revision: int64(e.Revision), Type: e.Type, On: domain.DayOf(e.Meta.At), Journal: escrow.Journal(ev),
+	}
+	bank, signed := "", domain.Fen(0)
+	switch m := ev.(type) {
+	case escrow.FundsReceived:
+		bank, signed, line.BankTxnID, line.ValueDate = m.Bank, m.AmountFen, m.BankTxnID, m.ValueDate
+	case escrow.FundsReversed:
+		bank, signed, line.BankTxnID, line.ValueDate = m.Bank, -m.AmountFen, m.ReversalTxnID, m.ValueDate
+	case escrow.FundsReleased:
+		bank, signed, line.BankTxnID, line.ValueDate = m.Bank, -m.AmountFen, m.BankTxnID, m.ValueDate
+	case escrow.FundsRefunded:
+		bank, signed, line.BankTxnID, line.ValueDate = m.Bank, -m.AmountFen, m.BankTxnID, m.ValueDate
+	}
+	projections.Put(v, projections.Key(keyPosting, contract, at), line)
+	if bank != "" {
+		projections.Put(v, projections.Key(keyCash, bank, line.ValueDate.String(), at), Cash{
+			Position: line.Position, Contract: contract, TxnID: line.BankTxnID, AmountFen: signed, Type: e.Type,
+		})
+	}
+}
+
+// due keeps the calendar of tranches not yet ordered.
+func due(v projections.View, contract string, before, after escrow.State) {
+	for i, t := range after.Tranches {
+		if i < len(before.Tranches) && before.Tranches[i] == t {
+			continue
+		}
+		key := dueKey(t.Due, contract, t.No)
+		if t.Stage == escrow.TranchePlanned {
+			projections.Put(v, key, Due{Contract: contract, Tranche: t.No, Due: t.Due, AmountFen: t.AmountFen, Payee: string(t.Payee), Party: t.Party, Bank: after.Bank, Attempts: t.Attempts})
+		} else {
+			v.Delete(key)
+		}
+	}
+}
+
+func dueKey(day domain.Day, contract string, no int) string {
+	return projections.Key(keyDue, day.String(), contract, fmt.Sprintf("%04d", no))
+}
+
+// figures of one ledger for the boards.
+func figures(r row) projections.Counters {
+	s := r.State
+	if r.Trail.Events == 0 {
+		return nil
+	}
+	c := projections.Counters{
+		"ledgers": 1, "expected_rent_fen": int64(s.Plan.RentFen), "expected_deposit_fen": int64(s.Plan.DepositFen),
+		"held_rent_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "rent"))), "held_deposit_fen": int64(s.DepositHeld()),
+		"disputed_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "disputed"))), "other_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "other"))),
+	}
+	if s.Bank != "" {
+		c["cash_fen"] = int64(s.Held(escrow.CashAccount(s.Bank)))
+		c["suspense_fen"] = int64(s.Held(escrow.SuspenseAccount(s.Bank)))
+	}
+	for _, to := range []string{"owner", "operator", "lessor", "tenant"} {
+		c["payable_"+to+"_fen"] = int64(s.Held(escrow.PayableAccount(s.Plan.Contract, to)))
+	}
+	if s.ClosedOn.IsZero() {
+		c["open_ledgers"] = 1
+	}
+	if slices.ContainsFunc(s.Freezes, func(f escrow.FreezeOrder) bool { return !f.Lifted }) {
+		c["frozen_ledgers"] = 1
+	}
+	for _, t := range s.Txns {
+		switch t.Kind {
+		case escrow.TxnReceipt:
+			c["received_fen"] += int64(t.AmountFen)
+		case escrow.TxnReversal:
+			c["received_fen"] -= int64(t.AmountFen)
+		case escrow.TxnPayment:
+			c["paid_out_fen"] += int64(t.AmountFen)
+		}
+	}
+	for _, t := range s.Tranches {
+		if t.Payee == escrow.PayeeOwner && t.Stage == escrow.TranchePlanned {
+			c["owner_unpaid_fen"] += int64(t.AmountFen)
+		}
+		if t.Attempts > 0 && t.Stage == escrow.TranchePlanned {
+			c["failed_tranches"]++
+		}
+	}
+	return c
+}
+
+// Kinds of board rows.
+const (
+	BoardParty = "party" // The lessor or operator whose contracts they are.
+	BoardArea  = "area"  // District code.
+	BoardBank  = "bank"
+	BoardCity  = "city"
+)
+
+func boardKeys(r row) []string {
+	s, bank := r.State, r.State.Bank
+	if r.Trail.Events == 0 {
+		return nil
+	}
+	return []string{
+		projections.Key(keyBoard, BoardParty, s.Plan.Lessor, bank), projections.Key(keyBoard, BoardArea, s.Plan.AdminCode, bank),
+		projections.Key(keyBoard, BoardBank, bank, ""), projections.Key(keyBoard, BoardCity, "", bank),
+	}
+}
+
+// board takes the ledger's old figures off its rows and adds the new ones; with its first receipt it may change rows.
+func board(ctx context.Context, v projections.View, before, after row) error {
+	was, now := figures(before), figures(after)
+	from, to := boardKeys(before), boardKeys(after)
+	for i, key := range to {
+		delta := projections.Counters{}
+		for name, n := range now {
+			delta[name] += n
+		}
+		if from != nil {
+			minus := projections.Counters{}
+			for name, n := range was {
+				minus[name] = -n
+			}
+			if from[i] != key {
+				if err := projections.Bump(ctx, v, from[i], minus); err != nil {
+					return err
+				}
+			} else {
+				for name, n := range minus {
+					delta[name] += n
+				}
+			}
+		}
+		if err := projections.Bump(ctx, v, key, delta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// boardParts are the id and the bank in a board's key.
+func boardParts(key string) (id, bank string) {
+	rest := key[len(projections.Prefix(keyBoard)):]
+	_, rest, _ = strings.Cut(rest, "\x00")
+	id, bank, _ = strings.Cut(rest, "\x00")
+	return id, bank
+}
