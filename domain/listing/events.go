@@ -40,12 +40,15 @@ type Verified struct {
 // Rejected means verification failed. Reasons are names of checks or the reviewer's words.
 type Rejected struct {
 	Reasons []string       `json:"reasons"`
+	Human   bool           `json:"human,omitempty"` // An officer decided.
 	Final   bool           `json:"final,omitempty"` // After an objection: no further one.
 	Rules   domain.Verdict `json:"rules,omitempty"`
 }
 
-// Held means a human must look.
+// Held means a human must look, before the listing is verified or, AtPublication, before it is shown.
 type Held struct {
+	AtPublication bool `json:"at_publication,omitempty"`
+
 	Checks []Check        `json:"checks,omitempty"`
 	Rules  domain.Verdict `json:"rules"`
 }
@@ -57,9 +60,10 @@ type Published struct {
 	Rules    domain.Verdict `json:"rules,omitempty"`
 }
 
-// Suspended means it is not shown for now.
+// Suspended means it is not shown for now. By Authority, only the authority resumes it.
 type Suspended struct {
-	Cause string `json:"cause"`
+	Cause     string `json:"cause"`
+	Authority bool   `json:"authority,omitempty"`
 }
 
 // Resumed means it is shown again.

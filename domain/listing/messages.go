@@ -38,7 +38,7 @@ type Offer struct {
 	LetMode        string     `json:"let_mode"`
 	Publisher      string     `json:"publisher"`      // Party id.
 	PublisherRole  string     `json:"publisher_role"` // OWNER, COMPANY, BROKER.
-	Owner          string     `json:"owner"`          // Party id of an owner.
+	Owner          string     `json:"owner"`          // Party id of who lets it: an owner, or the lessee of a HEAD contract.
 	RentFen        domain.Fen `json:"rent_fen"`       // Per month, > 0.
 	DepositFen     domain.Fen `json:"deposit_fen,omitempty"`
 	PayCycleMonths int        `json:"pay_cycle_months,omitempty"`
@@ -52,45 +52,45 @@ type Offer struct {
 
 // UnitFacts are the unit's facts on the day of the command, copied by the desk.
 type UnitFacts struct {
-	Building           string      `json:"building,omitempty"`
-	AdminCode          string      `json:"admin_code,omitempty"`
-	ReportUnit         string      `json:"report_unit,omitempty"`
-	Street             string      `json:"street,omitempty"`
-	Address            string      `json:"address,omitempty"` // To building level.
-	GrossAreaC         int64       `json:"gross_area_c,omitempty"`
-	InnerAreaC         int64       `json:"inner_area_c,omitempty"`
-	PlannedUse         string      `json:"planned_use,omitempty"`
-	ConversionApproved bool        `json:"conversion_approved,omitempty"`
-	Incomplete         bool        `json:"incomplete,omitempty"`
-	LandKind           string      `json:"land_kind,omitempty"`
-	SafetyGrade        string      `json:"safety_grade,omitempty"`
-	Flags              []string    `json:"flags,omitempty"`
-	Retired            bool        `json:"retired,omitempty"`
-	Rooms              []RoomFacts `json:"rooms,omitempty"` // All rooms of the unit.
-	Owners             []string    `json:"owners,omitempty"`
+	Building           string
+	AdminCode          string
+	ReportUnit         string
+	Street             string
+	Address            string // To building level.
+	GrossAreaC         int64
+	InnerAreaC         int64
+	PlannedUse         string
+	ConversionApproved bool
+	Incomplete         bool
+	LandKind           string
+	SafetyGrade        string
+	Flags              []string
+	Retired            bool
+	Rooms              []RoomFacts // All rooms of the unit.
+	Owners             []string
 }
 
 // RoomFacts is one room of the unit.
 type RoomFacts struct {
-	ID          string `json:"id"`
-	Kind        string `json:"kind"`
-	Origin      string `json:"origin"`
-	UsableAreaC int64  `json:"usable_area_c,omitempty"`
+	ID          string
+	Kind        string
+	Origin      string
+	UsableAreaC int64
 }
 
 // PartyFacts are a party's facts on the day of the command.
 type PartyFacts struct {
-	Kind             string     `json:"kind"`
-	OrgKind          string     `json:"org_kind,omitempty"`
-	Level            int        `json:"level"`
-	Suspended        bool       `json:"suspended,omitempty"`
-	OpeningReported  bool       `json:"opening_reported,omitempty"` // Opening report published.
-	LicenceIssued    domain.Day `json:"licence_issued,omitzero"`
-	ScopeText        string     `json:"scope_text,omitempty"`
-	EscrowAccounts   int        `json:"escrow_accounts,omitempty"`   // Active supervised accounts.
-	OnBlackList      bool       `json:"on_black_list,omitempty"`     // S-14
-	SublettingHomes  int        `json:"subletting_homes,omitempty"`  // S-09
-	EntityRegistered bool       `json:"entity_registered,omitempty"` // Registered as a market entity.
+	Kind             string
+	OrgKind          string
+	Level            int
+	Suspended        bool
+	OpeningReported  bool // Opening report published.
+	LicenceIssued    domain.Day
+	ScopeText        string
+	EscrowAccounts   int  // Active supervised accounts.
+	OnBlackList      bool // S-14
+	SublettingHomes  int  // S-09
+	EntityRegistered bool // Registered as a market entity.
 }
 
 // GuidanceFacts are the guidance price of the cell, in fen per square metre and month; nil when none is published.
@@ -109,8 +109,7 @@ type Facts struct {
 	Mandated      bool   // The publisher may list this unit for the owner (委托).
 	HeadLessee    string // Lessee of the HEAD contract in force on the space, "" = none (L-11).
 	HeadContract  string
-	Let           bool // An OUT contract already holds the space on AvailableFrom.
-	OtherLive     int  // Live listings of the same space by the same publisher on the same platform (L-05).
+	Let           bool // An OUT contract already holds the space on AvailableFrom or later.
 	OtherListings []OtherListing
 	Guidance      *GuidanceFacts
 }
@@ -123,7 +122,7 @@ type OtherListing struct {
 
 // Check is one automatic check of a verification.
 type Check struct {
-	Name string `json:"name"` // IDENTITY, TITLE, MANDATE, SPACE, RIGHTS, VACANT, HEAD_LEASE.
+	Name string `json:"name"` // IDENTITY, TITLE, MANDATE.
 	OK   bool   `json:"ok"`
 }
 
