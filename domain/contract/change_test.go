@@ -29,11 +29,15 @@ func TestAmend(t *testing.T) {
 		{Name: "proposed again", Given: h.events, When: rise(370000)},
 		{Name: "the same id, other content", Given: h.events, When: rise(360000), Err: ErrAmendmentExists},
 		{Name: "nothing changed", Given: filed(t, ordinary(), subject()).events, When: rise(350000), Err: ErrAmendment},
-		{Name: "from before the term", Given: filed(t, ordinary(), subject()).events,
-			When: edit(rise(360000), func(a *ProposeAmendment) { a.EffectiveFrom = day("2026-11-30") }), Err: ErrAmendment},
+		{
+			Name: "from before the term", Given: filed(t, ordinary(), subject()).events,
+			When: edit(rise(360000), func(a *ProposeAmendment) { a.EffectiveFrom = day("2026-11-30") }), Err: ErrAmendment,
+		},
 		{Name: "a rent of nothing", Given: filed(t, ordinary(), subject()).events, When: rise(0), Err: ErrAmount},
-		{Name: "by a stranger", Given: filed(t, ordinary(), subject()).events,
-			When: edit(rise(360000), func(a *ProposeAmendment) { a.By = "x" }), Err: ErrNotParty},
+		{
+			Name: "by a stranger", Given: filed(t, ordinary(), subject()).events,
+			When: edit(rise(360000), func(a *ProposeAmendment) { a.By = "x" }), Err: ErrNotParty,
+		},
 		{Name: "of a draft", Given: drafted(t, ordinary(), subject()).events, When: rise(360000), Err: ErrWrongState},
 		{Name: "signed by one", Given: h.events, When: SignAmendment{AmendmentID: "a1", Party: "owner", Hash: proposed.Hash}, Then: []Event{owner}},
 		{Name: "signed over other content", Given: h.events, When: SignAmendment{AmendmentID: "a1", Party: "owner", Hash: sha("0")}, Err: ErrSignatureHash},
@@ -87,8 +91,10 @@ func TestOccupants(t *testing.T) {
 		{Name: "in a room that is not let", Given: h.events, When: AddOccupant{Occupant: edit(who("o2"), func(o *Occupant) { o.Room = "r2" })}, Err: ErrOccupant},
 		{Name: "nobody", Given: h.events, When: AddOccupant{Occupant: Occupant{ID: "o2"}}, Err: ErrOccupant},
 		{Name: "a stranger leaves", Given: h.events, When: RemoveOccupant{OccupantID: "o9"}, Err: ErrOccupantNotFound},
-		{Name: "leaves", Given: h.events, When: RemoveOccupant{OccupantID: "o1", On: day("2026-12-31")},
-			Then: []Event{OccupantRemoved{OccupantID: "o1", On: day("2026-12-31")}}},
+		{
+			Name: "leaves", Given: h.events, When: RemoveOccupant{OccupantID: "o1", On: day("2026-12-31")},
+			Then: []Event{OccupantRemoved{OccupantID: "o1", On: day("2026-12-31")}},
+		},
 		{Name: "into a draft", Given: drafted(t, terms, rooms()).events, When: AddOccupant{Occupant: who("o1")}, Err: ErrWrongState},
 	})
 
@@ -148,8 +154,10 @@ func TestEnding(t *testing.T) {
 			edit(word, func(w *TerminationAgreed) { w.Party = "tenant" }),
 			Terminated{By: Agreed, Party: "tenant", Ground: "MOVE", On: day("2027-03-31"), Unit: "u1", Kind: KindOut, ObservationBefore: &before, Observation: &after},
 		}},
-		{Name: "both agree on different days", Given: with(h.events, edit(word, func(w *TerminationAgreed) { w.On++ })), At: mid, When: agree("tenant"),
-			Then: []Event{edit(word, func(w *TerminationAgreed) { w.Party = "tenant" })}},
+		{
+			Name: "both agree on different days", Given: with(h.events, edit(word, func(w *TerminationAgreed) { w.On++ })), At: mid, When: agree("tenant"),
+			Then: []Event{edit(word, func(w *TerminationAgreed) { w.Party = "tenant" })},
+		},
 		{Name: "a stranger agrees", Given: h.events, At: mid, When: agree("x"), Err: ErrNotParty},
 		{Name: "a court without a number", Given: h.events, At: mid, When: Terminate{By: Court, On: day("2027-03-31")}, Err: ErrDecisionNo},
 		{Name: "the tenant without a ground", Given: h.events, At: mid, When: Terminate{By: SideLessee, Party: "tenant", On: day("2027-03-31")}, Err: ErrEnd},
@@ -215,8 +223,10 @@ func TestLegacy(t *testing.T) {
 		{Name: "another row", Given: given, When: edit(row, func(r *RecordLegacy) { r.Source.Row = 8 }), Err: ErrLegacyExists},
 		{Name: "no source", When: edit(row, func(r *RecordLegacy) { r.Source.Name = "" }), Err: ErrLegacySource},
 		{Name: "no rent", When: edit(row, func(r *RecordLegacy) { r.Observation.RentFen = 0 }), Err: ErrLegacySource},
-		{Name: "no rent, set aside", When: edit(row, func(r *RecordLegacy) { r.Observation.RentFen, r.Observation.Excluded = 0, "NO_RENT" }),
-			Then: []Event{edit(recorded, func(r *LegacyRecorded) { r.Observation.RentFen, r.Observation.Excluded = 0, "NO_RENT" })}},
+		{
+			Name: "no rent, set aside", When: edit(row, func(r *RecordLegacy) { r.Observation.RentFen, r.Observation.Excluded = 0, "NO_RENT" }),
+			Then: []Event{edit(recorded, func(r *LegacyRecorded) { r.Observation.RentFen, r.Observation.Excluded = 0, "NO_RENT" })},
+		},
 		{Name: "amended", Given: given, When: rise(50000), Err: ErrLegacyTerms},
 		{Name: "lived in", Given: given, When: AddOccupant{Occupant{ID: "o", Party: "p"}}, Err: ErrLegacyTerms},
 		{Name: "signed", Given: given, When: Sign{Party: "p"}, Err: ErrNotParty},

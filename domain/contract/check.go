@@ -164,8 +164,10 @@ func checkMoney(t Terms, _ Subject) error {
 		return field("deposit_return_days", "/deposit_return_days")
 	case t.Clauses.RenewalNoticeDays < 0 || t.Clauses.RenewalNoticeDays > freeDaysMax:
 		return field("renewal_notice_days", "/clauses/renewal_notice_days")
-	case t.Loan != nil && (t.Loan.Months < 0 || t.Loan.Months > loanMonthMax || t.Loan.PayCycleMonths < 0 || t.Loan.PayCycleMonths > loanMonthMax):
+	case t.Loan != nil && (t.Loan.Months < 0 || t.Loan.Months > loanMonthMax):
 		return field("months", "/loan/months")
+	case t.Loan != nil && (t.Loan.PayCycleMonths < 0 || t.Loan.PayCycleMonths > loanMonthMax):
+		return field("pay_cycle_months", "/loan/pay_cycle_months")
 	}
 	return nil
 }

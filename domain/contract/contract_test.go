@@ -171,8 +171,10 @@ func TestSign(t *testing.T) {
 			When: Sign{Party: "owner", ContentHash: hash, Method: MethodESign, Evidence: sha("a")},
 			Then: []Event{edit(owner, func(e *SignedByParty) { e.Method, e.Evidence = MethodESign, sha("a") })},
 		},
-		{Name: "by a party that lost its verification", Given: byOwner, As: as("tenant"),
-			When: Sign{Party: "tenant", ContentHash: hash, Refreshed: &unverified}, Err: rejected("contract.realname_required")},
+		{
+			Name: "by a party that lost its verification", Given: byOwner, As: as("tenant"),
+			When: Sign{Party: "tenant", ContentHash: hash, Refreshed: &unverified}, Err: rejected("contract.realname_required"),
+		},
 		{Name: "declined", Given: byOwner, When: Decline{Party: "tenant", Reason: "price"}, Then: []Event{Declined{Party: "tenant", Reason: "price"}}},
 		{Name: "after a refusal", Given: with(byOwner, Declined{Party: "tenant"}), When: Sign{Party: "tenant", ContentHash: hash}, As: as("tenant"), Err: ErrWrongState},
 		{Name: "abandoned", Given: h.events, When: AbandonDraft{Reason: "let"}, Then: []Event{Abandoned{Reason: "let"}}},

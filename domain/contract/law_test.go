@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"zujian/domain"
 	. "zujian/domain/contract"
 	"zujian/domain/domaintest"
+	"zujian/domain/ruleset"
 )
 
 // anyCommand is one of everything, near enough to the history to be accepted often.
@@ -36,22 +38,37 @@ func anyCommand(r *rapid.T, s State) Command {
 	}
 	changes := Changes{MonthlyRentFen: fenp(domain.Fen(rapid.Int64Range(-1, 500000).Draw(r, "new rent"))), End: when}
 	return rapid.SampledFrom([]Command{
-		Draft{Terms: terms, Subject: facts}, AbandonDraft{}, Decline{Party: party},
-		Sign{Party: party, ContentHash: hash}, Sign{Party: "owner", ContentHash: s.DraftHash}, Sign{Party: "tenant", ContentHash: s.DraftHash},
+		Draft{Terms: terms, Subject: facts},
+		AbandonDraft{},
+		Decline{Party: party},
+		Sign{Party: party, ContentHash: hash},
+		Sign{Party: "owner", ContentHash: s.DraftHash},
+		Sign{Party: "tenant", ContentHash: s.DraftHash},
 		Sign{Party: party, ContentHash: hash, Method: MethodESign, Evidence: sha("a")},
 		Sign{Party: party, ContentHash: hash, Method: MethodMandate},
 		RecordPaper{ScanSHA256: sha("b"), ContentHash: hash, ByRole: ByCounter},
 		RecordPaper{ScanSHA256: sha("b"), ContentHash: hash, ByRole: ByLessee, By: party},
-		File{Number: validNo, ByRole: ByLessor, By: party}, File{Number: validNo, ByRole: ByCounter}, File{Number: "bad", ByRole: ByCounter},
-		DecideFiling{Accept: true}, DecideFiling{Reason: "no"},
+		File{Number: validNo, ByRole: ByLessor, By: party},
+		File{Number: validNo, ByRole: ByCounter},
+		File{Number: "bad", ByRole: ByCounter},
+		DecideFiling{Accept: true},
+		DecideFiling{Reason: "no"},
 		ProposeAmendment{AmendmentID: id, Changes: changes, EffectiveFrom: when},
-		SignAmendment{AmendmentID: id, Party: party, Hash: amendmentHash}, ApplyAmendment{AmendmentID: id},
-		AddOccupant{Occupant{ID: id, Party: party}}, RemoveOccupant{OccupantID: id, On: when},
+		SignAmendment{AmendmentID: id, Party: party, Hash: amendmentHash},
+		ApplyAmendment{AmendmentID: id},
+		AddOccupant{Occupant{ID: id, Party: party}},
+		RemoveOccupant{OccupantID: id, On: when},
 		GiveNotice{By: SideLessor, Party: party, Ground: "G", NoticeDate: when, VacateBy: when + 20},
-		Terminate{By: SideLessor, Party: party, Ground: "G", On: when}, Terminate{By: Agreed, Party: party, On: when},
-		Terminate{By: Court, DecisionNo: "1", On: when}, Expire{}, Renew{NewContract: id},
-		CancelFiling{Reason: "R", DecisionNo: id}, ApproveCancellation{DecisionNo: id}, RejectCancellation{DecisionNo: id},
-		MarkUpstreamEnded{Head: id}, Annul{Reason: "R"},
+		Terminate{By: SideLessor, Party: party, Ground: "G", On: when},
+		Terminate{By: Agreed, Party: party, On: when},
+		Terminate{By: Court, DecisionNo: "1", On: when},
+		Expire{},
+		Renew{NewContract: id},
+		CancelFiling{Reason: "R", DecisionNo: id},
+		ApproveCancellation{DecisionNo: id},
+		RejectCancellation{DecisionNo: id},
+		MarkUpstreamEnded{Head: id},
+		Annul{Reason: "R"},
 		RecordLegacy{Source: LegacySource{Name: id, Row: 1}, Observation: domain.Observation{RentFen: 1}},
 	}).Draw(r, "command")
 }
@@ -89,9 +106,13 @@ func TestLaws(t *testing.T) {
 }
 
 var elsewhere = []Event{
-	SignedByParty{Party: "elsewhere"}, OccupantAdded{Occupant: Occupant{ID: "elsewhere"}}, OccupantRemoved{OccupantID: "elsewhere"},
-	TerminationAgreed{Party: "elsewhere"}, AmendmentProposed{AmendmentID: "elsewhere"},
-	AmendmentSigned{AmendmentID: "elsewhere", Party: "elsewhere"}, Amended{AmendmentID: "elsewhere"},
+	SignedByParty{Party: "elsewhere"},
+	OccupantAdded{Occupant: Occupant{ID: "elsewhere"}},
+	OccupantRemoved{OccupantID: "elsewhere"},
+	TerminationAgreed{Party: "elsewhere"},
+	AmendmentProposed{AmendmentID: "elsewhere"},
+	AmendmentSigned{AmendmentID: "elsewhere", Party: "elsewhere"},
+	Amended{AmendmentID: "elsewhere"},
 }
 
 // checkStep holds every step to what must never happen.
@@ -141,3 +162,47 @@ func checkStep(r *rapid.T, before State, got []Event, after State) {
 func bound(s State) bool { return len(s.Unsigned()) == 0 || s.Paper.ScanSHA256 != "" }
 
 func TestGolden(t *testing.T) { domaintest.Golden(t, Types, "testdata/events") }
+
+// TestRubbishIsRefused: no terms, facts or command make a decision panic, and what is accepted folds and hashes.
+func TestRubbishIsRefused(t *testing.T) {
+	policy := ruleset.Shipped()
+	commands := []*rapid.Generator[Command]{
+		rapid.Custom(func(r *rapid.T) Command { return rapid.Make[Draft]().Draw(r, "draft") }),
+		rapid.Custom(func(r *rapid.T) Command { return rapid.Make[ProposeAmendment]().Draw(r, "amendment") }),
+		rapid.Custom(func(r *rapid.T) Command { return rapid.Make[AddOccupant]().Draw(r, "occupant") }),
+		rapid.Custom(func(r *rapid.T) Command { return rapid.Make[GiveNotice]().Draw(r, "notice") }),
+		rapid.Custom(func(r *rapid.T) Command { return rapid.Make[Terminate]().Draw(r, "end") }),
+		rapid.Custom(func(r *rapid.T) Command { return rapid.Make[RecordLegacy]().Draw(r, "legacy") }),
+		rapid.Custom(func(r *rapid.T) Command { // Ordinary terms, then one part of them rubbish.
+			c := Draft{Terms: ordinary(), Subject: rooms()}
+			switch rapid.IntRange(0, 6).Draw(r, "part") {
+			case 0:
+				c.Terms.Start, c.Terms.End = domain.Day(rapid.Int32().Draw(r, "start")), domain.Day(rapid.Int32().Draw(r, "end"))
+			case 1:
+				c.Terms.MonthlyRentFen = domain.Fen(rapid.Int64().Draw(r, "rent"))
+			case 2:
+				c.Terms.Fees, c.Terms.Loan = rapid.Make[[]Fee]().Draw(r, "fees"), rapid.Make[*Loan]().Draw(r, "loan")
+			case 3:
+				c.Terms.Occupants = rapid.Make[[]Occupant]().Draw(r, "occupants")
+			case 4:
+				c.Terms.Parent, c.Subject.Parent = "h", rapid.Make[*ParentFacts]().Draw(r, "parent")
+			case 5:
+				c.Subject.Project = rapid.Make[*ProjectFacts]().Draw(r, "project")
+			default:
+				c.Terms.SignedOn = domain.Day(rapid.Int32().Draw(r, "signed on"))
+			}
+			return c
+		}),
+	}
+	running := filed(t, ordinary(), subject()).state
+	rapid.Check(t, func(r *rapid.T) {
+		s := rapid.SampledFrom([]State{{}, running}).Draw(r, "state")
+		c := rapid.OneOf(commands...).Draw(r, "command")
+		got, err := Decider.Decide(s, domain.Request[Command]{At: now, Actor: as("owner"), Policy: policy, Command: c})
+		var no *domain.Rejection
+		if err != nil && !errors.As(err, &no) {
+			r.Fatalf("%T: %v is no rejection", c, err)
+		}
+		Decider.Fold(s, got...)
+	})
+}

@@ -30,7 +30,8 @@ func TestOrdinaryContractsPassTheShippedRules(t *testing.T) {
 		{name: "without a day of signing or an escrow", make: whole, edit: func(t *Terms, _ *Subject) { t.SignedOn, t.Escrow = 0, Escrow{} }},
 		{name: "a family of three", make: whole, edit: func(t *Terms, _ *Subject) {
 			t.Occupants = []Occupant{
-				{ID: "1", Party: "tenant", Relation: "SELF", FamilyID: "f"}, {ID: "2", Name: "sealed", Relation: "SPOUSE", FamilyID: "f"},
+				{ID: "1", Party: "tenant", Relation: "SELF", FamilyID: "f"},
+				{ID: "2", Name: "sealed", Relation: "SPOUSE", FamilyID: "f"},
 				{ID: "3", Name: "sealed", Relation: "CHILD", FamilyID: "f", Minor: true},
 			}
 		}},

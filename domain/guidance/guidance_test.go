@@ -45,8 +45,10 @@ func TestDecide(t *testing.T) {
 	domaintest.Run(t, Decider, ask, []tc{
 		{Name: "propose", When: Propose{Version: 1, Cells: cells, EffectiveFrom: today}, Then: []Event{proposed}},
 		{Name: "propose again", Given: []Event{proposed}, When: Propose{Version: 1, Cells: cells, EffectiveFrom: today}},
-		{Name: "propose other prices before approval", Given: []Event{proposed}, When: Propose{Version: 1, Cells: revise.Cells, EffectiveFrom: today},
-			Then: []Event{edit(proposed, func(p *Proposed) { p.Cells = revise.Cells })}},
+		{
+			Name: "propose other prices before approval", Given: []Event{proposed}, When: Propose{Version: 1, Cells: revise.Cells, EffectiveFrom: today},
+			Then: []Event{edit(proposed, func(p *Proposed) { p.Cells = revise.Cells })},
+		},
 		{Name: "a second first version", Given: v1, When: Propose{Version: 1, Cells: revise.Cells, EffectiveFrom: today}, Err: ErrPublished},
 		{Name: "a version left out", When: Propose{Version: 2, Cells: cells, EffectiveFrom: today}, Err: ErrVersion},
 		{Name: "no cells", When: Propose{Version: 1, EffectiveFrom: today}, Err: ErrCells},
@@ -55,16 +57,20 @@ func TestDecide(t *testing.T) {
 		{Name: "quantiles out of order", When: propose(func(c *Cell) { c.P75 = c.P90 + 1 }), Err: ErrCells},
 		{Name: "a price of nothing", When: propose(func(c *Cell) { c.P10 = 0 }), Err: ErrCells},
 		{Name: "a thin cell", When: propose(func(c *Cell) { c.N = 9 }), Err: ErrThin},
-		{Name: "a thin cell that borrows", When: propose(func(c *Cell) { c.N, c.BorrowedFrom = 9, "city" }),
+		{
+			Name: "a thin cell that borrows", When: propose(func(c *Cell) { c.N, c.BorrowedFrom = 9, "city" }),
 			Then: []Event{edit(proposed, func(p *Proposed) {
 				p.Cells = []Cell{edit(cell(3400), func(c *Cell) { c.N, c.BorrowedFrom = 9, "city" })}
-			})}},
+			})},
+		},
 		{Name: "approve by the same hand", Given: []Event{proposed}, When: Approve{Version: 1}, Err: ErrFourEyes},
 		{Name: "approve by another", Given: []Event{proposed}, As: second, When: Approve{Version: 1}, Then: []Event{published}},
 		{Name: "approve again", Given: v1, As: second, When: Approve{Version: 1}},
 		{Name: "approve nothing", When: Approve{Version: 1}, Err: ErrNotFound},
-		{Name: "approved late, it counts from then", Given: []Event{proposed}, As: second, At: now.AddDate(0, 0, 5), When: Approve{Version: 1},
-			Then: []Event{edit(published, func(p *Published) { p.EffectiveFrom = today + 5 })}},
+		{
+			Name: "approved late, it counts from then", Given: []Event{proposed}, As: second, At: now.AddDate(0, 0, 5), When: Approve{Version: 1},
+			Then: []Event{edit(published, func(p *Published) { p.EffectiveFrom = today + 5 })},
+		},
 		{Name: "revise", Given: v1, When: revise, Then: []Event{revised}},
 		{Name: "revise without a reason", Given: v1, When: edit(revise, func(r *Revise) { r.Reason = "" }), Err: ErrReason},
 		{Name: "revise what was never published", When: revise, Err: ErrNoVersion},
@@ -100,8 +106,10 @@ func TestLaws(t *testing.T) {
 			cells := []Cell{cell(domain.Fen(3000 + rapid.IntRange(0, 2).Draw(r, "median")))}
 			from := domain.DayOf(at) + domain.Day(rapid.IntRange(-50, 50).Draw(r, "from"))
 			c := rapid.SampledFrom([]Command{
-				Propose{Version: n, Cells: cells, EffectiveFrom: from}, Revise{Version: n, Cells: cells, EffectiveFrom: from, Reason: "r"},
-				Approve{Version: n}, Withdraw{Version: n, Reason: "r"},
+				Propose{Version: n, Cells: cells, EffectiveFrom: from},
+				Revise{Version: n, Cells: cells, EffectiveFrom: from, Reason: "r"},
+				Approve{Version: n},
+				Withdraw{Version: n, Reason: "r"},
 			}).Draw(r, "command")
 			req := domain.Request[Command]{At: at, Actor: rapid.SampledFrom([]domain.Actor{maker, second}).Draw(r, "actor"), Command: c}
 			got, err := Decider.Decide(s, req)
