@@ -96,7 +96,7 @@ type evaluation struct {
 	calendar Calendar
 }
 
-func (ev evaluation) eval(e Expr) value {
+func (ev *evaluation) eval(e *Expr) value {
 	switch e.Op {
 	case opFact:
 		return lookup(ev.facts, e.Name)
@@ -120,8 +120,8 @@ func (ev evaluation) eval(e Expr) value {
 	case "any", "all", "count", "distinct", "sum", "min", "max":
 		return ev.overList(e)
 	case "first":
-		for _, a := range e.Args {
-			if v := ev.eval(a); v.kind != kindUnknown && v.kind != kindNull {
+		for i := range e.Args {
+			if v := ev.eval(&e.Args[i]); v.kind != kindUnknown && v.kind != kindNull {
 				return v
 			}
 		}
@@ -129,8 +129,8 @@ func (ev evaluation) eval(e Expr) value {
 	}
 	var buf [4]value
 	args := buf[:0]
-	for _, a := range e.Args {
-		args = append(args, ev.eval(a))
+	for i := range e.Args {
+		args = append(args, ev.eval(&e.Args[i]))
 	}
 	switch e.Op {
 	case "present":
@@ -161,7 +161,7 @@ func (ev evaluation) eval(e Expr) value {
 	return ev.dates(e.Op, args[0], args[1])
 }
 
-func (ev evaluation) field(name string) value {
+func (ev *evaluation) field(name string) value {
 	if name == "" {
 		return ev.item
 	}
@@ -172,10 +172,10 @@ func (ev evaluation) field(name string) value {
 }
 
 // logic is Kleene's and/or: deciding is the value that settles it alone.
-func (ev evaluation) logic(args []Expr, deciding bool) value {
+func (ev *evaluation) logic(args []Expr, deciding bool) value {
 	out := truth(!deciding)
-	for _, a := range args {
-		switch v := ev.eval(a); {
+	for i := range args {
+		switch v := ev.eval(&args[i]); {
 		case v.kind != kindBool:
 			out = value{}
 		case v.truth() == deciding:
@@ -185,8 +185,8 @@ func (ev evaluation) logic(args []Expr, deciding bool) value {
 	return out
 }
 
-func (ev evaluation) overList(e Expr) value {
-	list := ev.eval(e.Args[0])
+func (ev *evaluation) overList(e *Expr) value {
+	list := ev.eval(&e.Args[0])
 	var n int
 	switch list.kind {
 	case kindRecords:
@@ -195,64 +195,78 @@ func (ev evaluation) overList(e Expr) value {
 		n = len(list.texts)
 	default:
 		if e.Op == "min" || e.Op == "max" {
-			return extreme(e.Op, list, ev.eval(e.Args[1]))
+			return extreme(e.Op, list, ev.eval(&e.Args[1]))
 		}
 		return value{}
 	}
 	if len(e.Args) == 1 {
 		return value{kind: kindInt, n: int64(n)}
 	}
-	results := make([]value, n)
-	for i := range n {
-		if list.kind == kindRecords {
-			ev.item = value{kind: kindRecord, record: list.records[i]}
-		} else {
-			ev.item = value{kind: kindText, text: list.texts[i]}
+	outer := ev.item
+	defer func() { ev.item = outer }()
+	if e.Op == "distinct" {
+		results := make([]value, n)
+		for i := range n {
+			ev.item = item(list, i)
+			results[i] = ev.eval(&e.Args[1])
 		}
-		results[i] = ev.eval(e.Args[1])
-	}
-	return reduce(e.Op, results)
-}
-
-func reduce(op string, results []value) value {
-	switch op {
-	case "any", "all":
-		out := truth(op == "all")
-		for _, r := range results {
-			if r.kind != kindBool {
-				out = value{}
-			} else if r.truth() == (op == "any") {
-				return r
-			}
-		}
-		return out
-	case "distinct":
 		return distinct(results)
 	}
-	sum := value{kind: kindInt}
-	for i, r := range results {
-		switch op {
-		case "count":
-			if r.kind != kindBool {
-				return value{}
-			}
-			sum.n += r.n
-		case "sum":
-			if sum = arithmetic("+", []value{sum, r}); sum.kind == kindUnknown {
-				return value{}
-			}
-		default:
-			if i == 0 {
-				sum = r
-			} else if sum = extreme(op, sum, r); sum.kind == kindUnknown {
-				return value{}
-			}
+	sum := start(e.Op)
+	for i := range n {
+		ev.item = item(list, i)
+		next, done := reduce(e.Op, i, sum, ev.eval(&e.Args[1]))
+		if sum = next; done {
+			break
 		}
 	}
-	if len(results) == 0 && (op == "min" || op == "max") {
-		return value{} // The least of nothing.
-	}
 	return sum
+}
+
+func item(list value, i int) value {
+	if list.kind == kindRecords {
+		return value{kind: kindRecord, record: list.records[i]}
+	}
+	return value{kind: kindText, text: list.texts[i]}
+}
+
+// start is the result over an empty list; the least and the most of nothing are unknown.
+func start(op string) value {
+	switch op {
+	case "any", "all":
+		return truth(op == "all")
+	case "count", "sum":
+		return value{kind: kindInt}
+	}
+	return value{}
+}
+
+// reduce adds the i-th result to sum; done means that nothing later changes it.
+func reduce(op string, i int, sum, r value) (next value, done bool) {
+	switch op {
+	case "any", "all":
+		if r.kind != kindBool {
+			return value{}, false
+		}
+		if r.truth() == (op == "any") {
+			return r, true
+		}
+		return sum, false
+	case "count":
+		if r.kind != kindBool {
+			return value{}, true
+		}
+		sum.n += r.n
+	case "sum":
+		sum = arithmetic("+", []value{sum, r})
+	default:
+		if i == 0 {
+			sum = r
+		} else {
+			sum = extreme(op, sum, r)
+		}
+	}
+	return sum, sum.kind == kindUnknown
 }
 
 func distinct(results []value) value {
@@ -363,7 +377,7 @@ func calculate(op string, a, b int64) (int64, bool) {
 // termMax bounds the days, months and working days a rule may add.
 const termMax = 10_000
 
-func (ev evaluation) dates(op string, a, b value) value {
+func (ev *evaluation) dates(op string, a, b value) value {
 	if a.kind != kindDay {
 		return value{}
 	}
@@ -393,7 +407,7 @@ func (ev evaluation) dates(op string, a, b value) value {
 
 // used is what a judgement read, for the answer and the event: parameters by name, single facts by path, and under
 // "missing" the facts nobody gave. Lists stay out: they may be long and name people.
-func (ev evaluation) used(e Expr) map[string]any {
+func (ev *evaluation) used(e *Expr) map[string]any {
 	out := map[string]any{}
 	var missing []string
 	e.walk(func(x Expr) {

@@ -147,11 +147,13 @@ func (p Policy) param(rule, name string, on Day) any {
 // Judge tests facts against every rule of a stage in the version in force on the fact's date: the publish date of a
 // listing, the signing date of a contract, the value date of a payment. The verdict has a result for every rule judged.
 func (p Policy) Judge(stage Stage, on Day, f Facts) Verdict {
-	var v Verdict
-	for _, r := range p.inForce(on) {
-		if slices.Contains(r.Stages, stage) && r.Scope.covers(f) {
-			v = append(v, p.judge(r, f))
-		}
+	rules := slices.DeleteFunc(p.inForce(on), func(r *Rule) bool { return !slices.Contains(r.Stages, stage) || !r.Scope.covers(f) })
+	if len(rules) == 0 {
+		return nil
+	}
+	v := make(Verdict, len(rules))
+	for i, r := range rules {
+		v[i] = p.judge(r, f)
 	}
 	return v
 }
@@ -173,11 +175,11 @@ func (s Scope) covers(f Facts) bool {
 func (p Policy) judge(r *Rule, f Facts) RuleResult {
 	res := RuleResult{Rule: r.ID, Version: r.Version, Outcome: OutcomePass, Unconfirmed: r.Status == RuleUnconfirmed}
 	ev := evaluation{facts: f, params: r.Params, calendar: p.Calendar}
-	got := ev.eval(r.Predicate)
+	got := ev.eval(&r.Predicate)
 	if got.kind == kindBool && !got.truth() {
 		return res
 	}
-	res.Code, res.Params = r.Code, ev.used(r.Predicate)
+	res.Code, res.Params = r.Code, ev.used(&r.Predicate)
 	if got.kind != kindBool {
 		res.Outcome = OutcomeUnknown
 		return res
