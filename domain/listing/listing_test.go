@@ -196,25 +196,35 @@ func TestRulesRefuseHoldAndAreCleared(t *testing.T) {
 	}
 }
 
+func ends(c Command) bool {
+	switch c.(type) {
+	case Withdraw, MarkLet, Expire, Revoke:
+		return true
+	}
+	return false
+}
+
 // TestAShownListingHasAValidCode: whatever is asked in whatever order, what becomes public carries a code of its own
 // and nothing leaves an end but a revocation.
 func TestAShownListingHasAValidCode(t *testing.T) {
 	dear := offer
 	dear.RentFen = 999_999
-	commands := []Command{
-		Draft{Offer: offer}, Edit{Offer: dear}, Edit{Offer: offer}, submitIt, submitIt, but(func(f *Facts) { f.Unit.Owners = nil }),
-		but(func(f *Facts) { f.Publisher.Level = 0 }), Review{Accept: true, Code: code2, ValidUntil: until}, Review{Reason: "no"},
-		Publish{Facts: facts}, Publish{Facts: facts}, Suspend{Cause: "x"}, Resume{}, Withdraw{}, MarkLet{Contract: "c"}, Expire{On: until + 1},
-		Revoke{Finding: "f"}, Renew{Code: code2, ValidUntil: until + 5}, Object{Text: "o"}, DecideObjection{Reason: "no"},
-		DecideObjection{Uphold: true, Code: code1, ValidUntil: until},
+	commands := []Command{ // Draws lean to the first.
+		submitIt, Publish{Facts: facts}, Suspend{Cause: "x"}, Resume{}, Review{Accept: true, Code: code2, ValidUntil: until},
+		but(func(f *Facts) { f.Unit.Owners = nil }), but(func(f *Facts) { f.Publisher.Level = 0 }), Edit{Offer: dear}, Edit{Offer: offer},
+		Object{Text: "o"}, Review{Reason: "no"}, DecideObjection{Uphold: true, Code: code1, ValidUntil: until}, DecideObjection{Reason: "no"},
+		Renew{Code: code2, ValidUntil: until + 5}, Draft{Offer: offer}, Withdraw{}, MarkLet{Contract: "c"}, Expire{On: until + 1}, Revoke{Finding: "f"},
 	}
 	shown := 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := Decider.Fold(State{}, drafted...)
 		log := slices.Clone(drafted)
-		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+		for range rapid.IntRange(1, 120).Draw(t, "steps") {
 			req := ask
 			req.Command = rapid.SampledFrom(commands).Draw(t, "command")
+			if ends(req.Command) && rapid.IntRange(0, 4).Draw(t, "end") > 0 {
+				continue // Else most lives are short.
+			}
 			req.At = at.AddDate(0, 0, rapid.SampledFrom([]int{0, 0, 0, 59, 62}).Draw(t, "days"))
 			before := s
 			events, err := Decider.Decide(s, req)
