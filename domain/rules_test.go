@@ -266,7 +266,8 @@ func TestCalendarLaws(t *testing.T) {
 		t.Error("extremes")
 	}
 	for _, bad := range []domain.CalendarYear{
-		{Year: 2026, Holidays: []domain.Day{domain.Date(2025, time.January, 1)}}, {Year: 2026, Workdays: []domain.Day{domain.Date(2026, time.November, 23)}},
+		{Year: 2026, Holidays: []domain.Day{domain.Date(2025, time.January, 1)}},
+		{Year: 2026, Workdays: []domain.Day{domain.Date(2026, time.November, 23)}},
 		{Year: 2026, Holidays: []domain.Day{domain.Date(2026, time.November, 22)}, Workdays: []domain.Day{domain.Date(2026, time.November, 22)}},
 	} {
 		if (domain.Calendar{Years: []domain.CalendarYear{bad}}).Validate() == nil {

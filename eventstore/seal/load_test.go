@@ -1,0 +1,56 @@
+package seal_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"zujian/eventstore/seal"
+)
+
+// BenchmarkFirstUses is what a new subject costs: one key, one slot. With DeferSync it is a bulk load.
+func BenchmarkFirstUses(b *testing.B) {
+	for _, deferred := range []bool{false, true} {
+		b.Run(fmt.Sprintf("deferSync=%v", deferred), func(b *testing.B) {
+			v, err := seal.Open(b.TempDir(), seal.Options{Now: time.Now, DeferSync: deferred})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer v.Close()
+			i := 0
+			for b.Loop() {
+				i++
+				if _, err := v.Seal(b.Context(), fmt.Sprint("p", i), "s", "f", "张三"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := v.Sync(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// BenchmarkReopen opens a folder of 100,000 subjects.
+func BenchmarkReopen(b *testing.B) {
+	dir := b.TempDir()
+	o := seal.Options{Now: time.Now, DeferSync: true}
+	v, err := seal.Open(dir, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 100_000 {
+		if _, err := v.Seal(b.Context(), fmt.Sprint("p", i), "s", "f", "x"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	_ = v.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		v, err := seal.Open(dir, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = v.Close()
+	}
+}
