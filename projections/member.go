@@ -117,7 +117,7 @@ func (m *member) commit(ctx context.Context, r *Runner, next eventstore.Position
 		if len(events) == 0 {
 			return nil
 		}
-		w := &watched{View: v}
+		w := &Watched{View: v}
 		err := apply(ctx, m.projection, w, slices.Clip(events))
 		switch {
 		case w.err != nil:
@@ -152,13 +152,18 @@ func apply(ctx context.Context, p Projection, v View, events []Event) (err error
 	return p.Apply(ctx, v, events)
 }
 
-// watched remembers a failed read of the view store, which is no fault of the projection.
-type watched struct {
+// Watched is a view that remembers a failed read. It tells a failure of the view store, which is worth another try, from
+// one of the projection, even when the projection went on without its answer.
+type Watched struct {
 	View
 	err error
 }
 
-func (w *watched) Get(ctx context.Context, key string) ([]byte, bool, error) {
+// Err is the first failed read.
+func (w *Watched) Err() error { return w.err }
+
+// Get implements Reader.
+func (w *Watched) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	value, ok, err := w.View.Get(ctx, key)
 	if err != nil && w.err == nil {
 		w.err = err
@@ -166,7 +171,8 @@ func (w *watched) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	return value, ok, err
 }
 
-func (w *watched) Scan(ctx context.Context, from, to string, reverse bool) iter.Seq2[Pair, error] {
+// Scan implements Reader.
+func (w *Watched) Scan(ctx context.Context, from, to string, reverse bool) iter.Seq2[Pair, error] {
 	pairs := w.View.Scan(ctx, from, to, reverse)
 	return func(yield func(Pair, error) bool) {
 		for p, err := range pairs {

@@ -1,0 +1,337 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"zujian/domain"
+	"zujian/eventstore"
+	"zujian/projections"
+)
+
+// worker runs one process.
+type worker struct {
+	runner  *Runner
+	process Process
+	view    string
+	wants   []string
+	end     context.CancelFunc
+
+	saved eventstore.Position // Checkpoint in the view store.
+	mute  eventstore.Position // Up to here an older version has sent what was to be sent.
+	old   int                 // That version; 0 if none.
+
+	// What others see; the runner's lock guards it.
+	seen          mark
+	active        bool
+	idle          bool
+	stopped       bool
+	err           error
+	errAt         eventstore.Position
+	sent, refused uint64
+}
+
+// mark is a place in the log.
+type mark struct {
+	position eventstore.Position
+	ordinal  uint64 // Number of events up to and including it; 0 if not known.
+	storedAt time.Time
+}
+
+func (w *worker) run(ctx context.Context) {
+	for failures := 0; ctx.Err() == nil; {
+		err := w.open(ctx)
+		for err == nil && ctx.Err() == nil {
+			if err = w.period(ctx); err == nil {
+				failures = 0
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		stop, isStop := errors.AsType[*stopError](err)
+		switch {
+		case isStop || errors.Is(err, projections.ErrFenced):
+			w.halt(ctx, stop, err)
+			return
+		case errors.Is(err, eventstore.ErrClosed):
+			w.runner.change(func() { w.runner.failed = fmt.Errorf("process %s: follow the log: %w", w.process.Name(), err) })
+			w.end()
+			return
+		}
+		failures++
+		w.runner.change(func() { w.err, w.idle = err, false })
+		w.pause(ctx, failures, err)
+	}
+}
+
+func (w *worker) halt(ctx context.Context, stop *stopError, err error) {
+	var at eventstore.Position
+	if stop != nil {
+		at, err = stop.at, stop.err
+	}
+	w.runner.log().ErrorContext(ctx, "process stopped", slog.String("process", w.process.Name()), slog.Uint64("position", uint64(at)), slog.Any("err", err))
+	if f := w.runner.Metrics.Stop; f != nil {
+		f(w.process.Name(), err)
+	}
+	w.runner.change(func() { w.stopped, w.idle, w.err, w.errAt = true, false, err, at })
+}
+
+func (w *worker) pause(ctx context.Context, failures int, cause error) {
+	r := w.runner
+	if r.Metrics.Retry != nil {
+		r.Metrics.Retry(w.process.Name(), cause)
+	}
+	wait := orElse(r.BackoffMax, 30*time.Second)
+	if least := orElse(r.BackoffMin, time.Second); failures < 20 {
+		wait = min(wait, least<<(failures-1))
+	}
+	r.log().WarnContext(ctx, "process retries", slog.String("process", w.process.Name()), slog.Duration("wait", wait), slog.Any("err", cause))
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// open finds where the process stands.
+func (w *worker) open(ctx context.Context) error {
+	active, err := w.runner.Views.Active(ctx, w.view)
+	if err != nil {
+		return fmt.Errorf("open process %s: %w", w.process.Name(), err)
+	}
+	if w.saved, err = w.runner.Views.Checkpoint(ctx, w.view, w.process.Version()); err != nil {
+		return fmt.Errorf("open process %s: %w", w.process.Name(), err)
+	}
+	w.mute, w.old = 0, 0
+	if active != 0 && active != w.process.Version() {
+		w.old = active
+		if w.mute, err = w.runner.Views.Checkpoint(ctx, w.view, active); err != nil {
+			return fmt.Errorf("open process %s: %w", w.process.Name(), err)
+		}
+	}
+	w.runner.change(func() { w.seen.position, w.active = w.saved, active == w.process.Version() })
+	return nil
+}
+
+// period goes from one Resume to the next: it comes at the head of the log, so that it sees what is done already.
+func (w *worker) period(ctx context.Context) error {
+	if err := w.pass(ctx); err != nil {
+		return err
+	}
+	if err := w.activate(ctx); err != nil {
+		return err
+	}
+	if err := w.resume(ctx); err != nil {
+		return err
+	}
+	period, cancel := context.WithTimeout(ctx, w.runner.resumeEvery())
+	defer cancel()
+	for period.Err() == nil {
+		if err := w.pass(ctx); err != nil {
+			return err
+		}
+		w.runner.change(func() { w.err, w.idle = nil, true })
+		err := w.runner.Aggregates.Store.Wait(period, w.seen.position)
+		w.runner.change(func() { w.idle = false })
+		if err != nil && period.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass answers all events up to the head, batch by batch.
+func (w *worker) pass(ctx context.Context) error {
+	r := w.runner
+	var batch []projections.Event
+	last := w.seen
+	for rec, err := range r.Aggregates.Store.All(ctx, w.seen.position) {
+		if err != nil {
+			return fmt.Errorf("read log after %d: %w", last.position, err)
+		}
+		if w.wants == nil || slices.Contains(w.wants, rec.Type) {
+			e, err := projections.Decode(r.Aggregates.Catalogue, rec)
+			if err != nil {
+				if before := w.answer(ctx, batch, last); before != nil {
+					return before
+				}
+				return &stopError{rec.Position, err}
+			}
+			batch = append(batch, e)
+		}
+		last = mark{rec.Position, rec.Ordinal + 1, rec.StoredAt}
+		if len(batch) >= r.batchMax() {
+			if err := w.answer(ctx, batch, last); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	return w.answer(ctx, batch, last)
+}
+
+// answer reacts to events, executes what follows and commits. If React refuses an event, those before it count.
+func (w *worker) answer(ctx context.Context, events []projections.Event, next mark) error {
+	if next.position == w.saved {
+		return nil
+	}
+	err := w.commit(ctx, next.position, func(v projections.View) ([]parcel, error) {
+		return w.react(ctx, v, events)
+	})
+	if stop, ok := errors.AsType[*stopError](err); ok {
+		good := slices.IndexFunc(events, func(e projections.Event) bool { return e.Position == stop.at })
+		if good > 0 {
+			e := &events[good-1]
+			if before := w.answer(ctx, events[:good], mark{e.Position, e.Ordinal + 1, e.StoredAt}); before != nil {
+				return before
+			}
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	w.runner.change(func() { w.seen, w.err = next, nil })
+	return nil
+}
+
+func (w *worker) react(ctx context.Context, v projections.View, events []projections.Event) ([]parcel, error) {
+	if v.Position() == 0 && w.old != 0 {
+		if err := w.inherit(ctx, v); err != nil {
+			return nil, err
+		}
+	}
+	if len(events) == 0 {
+		return nil, nil
+	}
+	policy, err := w.runner.Policy(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	var parcels []parcel
+	for i := range events {
+		watched := &projections.Watched{View: v}
+		out, err := w.guard(func() ([]Outgoing, error) { return w.process.React(ctx, watched, events[i]) })
+		switch {
+		case watched.Err() != nil:
+			return nil, watched.Err()
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			return nil, &stopError{events[i].Position, fmt.Errorf("react to %s: %w", events[i].Type, err)}
+		}
+		if events[i].Position > w.mute {
+			parcels = append(parcels, w.fromEvent(&events[i], out, policy)...)
+		}
+	}
+	return parcels, nil
+}
+
+// guard turns a panic of a process into its error.
+func (w *worker) guard(f func() ([]Outgoing, error)) (out []Outgoing, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("%w: %v", errPanic, x)
+		}
+	}()
+	return f()
+}
+
+// inherit copies the rejections an older version recorded: they wait for a human, not for a version.
+func (w *worker) inherit(ctx context.Context, v projections.View) error {
+	return w.runner.Views.Read(ctx, w.view, func(old projections.Reader) error {
+		for p, err := range old.Scan(ctx, rejectedPrefix, rejectedEnd, false) {
+			if err != nil {
+				return err
+			}
+			v.Set(p.Key, p.Value)
+		}
+		return nil
+	})
+}
+
+// commit executes commands, records what was rejected, and only then moves the checkpoint.
+func (w *worker) commit(ctx context.Context, next eventstore.Position, f func(projections.View) ([]parcel, error)) error {
+	err := w.runner.Views.Batch(ctx, w.view, w.process.Version(), w.saved, next, func(v projections.View) error {
+		parcels, err := f(v)
+		if err != nil || len(parcels) == 0 {
+			return err
+		}
+		rejected, err := w.deliver(ctx, parcels)
+		if err != nil {
+			return err
+		}
+		for key, x := range rejected {
+			projections.Put(v, key, x)
+		}
+		return nil
+	})
+	if err == nil {
+		w.saved = next
+	}
+	return err
+}
+
+// activate shows readers the view, and drops an older version's.
+func (w *worker) activate(ctx context.Context) error {
+	if w.active {
+		return nil
+	}
+	if err := w.runner.Views.Activate(ctx, w.view, w.process.Version()); err != nil {
+		return fmt.Errorf("activate process %s: %w", w.process.Name(), err)
+	}
+	if w.old != 0 {
+		if err := w.runner.Views.Drop(ctx, w.view, w.old); err != nil {
+			w.runner.log().WarnContext(ctx, "view not dropped", slog.String("view", w.view), slog.Int("version", w.old), slog.Any("err", err))
+		}
+	}
+	w.runner.change(func() { w.active = true })
+	return nil
+}
+
+// resume sends what is overdue.
+func (w *worker) resume(ctx context.Context) error {
+	return w.commit(ctx, w.saved, func(v projections.View) ([]parcel, error) {
+		policy, err := w.runner.Policy(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read policy: %w", err)
+		}
+		watched := &projections.Watched{View: v}
+		out, err := w.guard(func() ([]Outgoing, error) { return w.process.Resume(ctx, watched, w.runner.now()) })
+		switch {
+		case watched.Err() != nil:
+			return nil, watched.Err()
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			return nil, &stopError{w.saved, fmt.Errorf("resume: %w", err)}
+		}
+		return w.fromResume(ctx, v, out, policy)
+	})
+}
+
+func (w *worker) count(p parcel, err error) {
+	r := w.runner
+	no, isNo := errors.AsType[*domain.Rejection](err)
+	r.mu.Lock()
+	w.sent++
+	if isNo {
+		w.refused++
+	}
+	r.mu.Unlock()
+	if r.Metrics.Sent != nil {
+		r.Metrics.Sent(w.process.Name())
+	}
+	if isNo {
+		if r.Metrics.Rejected != nil {
+			r.Metrics.Rejected(w.process.Name(), no.Code)
+		}
+		r.log().Warn("command rejected", slog.String("process", w.process.Name()), slog.String("stream", p.Target), slog.String("code", no.Code))
+	}
+}
