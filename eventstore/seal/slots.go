@@ -180,8 +180,9 @@ func (k *slotFile) sync() error {
 // tombstones is the list of erased subjects: lines "<subject> <seconds> <CRC-32C>", only ever appended. It outlives
 // the slots, so a key file restored from an old backup stays erased.
 type tombstones struct {
-	f    *os.File
-	size int64
+	f      *os.File
+	size   int64
+	failed error // As in slotFile: nothing is accepted after a failure.
 }
 
 func openTombstones(dir string, each func(subjectID)) (*tombstones, error) {
@@ -218,11 +219,16 @@ func openTombstones(dir string, each func(subjectID)) (*tombstones, error) {
 func (t *tombstones) add(id subjectID, at time.Time) error {
 	body := hex.EncodeToString(id[:]) + " " + strconv.FormatInt(at.Unix(), 10)
 	line := fmt.Sprintf("%s %08x\n", body, crc32.Checksum([]byte(body), castagnoli))
-	if _, err := t.f.WriteAt([]byte(line), t.size); err != nil {
-		return fmt.Errorf("seal: write tombstone: %w", err)
+	if t.failed != nil {
+		return t.failed
 	}
-	if err := t.f.Sync(); err != nil {
-		return fmt.Errorf("seal: write tombstone: %w", err)
+	_, err := t.f.WriteAt([]byte(line), t.size)
+	if err == nil {
+		err = t.f.Sync()
+	}
+	if err != nil {
+		t.failed = fmt.Errorf("seal: write tombstone: %w", err)
+		return t.failed
 	}
 	t.size += int64(len(line))
 	return nil
