@@ -99,21 +99,35 @@ type Page struct {
 // List reads one page of the keys under a prefix, in key order or reversed. row turns a pair into a row, and false
 // leaves it out. next is "" at the end; a page may be short or empty and still have a next one.
 func List[T any](ctx context.Context, r Reader, prefix []string, reverse bool, p Page, row func(Pair) (T, bool, error)) (rows []T, next string, err error) {
+	return ListBetween(ctx, r, prefix, "", "", reverse, p, row)
+}
+
+// ListBetween is List over the keys whose part after the prefix is at least first and below before; "" is no bound. A
+// part that begins with a day is so cut by days.
+func ListBetween[T any](
+	ctx context.Context, r Reader, prefix []string, first, before string, reverse bool, p Page, row func(Pair) (T, bool, error),
+) (rows []T, next string, err error) {
 	limit := p.Limit
 	if limit <= 0 {
 		limit = LimitDefault
 	}
 	limit = min(limit, LimitMax)
-	from, to := Prefix(prefix...), PrefixEnd(prefix...)
+	from, to := Prefix(prefix...)+first, PrefixEnd(prefix...)
+	if before != "" {
+		to = Prefix(prefix...) + before
+	}
 	if p.Cursor != "" {
 		tail, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 		if err != nil || len(tail) == 0 || len(tail) > 1024 {
 			return nil, "", ErrCursor
 		}
 		if at := Prefix(prefix...) + string(tail); reverse {
-			to = at
+			to = min(to, at)
 		} else {
-			from = at + "\x00"
+			from = max(from, at+"\x00")
+		}
+		if from >= to {
+			return nil, "", nil
 		}
 	}
 	seen, last := 0, ""

@@ -284,23 +284,14 @@ func Statements(ctx context.Context, r projections.Reader, s projections.Scope, 
 
 // ReleasesDue lists tranches due up to and including a day that are not ordered, oldest first.
 func ReleasesDue(ctx context.Context, r projections.Reader, s projections.Scope, upTo domain.Day, p projections.Page) ([]Due, string, error) {
-	past := false
-	rows, next, err := projections.List(ctx, r, []string{keyDue}, false, p, func(pair projections.Pair) (Due, bool, error) {
+	return projections.ListBetween(ctx, r, []string{keyDue}, "", upTo.AddDays(1).String(), false, p, func(pair projections.Pair) (Due, bool, error) {
 		d, err := projections.Get[Due](ctx, r, pair.Key)
-		if err != nil || d.Due > upTo {
-			past = past || d.Due > upTo
-			return d, false, err
-		}
-		if s.All {
-			return d, true, nil
+		if err != nil || s.All {
+			return d, err == nil, err
 		}
 		st, _, err := StateOf(ctx, r, d.Contract)
 		return d, sees(s, st), err
 	})
-	if past {
-		next = "" // Keys are in due order: the rest is later.
-	}
-	return rows, next, err
 }
 
 // Boards lists the sums of one kind (BoardParty, BoardArea, BoardBank, BoardCity), of one id or of all.

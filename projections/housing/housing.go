@@ -1,0 +1,221 @@
+// Package housing is the view of homes (房): the stock (V-H1), the listing board (V-H2), contracts and their filing (V-H3)
+// and the building register as a matrix (楼盘表, V-H7). It answers reads; nothing is decided here.
+//
+// # Decisions
+//
+// Every index and figure is a pure function of one row (projections.Effect), so corrections, cancellations and legacy
+// rows need no code of their own. A figure's drill-down is the list of rows behind it, and each row names its stream.
+package housing
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"zujian/domain"
+	"zujian/domain/building"
+	"zujian/domain/contract"
+	"zujian/domain/listing"
+	"zujian/domain/unit"
+	"zujian/projections"
+)
+
+// Projection is listed in cmd/zujian/registry.go.
+type Projection struct{}
+
+// Name of the view's keyspace.
+func (Projection) Name() string { return "housing" }
+
+// Version of Apply's meaning.
+func (Projection) Version() int { return 1 }
+
+// Types the view reads.
+func (Projection) Types() []string {
+	var out []string
+	for _, t := range slices.Concat(building.Types, unit.Types, listing.Types, contract.Types) {
+		out = append(out, t.Name)
+	}
+	return out
+}
+
+// Keys of the view. Days are "2026-03-01", months "2026-03".
+const (
+	keyBuilding  = "b"  // building → Building
+	keyTable     = "bt" // building, unit → place
+	keyUnit      = "u"  // unit → unitRow
+	keyUnitArea  = "ua" // area, unit
+	keyListing   = "l"  // listing → listingRow
+	keyCode      = "lc" // code → listing
+	keyOfUnit    = "lu" // unit, listing
+	keyOfParty   = "lp" // publisher or owner, listing
+	keyOfArea    = "la" // area, stage, listing
+	keyShown     = "ls" // unit → Counters{published}
+	keyContract  = "c"  // contract → Contract
+	keyConUnit   = "cu" // unit, start, contract
+	keyConParty  = "cp" // party, contract
+	keyConSigned = "cs" // area, signed day, contract
+	keyConFiled  = "cf" // area, filed day, contract
+	keyConNo     = "cn" // filing number → contract
+	keyConParent = "ch" // head contract, contract
+	keyUnfiled   = "cw" // area, last day to file, contract: signed, not filed
+	keyEnding    = "ce" // area, end, contract: filed and running
+	keyStock     = "s"  // area → Counters
+	keyFlow      = "f"  // area, month → Counters
+	keyActiveM   = "am" // area, month → Counters{out, head}: leases begun minus ended
+	keyActiveD   = "ad" // area, day → the same by day
+)
+
+// AreaCity is the whole city.
+const AreaCity = "city"
+
+// areas a row counts for: the city, its district, reporting unit and street.
+func areas(admin, reportUnit, street string) []string {
+	all := []string{AreaCity, admin, reportUnit, street}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(a string) bool { return a == "" })
+}
+
+// Apply folds a batch.
+func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {
+	for _, e := range batch {
+		var err error
+		switch ev := e.Event.(type) {
+		case building.Event:
+			err = buildingEvent(ctx, v, e, ev)
+		case unit.Event:
+			err = unitEvent(ctx, v, e, ev)
+		case listing.Event:
+			err = listingEvent(ctx, v, e, ev)
+		case contract.Event:
+			err = contractEvent(ctx, v, e, ev)
+		}
+		if err != nil {
+			return fmt.Errorf("housing: %s@%d: %w", e.Stream, e.Revision, err)
+		}
+	}
+	return nil
+}
+
+// Building is a building of the register.
+type Building struct {
+	ID         string            `json:"id"`
+	Estate     string            `json:"estate"`
+	BuildingNo string            `json:"building_no"`
+	Street     string            `json:"street"`
+	AdminCode  string            `json:"admin_code"`
+	ReportUnit string            `json:"report_unit"`
+	Address    string            `json:"address"`
+	BuiltYear  int               `json:"built_year,omitempty"`
+	Floors     int               `json:"floors,omitempty"`
+	Units      int               `json:"units"` // Ever in the table.
+	Trail      projections.Trail `json:"trail"`
+}
+
+// place is a unit's stand in its building's table. From is absent for units of the first registration.
+type place struct {
+	UnitNo   string     `json:"unit_no"`
+	Entrance string     `json:"entrance,omitempty"`
+	Floor    int        `json:"floor,omitempty"`
+	From     domain.Day `json:"from,omitzero"`
+	To       domain.Day `json:"to,omitzero"` // Last day.
+}
+
+func buildingEvent(ctx context.Context, v projections.View, e projections.Event, ev building.Event) error {
+	id := projections.ID(e.Stream)
+	key := projections.Key(keyBuilding, id)
+	before, err := projections.Get[Building](ctx, v, key)
+	if err != nil {
+		return err
+	}
+	b := before
+	b.ID, b.Trail = id, b.Trail.Add(e)
+	switch ev := ev.(type) {
+	case building.Registered:
+		b.Estate, b.BuildingNo, b.Street, b.AdminCode, b.ReportUnit = ev.Estate, ev.BuildingNo, ev.Street, ev.AdminCode, ev.ReportUnit
+		b.Address, b.BuiltYear, b.Floors = ev.Address, ev.BuiltYear, ev.Floors
+		b.Units += table(v, id, ev.Units, 0)
+	case building.UnitsAdded:
+		b.Units += table(v, id, ev.Units, ev.From)
+	case building.UnitsReplaced:
+		for _, u := range ev.Removed {
+			at := projections.Key(keyTable, id, u)
+			p, err := projections.Get[place](ctx, v, at)
+			if err != nil {
+				return err
+			}
+			p.To = ev.From.AddDays(-1)
+			projections.Put(v, at, p)
+		}
+		b.Units += table(v, id, ev.Added, ev.From)
+	case building.Corrected:
+		b.Address = ev.Address
+	}
+	projections.Put(v, key, b)
+	return buildingEffect(b).Replace(ctx, v, buildingEffect(before))
+}
+
+func table(v projections.View, id string, units []building.UnitPlan, from domain.Day) int {
+	for _, u := range units {
+		projections.Put(v, projections.Key(keyTable, id, u.ID), place{UnitNo: u.UnitNo, Entrance: u.Entrance, Floor: u.Floor, From: from})
+	}
+	return len(units)
+}
+
+func buildingEffect(b Building) (e projections.Effect) {
+	if b.ID == "" {
+		return e
+	}
+	for _, a := range areas(b.AdminCode, b.ReportUnit, b.Street) {
+		e.Sum(projections.Key(keyStock, a), "buildings", 1)
+	}
+	return e
+}
+
+type unitRow struct {
+	State unit.State        `json:"state"`
+	Trail projections.Trail `json:"trail"`
+}
+
+func unitEvent(ctx context.Context, v projections.View, e projections.Event, ev unit.Event) error {
+	id := projections.ID(e.Stream)
+	key := projections.Key(keyUnit, id)
+	before, err := projections.Get[unitRow](ctx, v, key)
+	if err != nil {
+		return err
+	}
+	after := unitRow{State: unit.Decider.Evolve(before.State, ev), Trail: before.Trail.Add(e)}
+	projections.Put(v, key, after)
+	return unitEffect(id, after).Replace(ctx, v, unitEffect(id, before))
+}
+
+func unitEffect(id string, r unitRow) (e projections.Effect) {
+	if r.Trail.Events == 0 {
+		return e
+	}
+	s, h := r.State, r.State.Home
+	for _, a := range areas(h.AdminCode, h.ReportUnit, h.Street) {
+		cell := projections.Key(keyStock, a)
+		e.Mark(projections.Key(keyUnitArea, a, id), "")
+		if len(s.Successors) > 0 || s.Stage == unit.StageRetired {
+			e.Sum(cell, "units_retired", 1)
+			continue
+		}
+		e.Sum(cell, "units", 1)
+		e.Sum(cell, "gross_area_c", h.GrossAreaC)
+		e.Sum(cell, "rooms", int64(len(s.Rooms)))
+		for name, yes := range map[string]bool{
+			"units_titled": h.RealEstateUnitNo != "", "units_owner_known": len(s.Ownership) > 0, "units_flagged": len(s.Flags) > 0,
+			"units_safety_cd": s.Safety.Grade == "C" || s.Safety.Grade == "D", "units_conversion_approved": s.Conversion != "",
+		} {
+			if yes {
+				e.Sum(cell, name, 1)
+			}
+		}
+		for _, room := range s.Rooms {
+			if room.Origin == unit.OriginPartition {
+				e.Sum(cell, "rooms_partition", 1)
+			}
+		}
+	}
+	return e
+}

@@ -1,0 +1,201 @@
+package housing
+
+import (
+	"context"
+	"slices"
+
+	"zujian/domain"
+	"zujian/domain/listing"
+	"zujian/projections"
+)
+
+type listingRow struct {
+	State       listing.State     `json:"state"`
+	Submitted   domain.Day        `json:"submitted,omitzero"` // First times.
+	Verified    domain.Day        `json:"verified,omitzero"`
+	Published   domain.Day        `json:"published,omitzero"`
+	EndedOn     domain.Day        `json:"ended_on,omitzero"`
+	Submissions int               `json:"submissions,omitempty"`
+	Rejections  int               `json:"rejections,omitempty"`
+	Trail       projections.Trail `json:"trail"`
+}
+
+func listingEvent(ctx context.Context, v projections.View, e projections.Event, ev listing.Event) error {
+	id := projections.ID(e.Stream)
+	key := projections.Key(keyListing, id)
+	before, err := projections.Get[listingRow](ctx, v, key)
+	if err != nil {
+		return err
+	}
+	after, on := before, domain.DayOf(e.Meta.At)
+	after.State, after.Trail = listing.Decider.Evolve(before.State, ev), before.Trail.Add(e)
+	switch ev.(type) {
+	case listing.Drafted: // Its place is known at the submission; until then, from the unit.
+		u, err := projections.Get[unitRow](ctx, v, projections.Key(keyUnit, after.State.Offer.Unit))
+		if err != nil {
+			return err
+		}
+		h := u.State.Home
+		after.State.Place = listing.Submitted{Building: h.Building, AdminCode: h.AdminCode, ReportUnit: h.ReportUnit, Street: h.Street, Address: h.Address}
+	case listing.Submitted:
+		after.Submitted, after.Submissions = orDay(after.Submitted, on), after.Submissions+1
+	case listing.Verified:
+		after.Verified = orDay(after.Verified, on)
+	case listing.Published:
+		after.Published = orDay(after.Published, on)
+	case listing.Rejected:
+		after.Rejections++
+	}
+	if after.State.Ended() {
+		after.EndedOn = orDay(after.EndedOn, on)
+	}
+	projections.Put(v, key, after)
+	return listingEffect(id, after).Replace(ctx, v, listingEffect(id, before))
+}
+
+func orDay(have, now domain.Day) domain.Day {
+	if have.IsZero() {
+		return now
+	}
+	return have
+}
+
+func listingEffect(id string, r listingRow) (e projections.Effect) {
+	if r.Trail.Events == 0 {
+		return e
+	}
+	s, place := r.State, r.State.Place
+	e.Mark(projections.Key(keyOfUnit, s.Offer.Unit, id), "")
+	for _, p := range listingParties(s) {
+		e.Mark(projections.Key(keyOfParty, p, id), "")
+	}
+	if s.Code != "" {
+		e.Mark(projections.Key(keyCode, s.Code), id)
+	}
+	if s.Stage == listing.StagePublished {
+		e.Sum(projections.Key(keyShown, s.Offer.Unit), "published", 1)
+	}
+	for _, a := range areas(place.AdminCode, place.ReportUnit, place.Street) {
+		e.Mark(projections.Key(keyOfArea, a, string(s.Stage), id), "")
+		e.Sum(projections.Key(keyStock, a), "listings_"+string(s.Stage), 1)
+		for name, day := range map[string]domain.Day{"listings_submitted": r.Submitted, "listings_verified": r.Verified, "listings_published": r.Published} {
+			if !day.IsZero() {
+				e.Sum(projections.Key(keyFlow, a, day.Month().String()), name, 1)
+			}
+		}
+		if !r.EndedOn.IsZero() {
+			e.Sum(projections.Key(keyFlow, a, r.EndedOn.Month().String()), "listings_ended_"+string(s.Stage), 1)
+		}
+		if r.Rejections > 0 {
+			e.Sum(projections.Key(keyFlow, a, r.Submitted.Month().String()), "listings_rejections", int64(r.Rejections))
+		}
+	}
+	return e
+}
+
+func listingParties(s listing.State) []string {
+	all := []string{s.Offer.Publisher, s.Offer.Owner}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(p string) bool { return p == "" })
+}
+
+// Listing is one listing (房源) as the board shows it.
+type Listing struct {
+	ID          string            `json:"id"`
+	State       listing.Stage     `json:"state"`
+	Unit        string            `json:"unit"`
+	Rooms       []string          `json:"rooms,omitempty"`
+	LetMode     string            `json:"let_mode"`
+	Publisher   string            `json:"publisher"`
+	Role        string            `json:"publisher_role"`
+	Owner       string            `json:"owner,omitempty"`
+	RentFen     domain.Fen        `json:"rent_fen"`
+	DepositFen  domain.Fen        `json:"deposit_fen,omitzero"`
+	AreaC       int64             `json:"area_c,omitzero"`
+	Available   domain.Day        `json:"available_from,omitzero"`
+	Channels    []string          `json:"channels,omitempty"`
+	Text        string            `json:"text,omitempty"`
+	Code        string            `json:"code,omitempty"`
+	ValidUntil  domain.Day        `json:"valid_until,omitzero"`
+	Building    string            `json:"building,omitempty"`
+	Address     string            `json:"address,omitempty"` // To building level.
+	AdminCode   string            `json:"admin_code,omitempty"`
+	ReportUnit  string            `json:"report_unit,omitempty"`
+	Street      string            `json:"street,omitempty"`
+	Submitted   domain.Day        `json:"submitted,omitzero"`
+	Verified    domain.Day        `json:"verified,omitzero"`
+	Published   domain.Day        `json:"published,omitzero"`
+	EndedOn     domain.Day        `json:"ended_on,omitzero"`
+	Reasons     []string          `json:"reasons,omitempty"` // Of a rejection.
+	Contract    string            `json:"contract,omitempty"`
+	SuspendedBy string            `json:"suspended_cause,omitempty"`
+	Trail       projections.Trail `json:"trail"`
+}
+
+func listingOf(id string, r listingRow) Listing {
+	s, o, p := r.State, r.State.Offer, r.State.Place
+	l := Listing{
+		ID: id, State: s.Stage, Unit: o.Unit, Rooms: o.Rooms, LetMode: o.LetMode, Publisher: o.Publisher, Role: o.PublisherRole, Owner: o.Owner,
+		RentFen: o.RentFen, DepositFen: o.DepositFen, AreaC: o.AreaC, Available: o.AvailableFrom, Channels: o.Channels, Text: o.Text,
+		Code: s.Code, ValidUntil: s.ValidUntil, Building: p.Building, Address: p.Address, AdminCode: p.AdminCode, ReportUnit: p.ReportUnit,
+		Street: p.Street, Submitted: r.Submitted, Verified: r.Verified, Published: r.Published, EndedOn: r.EndedOn, Contract: s.Contract, Trail: r.Trail,
+	}
+	switch s.Stage {
+	case listing.StageRejected, listing.StageObjected:
+		l.Reasons = s.Rejected.Reasons
+	case listing.StageSuspended:
+		l.SuspendedBy = s.Suspended.Cause
+	}
+	return l
+}
+
+// ListingByCode finds a listing by its verification code (核验码): public, whatever its state.
+func ListingByCode(ctx context.Context, r projections.Reader, code string) (Listing, bool, error) {
+	id, ok, err := r.Get(ctx, projections.Key(keyCode, code))
+	if err != nil || !ok {
+		return Listing{}, false, err
+	}
+	return ListingOf(ctx, r, projections.Scope{All: true}, string(id))
+}
+
+// ListingOf reads one listing.
+func ListingOf(ctx context.Context, r projections.Reader, s projections.Scope, id string) (Listing, bool, error) {
+	row, err := projections.Get[listingRow](ctx, r, projections.Key(keyListing, id))
+	if err != nil || row.Trail.Events == 0 || !s.Sees(row.State.Place.AdminCode, listingParties(row.State), "") {
+		return Listing{}, false, err
+	}
+	return listingOf(id, row), true, nil
+}
+
+// ListingFilter narrows Listings.
+type ListingFilter struct {
+	Unit, Party, Area string
+	State             listing.Stage
+}
+
+// Listings lists by unit, party or area (and state), by the caller's own index when the scope is narrow.
+func Listings(ctx context.Context, r projections.Reader, s projections.Scope, f ListingFilter, p projections.Page) ([]Listing, string, error) {
+	prefix := []string{keyListing}
+	switch {
+	case f.Unit != "":
+		prefix = []string{keyOfUnit, f.Unit}
+	case f.Party != "":
+		prefix = []string{keyOfParty, f.Party}
+	case !s.All && s.Party != "":
+		prefix = []string{keyOfParty, s.Party}
+	case f.Area != "" || (!s.All && s.District != ""):
+		area := f.Area
+		if area == "" {
+			area = s.District
+		}
+		prefix = []string{keyOfArea, area}
+		if f.State != "" {
+			prefix = append(prefix, string(f.State))
+		}
+	}
+	return projections.List(ctx, r, prefix, false, p, func(pair projections.Pair) (Listing, bool, error) {
+		l, ok, err := ListingOf(ctx, r, s, projections.Tail(pair.Key))
+		in := f.Area == "" || slices.Contains(areas(l.AdminCode, l.ReportUnit, l.Street), f.Area)
+		return l, ok && in && (f.State == "" || l.State == f.State) && (f.Party == "" || l.Publisher == f.Party || l.Owner == f.Party), err
+	})
+}

@@ -1,0 +1,352 @@
+package housing
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"zujian/domain"
+	"zujian/domain/contract"
+	"zujian/domain/unit"
+	"zujian/projections"
+)
+
+// ContractOf reads one contract; ok is false when there is none or the scope does not see it.
+func ContractOf(ctx context.Context, r projections.Reader, s projections.Scope, id string) (Contract, bool, error) {
+	c, err := projections.Get[Contract](ctx, r, projections.Key(keyContract, id))
+	if err != nil || c.ID == "" || !s.Sees(c.AdminCode, c.parties(), c.EscrowBank) {
+		return Contract{}, false, err
+	}
+	return c, true, nil
+}
+
+// ContractByFilingNo finds a contract by its filing number (备案号).
+func ContractByFilingNo(ctx context.Context, r projections.Reader, s projections.Scope, no string) (Contract, bool, error) {
+	id, ok, err := r.Get(ctx, projections.Key(keyConNo, no))
+	if err != nil || !ok {
+		return Contract{}, false, err
+	}
+	return ContractOf(ctx, r, s, string(id))
+}
+
+// ContractFilter narrows Contracts. One of Unit, Party, Parent or Area chooses the index; the others then cut rows.
+type ContractFilter struct {
+	Unit, Party, Parent, Area string
+	Kind, State               string
+	On                        domain.Day // In force on the day.
+}
+
+func (f ContractFilter) keeps(c Contract) bool {
+	return (f.Unit == "" || c.Unit == f.Unit) && (f.Party == "" || slices.Contains(c.parties(), f.Party)) &&
+		(f.Parent == "" || c.Parent == f.Parent) && (f.Kind == "" || c.Kind == f.Kind) && (f.State == "" || c.State == f.State) &&
+		(f.Area == "" || slices.Contains(areas(c.AdminCode, c.ReportUnit, c.Street), f.Area)) && (f.On.IsZero() || c.RunsOn(f.On))
+}
+
+// Contracts lists contracts of a unit (by start), a party, under a head lease, or of an area (by signing day).
+func Contracts(ctx context.Context, r projections.Reader, s projections.Scope, f ContractFilter, p projections.Page) ([]Contract, string, error) {
+	prefix := []string{keyContract}
+	switch {
+	case f.Unit != "":
+		prefix = []string{keyConUnit, f.Unit}
+	case f.Parent != "":
+		prefix = []string{keyConParent, f.Parent}
+	case f.Party != "":
+		prefix = []string{keyConParty, f.Party}
+	case !s.All && s.Party != "":
+		prefix = []string{keyConParty, s.Party}
+	case f.Area != "":
+		prefix = []string{keyConSigned, f.Area}
+	case !s.All && s.District != "":
+		prefix = []string{keyConSigned, s.District}
+	}
+	return projections.List(ctx, r, prefix, false, p, func(pair projections.Pair) (Contract, bool, error) {
+		c, ok, err := ContractOf(ctx, r, s, projections.Tail(pair.Key))
+		return c, ok && f.keeps(c), err
+	})
+}
+
+// Unfiled lists signed contracts of an area that are not filed though their last day to file was before today, longest
+// overdue first.
+func Unfiled(ctx context.Context, r projections.Reader, s projections.Scope, area string, today domain.Day, p projections.Page) ([]Contract, string, error) {
+	return contractsBetween(ctx, r, s, []string{keyUnfiled, area}, "", today.String(), p)
+}
+
+// Ending lists filed contracts of an area that end from today up to and including a day, soonest first.
+func Ending(ctx context.Context, r projections.Reader, s projections.Scope, area string, today, upTo domain.Day, p projections.Page) ([]Contract, string, error) {
+	return contractsBetween(ctx, r, s, []string{keyEnding, area}, today.String(), upTo.AddDays(1).String(), p)
+}
+
+// SignedIn lists the contracts behind an area's figures of signing in a month.
+func SignedIn(ctx context.Context, r projections.Reader, s projections.Scope, area string, m domain.Month, p projections.Page) ([]Contract, string, error) {
+	return contractsBetween(ctx, r, s, []string{keyConSigned, area}, m.String(), (m + 1).String(), p)
+}
+
+// FiledIn lists the contracts behind an area's figures of filing in a month, legacy rows included.
+func FiledIn(ctx context.Context, r projections.Reader, s projections.Scope, area string, m domain.Month, p projections.Page) ([]Contract, string, error) {
+	return contractsBetween(ctx, r, s, []string{keyConFiled, area}, m.String(), (m + 1).String(), p)
+}
+
+func contractsBetween(
+	ctx context.Context, r projections.Reader, s projections.Scope, prefix []string, first, before string, p projections.Page,
+) ([]Contract, string, error) {
+	return projections.ListBetween(ctx, r, prefix, first, before, false, p, func(pair projections.Pair) (Contract, bool, error) {
+		return ContractOf(ctx, r, s, projections.Tail(pair.Key))
+	})
+}
+
+// SeesArea is whether figures of an area are within a scope: everything for All, a district regulator's own district.
+func SeesArea(s projections.Scope, area string) bool {
+	return s.All || (s.District != "" && s.District == area)
+}
+
+// Stock is the counts of homes, listings by state and buildings of an area now (V-H1, V-H2).
+func Stock(ctx context.Context, r projections.Reader, area string) (projections.Counters, error) {
+	return projections.Get[projections.Counters](ctx, r, projections.Key(keyStock, area))
+}
+
+// MonthFigures is one month's flow in an area. Names of counters are those the effects use.
+type MonthFigures struct {
+	Month    domain.Month         `json:"month"`
+	Counters projections.Counters `json:"counters"`
+}
+
+// Filing is the filing figures of an area over months (V-H3).
+type Filing struct {
+	Area        string         `json:"area"`
+	Signed      int64          `json:"signed"`
+	Filed       int64          `json:"filed"`   // Filed in these months, whenever signed.
+	InTime      int64          `json:"in_time"` // Of those signed in these months, filed within 30 days.
+	SignedFiled int64          `json:"signed_filed"`
+	RateBP      int64          `json:"rate_bp"` // InTime / Signed, basis points, half up.
+	MedianDays  int64          `json:"median_days"`
+	SelfFiled   int64          `json:"self_filed"` // By lessees.
+	Late        int64          `json:"late"`
+	Legacy      int64          `json:"legacy"`
+	Months      []MonthFigures `json:"months"`
+}
+
+const monthsMax = 600 // Fifty years in one answer.
+
+// FilingRate reads the flow of an area from a month to a month, both included.
+func FilingRate(ctx context.Context, r projections.Reader, area string, from, to domain.Month) (Filing, error) {
+	f := Filing{Area: area, Months: []MonthFigures{}}
+	sum := projections.Counters{}
+	for pair, err := range r.Scan(ctx, projections.Key(keyFlow, area, from.String()), projections.Key(keyFlow, area, (to+1).String()), false) {
+		if err != nil {
+			return f, err
+		}
+		if len(f.Months) == monthsMax {
+			break
+		}
+		m, err := domain.ParseMonth(projections.Tail(pair.Key))
+		if err != nil {
+			return f, err
+		}
+		c, err := projections.Get[projections.Counters](ctx, r, pair.Key)
+		if err != nil {
+			return f, err
+		}
+		f.Months = append(f.Months, MonthFigures{Month: m, Counters: c})
+		for name, n := range c {
+			sum[name] += n
+		}
+	}
+	f.Signed, f.Filed, f.InTime, f.SignedFiled = sum["signed"], sum["filed"], sum["signed_filed_in_time"], sum["signed_filed"]
+	f.SelfFiled, f.Late, f.Legacy = sum["filed_LESSEE"], sum["filed_late"], sum["legacy"]
+	if f.Signed > 0 {
+		f.RateBP = (f.InTime*20_000 + f.Signed) / (2 * f.Signed)
+	}
+	f.MedianDays = medianDays(sum)
+	return f, nil
+}
+
+// medianDays is the lower median of the days from signing to filing.
+func medianDays(c projections.Counters) int64 {
+	total := c["filed"]
+	seen := int64(0)
+	for d := range int64(daysToFileMax + 1) {
+		if seen += c[fmt.Sprintf("days_%02d", d)]; total > 0 && seen*2 >= total {
+			return d
+		}
+	}
+	return 0
+}
+
+// Active counts the filed contracts in force in an area on a day.
+type Active struct {
+	Out  int64 `json:"out"`
+	Head int64 `json:"head"`
+}
+
+// ActiveOn adds up what began and ended: whole months before the day's month, then its days.
+func ActiveOn(ctx context.Context, r projections.Reader, area string, on domain.Day) (a Active, err error) {
+	add := func(from, to string) error {
+		for pair, err := range r.Scan(ctx, from, to, false) {
+			if err != nil {
+				return err
+			}
+			c, err := projections.Get[projections.Counters](ctx, r, pair.Key)
+			if err != nil {
+				return err
+			}
+			a.Out, a.Head = a.Out+c["out"], a.Head+c["head"]
+		}
+		return nil
+	}
+	if err = add(projections.Prefix(keyActiveM, area), projections.Key(keyActiveM, area, on.Month().String())); err != nil {
+		return a, err
+	}
+	return a, add(projections.Key(keyActiveD, area, on.Month().First().String()), projections.Key(keyActiveD, area, on.AddDays(1).String()))
+}
+
+// Unit is one home (户) as the stock list shows it.
+type Unit struct {
+	ID      string            `json:"id"`
+	Home    unit.Home         `json:"home"`
+	Rooms   []unit.Room       `json:"rooms,omitempty"`
+	Owners  []unit.Owner      `json:"owners,omitempty"`
+	Flags   []string          `json:"flags,omitempty"`
+	Safety  string            `json:"safety,omitempty"`
+	Retired bool              `json:"retired,omitempty"`
+	State   string            `json:"state"` // On the day asked: see Cell.
+	Leases  []unit.Occupancy  `json:"leases,omitempty"`
+	Trail   projections.Trail `json:"trail"`
+}
+
+// UnitOf reads one home on a day.
+func UnitOf(ctx context.Context, r projections.Reader, s projections.Scope, id string, on domain.Day) (Unit, bool, error) {
+	row, err := projections.Get[unitRow](ctx, r, projections.Key(keyUnit, id))
+	if err != nil || row.Trail.Events == 0 {
+		return Unit{}, false, err
+	}
+	st := row.State
+	if !s.Sees(st.Home.AdminCode, owners(st), "") {
+		return Unit{}, false, nil
+	}
+	state, err := stateOn(ctx, r, id, st, on)
+	return Unit{
+		ID: id, Home: st.Home, Rooms: st.Rooms, Owners: st.OwnersOn(on), Flags: st.Flags, Safety: st.Safety.Grade,
+		Retired: st.Stage == unit.StageRetired, State: state, Leases: st.OccupiedOn(on), Trail: row.Trail,
+	}, true, err
+}
+
+func owners(s unit.State) (out []string) {
+	for _, rec := range s.Ownership {
+		for _, o := range rec.Owners {
+			out = append(out, o.Party)
+		}
+	}
+	return out
+}
+
+// Units lists the homes of an area (default: the caller's district, else the city).
+func Units(ctx context.Context, r projections.Reader, s projections.Scope, area string, on domain.Day, p projections.Page) ([]Unit, string, error) {
+	if area == "" {
+		area = AreaCity
+		if !s.All && s.District != "" {
+			area = s.District
+		}
+	}
+	return projections.List(ctx, r, []string{keyUnitArea, area}, false, p, func(pair projections.Pair) (Unit, bool, error) {
+		return UnitOf(ctx, r, s, projections.Tail(pair.Key), on)
+	})
+}
+
+// States of a home on a day, in the order they are tried.
+const (
+	HomeLet       = "LET"        // The whole flat, or every room, to tenants.
+	HomePartlyLet = "PARTLY_LET" // Some rooms.
+	HomeOperated  = "OPERATED"   // An operator holds it, no tenant.
+	HomeListed    = "LISTED"     // Published now.
+	HomeVacant    = "VACANT"
+)
+
+func stateOn(ctx context.Context, r projections.Reader, id string, s unit.State, on domain.Day) (string, error) {
+	rooms, head := map[string]bool{}, false
+	for _, o := range s.OccupiedOn(on) {
+		switch {
+		case o.Kind == contract.KindHead:
+			head = true
+		case len(o.Rooms) == 0:
+			return HomeLet, nil
+		}
+		if o.Kind != contract.KindHead {
+			for _, room := range o.Rooms {
+				rooms[room] = true
+			}
+		}
+	}
+	switch {
+	case len(rooms) > 0 && !slices.ContainsFunc(s.Rooms, func(x unit.Room) bool { return !rooms[x.ID] && x.Kind == "BEDROOM" }):
+		return HomeLet, nil
+	case len(rooms) > 0:
+		return HomePartlyLet, nil
+	}
+	shown, err := projections.Get[projections.Counters](ctx, r, projections.Key(keyShown, id))
+	switch {
+	case err != nil:
+		return "", err
+	case head && shown["published"] == 0:
+		return HomeOperated, nil
+	case shown["published"] > 0:
+		return HomeListed, nil
+	}
+	return HomeVacant, nil
+}
+
+// BuildingOf reads one building. The register of buildings is no secret.
+func BuildingOf(ctx context.Context, r projections.Reader, id string) (Building, bool, error) {
+	b, err := projections.Get[Building](ctx, r, projections.Key(keyBuilding, id))
+	return b, b.ID != "", err
+}
+
+// Cell is one flat of a building's matrix (楼盘表).
+type Cell struct {
+	Unit     string   `json:"unit"`
+	UnitNo   string   `json:"unit_no"`
+	Entrance string   `json:"entrance,omitempty"`
+	Floor    int      `json:"floor"`
+	State    string   `json:"state"` // LET, PARTLY_LET, OPERATED, LISTED, VACANT
+	Flags    []string `json:"flags,omitempty"`
+	Safety   string   `json:"safety,omitempty"`
+}
+
+const cellsMax = 5000 // More flats than any building has.
+
+// Matrix is a building's flats on a day, top floor first, then by entrance and number (V-H7).
+func Matrix(ctx context.Context, r projections.Reader, s projections.Scope, id string, on domain.Day) ([]Cell, bool, error) {
+	b, ok, err := BuildingOf(ctx, r, id)
+	if err != nil || !ok || !SeesArea(s, b.AdminCode) {
+		return nil, false, err
+	}
+	cells := []Cell{}
+	for pair, err := range r.Scan(ctx, projections.Prefix(keyTable, id), projections.PrefixEnd(keyTable, id), false) {
+		if err != nil {
+			return nil, false, err
+		}
+		p, err := projections.Get[place](ctx, r, pair.Key)
+		if err != nil {
+			return nil, false, err
+		}
+		if (!p.From.IsZero() && on < p.From) || (!p.To.IsZero() && on > p.To) {
+			continue
+		}
+		c := Cell{Unit: projections.Tail(pair.Key), UnitNo: p.UnitNo, Entrance: p.Entrance, Floor: p.Floor}
+		row, err := projections.Get[unitRow](ctx, r, projections.Key(keyUnit, c.Unit))
+		if err != nil {
+			return nil, false, err
+		}
+		c.Flags, c.Safety = row.State.Flags, row.State.Safety.Grade
+		if c.State, err = stateOn(ctx, r, c.Unit, row.State, on); err != nil {
+			return nil, false, err
+		}
+		if cells = append(cells, c); len(cells) == cellsMax {
+			break
+		}
+	}
+	slices.SortFunc(cells, func(a, b Cell) int {
+		return cmp.Or(cmp.Compare(b.Floor, a.Floor), cmp.Compare(a.Entrance, b.Entrance), cmp.Compare(a.UnitNo, b.UnitNo))
+	})
+	return cells, true, nil
+}
