@@ -219,10 +219,10 @@ func TestAShownListingHasAValidCode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := Decider.Fold(State{}, drafted...)
 		log := slices.Clone(drafted)
-		for range rapid.IntRange(1, 120).Draw(t, "steps") {
+		for range rapid.IntRange(100, 300).Draw(t, "steps") {
 			req := ask
 			req.Command = rapid.SampledFrom(commands).Draw(t, "command")
-			if ends(req.Command) && rapid.IntRange(0, 4).Draw(t, "end") > 0 {
+			if ends(req.Command) && rapid.IntRange(0, 19).Draw(t, "end") > 0 {
 				continue // Else most lives are short.
 			}
 			req.At = at.AddDate(0, 0, rapid.SampledFrom([]int{0, 0, 0, 59, 62}).Draw(t, "days"))
