@@ -89,7 +89,7 @@ type contractImport struct {
 }
 
 // appendsInFlight rows are recorded at once, so that the store's group commit shares one sync among many.
-const appendsInFlight = 256
+const appendsInFlight = 1024
 
 // importSum is what an import did.
 type importSum struct {

@@ -188,7 +188,7 @@ func (m *importMap) text(row tabular.Row, f importField) string {
 	return v
 }
 
-// ExcludedNoRent marks a legacy row without a readable rent: recorded, and in no figure.
+// excludedNoRent marks a legacy row without a readable rent: recorded, and in no figure.
 const excludedNoRent = "NO_RENT"
 
 // legacyRow reads the fields of one row and remembers which were missing.
@@ -244,7 +244,8 @@ func (m *importMap) command(row tabular.Row, blind func(string) string) (contrac
 	c := contract.RecordLegacy{
 		Source: contract.LegacySource{Name: row.Source, Sheet: row.Sheet, Row: row.Number}, Kind: m.Kind,
 		Start: l.day("start", m.Start), End: l.day("end", m.End), FiledOn: l.day("filed_on", m.FiledOn),
-		DepositFen: domain.Fen(l.hundredths("deposit_fen", m.Deposit)), Number: l.optional("filing_no", m.Number), UnitText: l.optional("unit_text", m.UnitText),
+		DepositFen: domain.Fen(l.hundredths("deposit_fen", m.Deposit)),
+		Number:     l.optional("filing_no", m.Number), UnitText: l.optional("unit_text", m.UnitText),
 	}
 	signed := l.day("signed_on", m.SignedOn)
 	month := firstOf(signed, c.Start, c.FiledOn).Month()
@@ -252,7 +253,8 @@ func (m *importMap) command(row tabular.Row, blind func(string) string) (contrac
 		month = 0
 	}
 	o := domain.Observation{
-		Month: month, From: month, AreaC: l.hundredths("area_c", m.Area), RentFen: domain.Fen(l.hundredths("monthly_rent_fen", m.Rent)), RentPer: m.Rent.Per,
+		Month: month, From: month, AreaC: l.hundredths("area_c", m.Area),
+		RentFen: domain.Fen(l.hundredths("monthly_rent_fen", m.Rent)), RentPer: m.Rent.Per,
 		ReportUnit: l.string("report_unit", m.ReportUnit), Street: l.string("street", m.Street), AdminCode: l.optional("admin_code", m.AdminCode),
 		Unit: l.string("unit", m.Unit), LetMode: l.optional("let_mode", m.LetMode), Fitout: l.optional("fitout", m.Fitout),
 		FloorBand: l.optional("floor_band", m.FloorBand), AgeBand: l.optional("age_band", m.AgeBand), MetroBand: l.optional("metro_band", m.MetroBand),

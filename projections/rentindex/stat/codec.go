@@ -132,6 +132,16 @@ func Decode(b []byte) (*Cell, error) {
 	return c, nil
 }
 
+// EncodedN is N of an encoded cell, without decoding the rest.
+func EncodedN(b []byte) (int64, error) {
+	in := reader{b: b}
+	if in.byte() != codecVersion {
+		in.fail()
+	}
+	n := in.count()
+	return n, in.err
+}
+
 type reader struct {
 	b   []byte
 	err error
