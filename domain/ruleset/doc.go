@@ -11,6 +11,8 @@
 //   - A rule with two consequences is two rules that share a number: U-08 (grade D, refused) and U-08b (grade C, held).
 //   - Rules decided by code have no entry: S-02 and S-03 (check digits), S-07 (one brokerage: the practitioner's own
 //     stream), U-10 (double let: the unit's stream), L-02, L-03, L-05 and L-12 to L-14 (listing and its processes), M-06
-//     and M-09. U-04, C-13, C-17, M-07, M-08 and M-12 to M-14 need facts that no part of this product has yet.
+//     and M-09. C-01 and C-18 can't be violated here. S-04, S-10 to S-12, S-15, U-04, L-04, L-10, C-13, C-17, C-24, M-07,
+//     M-08 and M-12 to M-14 need facts that nobody gives yet. C-20 and M-10 are entered for their parameters and texts:
+//     contract and escrow decide them, so they are of stage PERIODIC, which nobody judges.
 //   - A new rule may use any code of the shipped rules, or rule.violated, so that every refusal has its texts.
 package ruleset
