@@ -210,10 +210,24 @@ func TestAShownListingHasAValidCode(t *testing.T) {
 	dear := offer
 	dear.RentFen = 999_999
 	commands := []Command{ // Draws lean to the first.
-		submitIt, Publish{Facts: facts}, Suspend{Cause: "x"}, Resume{}, Review{Accept: true, Code: code2, ValidUntil: until},
-		but(func(f *Facts) { f.Unit.Owners = nil }), but(func(f *Facts) { f.Publisher.Level = 0 }), Edit{Offer: dear}, Edit{Offer: offer},
-		Object{Text: "o"}, Review{Reason: "no"}, DecideObjection{Uphold: true, Code: code1, ValidUntil: until}, DecideObjection{Reason: "no"},
-		Renew{Code: code2, ValidUntil: until + 5}, Draft{Offer: offer}, Withdraw{}, MarkLet{Contract: "c"}, Expire{On: until + 1}, Revoke{Finding: "f"},
+		submitIt,
+		Publish{Facts: facts},
+		Suspend{Cause: "x"},
+		Resume{},
+		Review{Accept: true, Code: code2, ValidUntil: until},
+		but(func(f *Facts) { f.Unit.Owners = nil }), but(func(f *Facts) { f.Publisher.Level = 0 }),
+		Edit{Offer: dear},
+		Edit{Offer: offer},
+		Object{Text: "o"},
+		Review{Reason: "no"},
+		DecideObjection{Uphold: true, Code: code1, ValidUntil: until},
+		DecideObjection{Reason: "no"},
+		Renew{Code: code2, ValidUntil: until + 5},
+		Draft{Offer: offer},
+		Withdraw{},
+		MarkLet{Contract: "c"},
+		Expire{On: until + 1},
+		Revoke{Finding: "f"},
 	}
 	shown := 0
 	rapid.Check(t, func(t *rapid.T) {
