@@ -3,12 +3,13 @@ package domain
 // City is the configuration of one city (城市配置): its areas and reporting units. Nothing in the code names a city;
 // profiles are data (cmd/zujian/profiles).
 type City struct {
-	ID      string       `json:"id"`      // "nanjing": names the rule set stream.
-	Code    string       `json:"code"`    // Six digits, GB/T 2260.
-	NameZH  string       `json:"name_zh"` //
-	NameEN  string       `json:"name_en"` //
-	Units   []ReportUnit `json:"units"`
-	Streets []Street     `json:"streets"`
+	ID         string       `json:"id"`          // "nanjing": names the rule set stream.
+	Code       string       `json:"code"`        // Six digits, GB/T 2260.
+	NameZH     string       `json:"name_zh"`     //
+	NameEN     string       `json:"name_en"`     //
+	IndexModel string       `json:"index_model"` // Bundled model of the rent index; "" = model.json of the profile.
+	Units      []ReportUnit `json:"units"`
+	Streets    []Street     `json:"streets"`
 }
 
 // ReportUnit is an area figures are reported for (统计单元). It may be an overlay of streets without a GB/T 2260 code.

@@ -1,0 +1,610 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"zujian/domain"
+	"zujian/domain/contract"
+	"zujian/domain/escrow"
+	"zujian/domain/guidance"
+	"zujian/domain/party"
+	"zujian/domain/unit"
+)
+
+// NewOccupant is somebody who will live there: a registered party, or a name and document that the desk seals.
+type NewOccupant struct {
+	contract.Occupant
+	ClearName, ClearDoc string
+}
+
+func (d *Desk) contractState(ctx context.Context, id string) (contract.State, error) {
+	s, _, found, err := load(ctx, d, contract.Decider, id)
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return s, err
+}
+
+// contractRow says whose a contract is: its parties', its brokerage's, its bank's, its district's.
+func contractRow(s contract.State) Row {
+	row := Row{District: s.Subject.Unit.AdminCode, Unit: s.Subject.Unit.ReportUnit, Parties: s.Parties(), Bank: s.Escrow.Bank}
+	if s.Origin == contract.OriginLegacy && len(s.Observations) > 0 {
+		row.District, row.Unit = s.Observations[0].AdminCode, s.Observations[0].ReportUnit
+	}
+	if s.Terms.Brokerage != "" {
+		row.Parties = append(row.Parties, s.Terms.Brokerage)
+	}
+	return row
+}
+
+// Contract reads one contract as the log knew it at an instant; the zero time means now.
+func (d *Desk) Contract(ctx context.Context, actor domain.Actor, id string, asOf time.Time) (contract.State, Receipt, error) {
+	return view(ctx, d, actor, contract.Decider, id, asOf, func(s contract.State) (Row, bool) { return contractRow(s), false })
+}
+
+// mine loads a contract for an act on it.
+func (d *Desk) mine(ctx context.Context, call Call, id string) (contract.State, error) {
+	s, _, err := d.Contract(ctx, call.Actor, id, time.Time{})
+	if !errors.Is(err, ErrNotFound) || call.Actor.Party == "" {
+		return s, err
+	}
+	s, err = d.contractState(ctx, id) // A representative sees what its principal sees.
+	if err != nil {
+		return contract.State{}, err
+	}
+	for _, scope := range []string{party.ScopeSign, party.ScopeFile, party.ScopeManage} {
+		if p, err := d.anyFor(ctx, call, s.Parties(), scope, s.Terms.Unit); err != nil || p != "" {
+			return s, err
+		}
+	}
+	return contract.State{}, ErrNotFound
+}
+
+// DraftContract records terms for signature. A lessor drafts, or who holds its mandate; a lessee may, for a paper
+// contract it files alone; a counter may for both.
+func (d *Desk) DraftContract(ctx context.Context, call Call, terms contract.Terms, occupants []NewOccupant) (string, contract.State, Receipt, error) {
+	id := derive("contract", call.ID)
+	if err := d.mayDraft(ctx, call, terms); err != nil {
+		return "", contract.State{}, Receipt{}, err
+	}
+	// A repeat must hash to the same terms, so what was sealed the first time is taken from there.
+	before, _, repeat, err := load(ctx, d, contract.Decider, id)
+	if err != nil {
+		return "", before, Receipt{}, err
+	}
+	if repeat && len(before.Terms.Occupants) == len(occupants) {
+		terms.Occupants = before.Terms.Occupants
+	} else if terms.Occupants, err = d.sealOccupants(ctx, id, occupants); err != nil {
+		return "", before, Receipt{}, err
+	}
+	subject, err := d.subject(ctx, call, terms)
+	if err != nil {
+		return "", before, Receipt{}, err
+	}
+	version, err := d.guidanceInForce(ctx, domain.DayOf(call.At))
+	if err != nil {
+		return "", before, Receipt{}, err
+	}
+	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(contract.Draft{Terms: terms, Subject: subject, GuidanceVersion: version}))
+	if err != nil {
+		return "", before, r, err
+	}
+	s, err := d.contractState(ctx, id)
+	return id, s, r, err
+}
+
+func (d *Desk) mayDraft(ctx context.Context, call Call, t contract.Terms) error {
+	switch {
+	case regulator(call.Actor):
+		u, _, found, err := load(ctx, d, unit.Decider, t.Unit)
+		if err != nil || !found {
+			return err // The aggregate says that the unit is unknown.
+		}
+		return inArea(call.Actor, unitRow(u, domain.DayMax))
+	case call.Actor.Role == domain.RoleTenant || call.Actor.Role == domain.RoleLandlord || call.Actor.Role == domain.RoleCompany:
+		sides := slices.Concat(t.Lessors, t.Lessees)
+		if slices.ContainsFunc(sides, func(p contract.PartyShare) bool { return p.Party == call.Actor.Party }) {
+			return nil
+		}
+	case call.Actor.Role == domain.RoleBroker && t.Brokerage != call.Actor.Party:
+		return ErrForbidden
+	}
+	lessors := make([]string, 0, len(t.Lessors))
+	for _, l := range t.Lessors {
+		lessors = append(lessors, l.Party)
+	}
+	p, err := d.anyFor(ctx, call, lessors, party.ScopeSign, t.Unit)
+	if err == nil && p == "" {
+		err = ErrForbidden
+	}
+	return err
+}
+
+func (d *Desk) sealOccupants(ctx context.Context, contractID string, in []NewOccupant) ([]contract.Occupant, error) {
+	var out []contract.Occupant
+	for i, o := range in {
+		if o.ID == "" {
+			o.ID = itoa(i + 1)
+		}
+		if o.ClearName != "" {
+			name, err := CleanName(o.ClearName)
+			if err != nil {
+				return nil, ErrName.At("/occupants/" + itoa(i) + "/name")
+			}
+			subject := "occupant-" + contractID + "-" + o.ID
+			sealed, err := d.o.Vault.Seal(ctx, subject, "contract-"+contractID, "name", name)
+			if err != nil {
+				return nil, err
+			}
+			o.Name = domain.Sealed(sealed)
+			if o.ClearDoc != "" {
+				if sealed, err = d.o.Vault.Seal(ctx, subject, "contract-"+contractID, "doc", domain.NormalDocNo(o.ClearDoc)); err != nil {
+					return nil, err
+				}
+				o.Doc = domain.Sealed(sealed)
+			}
+		}
+		out = append(out, o.Occupant)
+	}
+	return out, nil
+}
+
+// subject copies every fact of other aggregates that judging a contract needs.
+func (d *Desk) subject(ctx context.Context, call Call, t contract.Terms) (contract.Subject, error) {
+	var s contract.Subject
+	today := domain.DayOf(call.At)
+	u, _, found, err := load(ctx, d, unit.Decider, t.Unit)
+	if err != nil {
+		return s, err
+	}
+	if found {
+		s.Unit = unitFacts(t.Unit, u, today)
+	}
+	ids := []string{t.Payee.Party, t.Brokerage, t.Practitioner}
+	for _, p := range slices.Concat(t.Lessors, t.Lessees) {
+		ids = append(ids, p.Party)
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		if id == "" {
+			continue
+		}
+		facts, known, err := d.partyFacts(ctx, id, t.Unit, today)
+		if err != nil {
+			return s, err
+		}
+		if known {
+			s.Parties = append(s.Parties, facts)
+		}
+	}
+	if t.Parent != "" {
+		if s.Parent, err = d.parentFacts(ctx, t.Parent, u); err != nil {
+			return s, err
+		}
+	}
+	if t.Renews != "" {
+		old, err := d.contractState(ctx, t.Renews)
+		if err != nil {
+			return s, err
+		}
+		s.Renewal = &contract.RenewalFacts{Contract: t.Renews, MonthlyRentFen: old.Terms.MonthlyRentFen, End: old.Terms.End}
+	}
+	return s, nil
+}
+
+func unitFacts(id string, u unit.State, on domain.Day) contract.UnitFacts {
+	h := u.Home
+	f := contract.UnitFacts{
+		ID: id, Building: h.Building, ReportUnit: h.ReportUnit, Street: h.Street, AdminCode: h.AdminCode,
+		GrossAreaC: h.GrossAreaC, InnerAreaC: h.InnerAreaC, Bedrooms: h.Bedrooms, Fitout: h.Fitout, Floor: h.Floor,
+		Floors: h.Floors, BuiltYear: h.BuiltYear, MetroM: h.MetroM, PlannedUse: h.PlannedUse, Incomplete: h.Incomplete,
+		ConversionApproved: u.Conversion != "", LandKind: h.LandKind, SafetyGrade: u.Safety.Grade, Flags: u.Flags, Retired: u.Stage != unit.StageActive,
+	}
+	for _, r := range u.Rooms {
+		f.Rooms = append(f.Rooms, contract.RoomFacts{ID: r.ID, Kind: r.Kind, Origin: r.Origin, UsableAreaC: r.UsableAreaC})
+	}
+	for _, o := range u.OwnersOn(on) {
+		f.Owners = append(f.Owners, contract.Owner{Party: o.Party, ShareBP: o.ShareBP})
+	}
+	return f
+}
+
+func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day) (contract.PartyFacts, bool, error) {
+	s, _, found, err := load(ctx, d, party.Decider, id)
+	if err != nil || !found {
+		return contract.PartyFacts{}, false, err
+	}
+	f := contract.PartyFacts{
+		ID: id, Kind: s.Registered.Kind, OrgKind: s.Registered.OrgKind, Level: s.Level, Suspended: s.IsSuspended,
+		Banned: s.Banned(on), Erased: s.Erased, OpeningReported: s.OpeningReported(), Roster: s.Brokerage,
+	}
+	if s.Registered.Birth != "" && !s.Erased {
+		born, err := d.o.Vault.Open(ctx, id, "party-"+id, "birth", string(s.Registered.Birth))
+		if err != nil {
+			return f, false, err
+		}
+		if day, err := domain.ParseDay(born); err == nil {
+			f.Minor = day.AddMonths(18*12) > on // 民法典第十七条
+		}
+	}
+	for _, m := range s.Mandates {
+		if s.Mandated(m.To, party.ScopeSign, unitID, on) && !slices.Contains(f.Mandates, m.To) {
+			f.Mandates = append(f.Mandates, m.To)
+		}
+	}
+	return f, true, nil
+}
+
+// parentFacts copies the HEAD contract above a sublease, and what else is let under it now.
+func (d *Desk) parentFacts(ctx context.Context, id string, u unit.State) (*contract.ParentFacts, error) {
+	head, _, found, err := load(ctx, d, contract.Decider, id)
+	if err != nil {
+		return nil, err
+	}
+	f := &contract.ParentFacts{ID: id, Exists: found && head.Terms.Kind == contract.KindHead}
+	if !f.Exists {
+		return f, nil
+	}
+	f.Filed, f.Ended = head.Stage == contract.StageFiled, !head.Live()
+	f.Unit, f.Rooms, f.Start, f.End = head.Terms.Unit, head.Terms.Rooms, head.Terms.Start, head.Terms.End
+	f.MonthlyRentFen, f.SubleaseConsent, f.ChainDepth = head.Terms.MonthlyRentFen, head.Terms.SubleaseConsent, 1
+	if head.Subject.Parent != nil {
+		f.ChainDepth = head.Subject.Parent.ChainDepth + 1
+	}
+	for _, l := range head.Terms.Lessees {
+		f.Lessees = append(f.Lessees, l.Party)
+	}
+	for _, o := range u.Occupancies {
+		if o.Kind != unit.KindOut || o.Parent != id || !o.Confirmed || o.Ended {
+			continue
+		}
+		sub, err := d.contractState(ctx, o.Contract)
+		if err != nil {
+			return nil, err
+		}
+		if f.SumOutRentFen, err = f.SumOutRentFen.Add(sub.Terms.MonthlyRentFen); err != nil {
+			return nil, err
+		}
+		f.LetRooms = append(f.LetRooms, o.Rooms...)
+	}
+	return f, nil
+}
+
+// AbandonDraft gives a draft up.
+func (d *Desk) AbandonDraft(ctx context.Context, call Call, id, reason string) (Receipt, error) {
+	if _, err := d.mine(ctx, call, id); err != nil {
+		return Receipt{}, err
+	}
+	return exec(ctx, d, call, contract.Decider, id, contract.Command(contract.AbandonDraft{Reason: reason}))
+}
+
+// Sign is the caller's own signature, or under a mandate of the party it names.
+func (d *Desk) Sign(ctx context.Context, call Call, id, partyID, hash string) (contract.State, Receipt, error) {
+	s, err := d.mine(ctx, call, id)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	if !slices.Contains(s.Parties(), partyID) {
+		return s, Receipt{}, contract.ErrNotParty.At("/party_id")
+	}
+	own, mandated, err := d.actsFor(ctx, call, partyID, party.ScopeSign, s.Terms.Unit)
+	switch {
+	case err != nil:
+		return s, Receipt{}, err
+	case !own && !mandated:
+		return s, Receipt{}, contract.ErrNotSigner.At("/party_id")
+	}
+	cmd := contract.Sign{Party: partyID, ContentHash: hash, Method: contract.MethodKey}
+	if !own {
+		cmd.Method, cmd.Mandated = contract.MethodMandate, true
+	}
+	return d.sign(ctx, call, id, s, cmd)
+}
+
+// sign adds fresh facts, signs, and plans the money when that was the last signature.
+func (d *Desk) sign(ctx context.Context, call Call, id string, s contract.State, cmd contract.Sign) (contract.State, Receipt, error) {
+	fresh, err := d.subject(ctx, call, s.Terms)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	cmd.Refreshed = &fresh
+	if cmd.GuidanceVersion, err = d.guidanceInForce(ctx, domain.DayOf(call.At)); err != nil {
+		return s, Receipt{}, err
+	}
+	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(cmd))
+	if err != nil {
+		return s, r, err
+	}
+	if s, err = d.contractState(ctx, id); err != nil {
+		return s, r, err
+	}
+	if s.Live() {
+		var planned Receipt
+		if planned, err = d.planEscrow(ctx, call, id, s); err == nil {
+			r = r.later(planned.Position)
+		}
+	}
+	return s, r, err
+}
+
+// RecordPaper records that the contract was signed on paper: at a counter, or by a lessee who files alone.
+func (d *Desk) RecordPaper(ctx context.Context, call Call, id, scanSHA256 string) (contract.State, Receipt, error) {
+	s, err := d.mine(ctx, call, id)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	cmd := contract.RecordPaper{ScanSHA256: scanSHA256, ContentHash: s.ContentHash, ByRole: contract.ByCounter}
+	if !regulator(call.Actor) {
+		cmd.ByRole, cmd.By = contract.ByLessee, call.Actor.Party
+		if !isLessee(s, call.Actor.Party) {
+			return s, Receipt{}, contract.ErrNotParty
+		}
+	}
+	if cmd.GuidanceVersion, err = d.guidanceInForce(ctx, domain.DayOf(call.At)); err != nil {
+		return s, Receipt{}, err
+	}
+	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(cmd))
+	if err != nil {
+		return s, r, err
+	}
+	if s, err = d.contractState(ctx, id); err != nil {
+		return s, r, err
+	}
+	planned, err := d.planEscrow(ctx, call, id, s)
+	return s, r.later(planned.Position), err
+}
+
+func isLessee(s contract.State, partyID string) bool {
+	return slices.ContainsFunc(s.Terms.Lessees, func(p contract.PartyShare) bool { return p.Party == partyID })
+}
+
+// File files a signed contract (备案): the unit's space is reserved, the filing decided, the space confirmed. What a
+// crash leaves between those, the process "leasing" finishes or releases.
+func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, Receipt, error) {
+	s, err := d.mine(ctx, call, id)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	byRole, by, err := d.filer(ctx, call, s)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	if s.Stage == contract.StageFiled || s.Stage == contract.StageHeld {
+		return d.secured(ctx, call, id, s)
+	}
+	if s.Stage != contract.StageSigned && s.Stage != contract.StageReturned { // The aggregate says why, and no number is spent.
+		r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(contract.File{}))
+		return s, r, err
+	}
+	t := s.Terms
+	reserved, err := exec(ctx, d, call.step("reserve"), unit.Decider, t.Unit, unit.Command(unit.Reserve{
+		Contract: id, Kind: t.Kind, Parent: t.Parent, Rooms: t.Rooms, From: t.Start, Until: t.End,
+	}))
+	if err != nil {
+		return s, reserved, err
+	}
+	number, err := d.number(ctx, call, numberFiling, s.Subject.Unit.AdminCode, domain.DayOf(call.At).Month())
+	if err != nil {
+		return s, reserved, err
+	}
+	fresh, err := d.subject(ctx, call, t)
+	if err != nil {
+		return s, reserved, err
+	}
+	_, err = exec(ctx, d, call, contract.Decider, id, contract.Command(contract.File{Number: number, ByRole: byRole, By: by, Refreshed: &fresh}))
+	if err != nil {
+		var no *domain.Rejection
+		if errors.As(err, &no) { // A refused filing gives the space back at once.
+			if _, e := exec(ctx, d, call.step("release"), unit.Decider, t.Unit, unit.Command(unit.Release{Contract: id})); e != nil {
+				err = errors.Join(err, e)
+			}
+		}
+		return s, reserved, err
+	}
+	if s, err = d.contractState(ctx, id); err != nil {
+		return s, reserved, err
+	}
+	return d.secured(ctx, call, id, s)
+}
+
+// secured confirms the space of a filed contract and says where both streams stand.
+func (d *Desk) secured(ctx context.Context, call Call, id string, s contract.State) (contract.State, Receipt, error) {
+	_, rev, _, err := load(ctx, d, contract.Decider, id)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	r := Receipt{Revision: rev}
+	if s.Stage == contract.StageFiled {
+		confirmed, err := exec(ctx, d, call.step("confirm"), unit.Decider, s.Terms.Unit, unit.Command(unit.Confirm{Contract: id}))
+		if err != nil {
+			return s, r, err
+		}
+		r = r.later(confirmed.Position)
+	}
+	return s, r, nil
+}
+
+// filer says as whom the caller files (C-15).
+func (d *Desk) filer(ctx context.Context, call Call, s contract.State) (role, by string, err error) {
+	a := call.Actor
+	switch {
+	case regulator(a):
+		return contract.ByCounter, "", nil
+	case isLessee(s, a.Party):
+		return contract.ByLessee, a.Party, nil
+	case a.Role == domain.RoleBroker && s.Terms.Brokerage == a.Party:
+		return contract.ByBrokerage, a.Party, nil
+	}
+	lessors := make([]string, 0, len(s.Terms.Lessors))
+	for _, l := range s.Terms.Lessors {
+		lessors = append(lessors, l.Party)
+	}
+	p, err := d.anyFor(ctx, call, lessors, party.ScopeFile, s.Terms.Unit)
+	if err == nil && p == "" {
+		err = contract.ErrNotParty
+	}
+	return contract.ByLessor, p, err
+}
+
+// DecideFiling is the district's decision on a held filing.
+func (d *Desk) DecideFiling(ctx context.Context, call Call, id string, accept bool, reason string) (contract.State, Receipt, error) {
+	s, _, err := d.Contract(ctx, call.Actor, id, time.Time{})
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	if accept { // The reservation of the day it was asked may have lapsed: take it again first.
+		if _, err := exec(ctx, d, call.step("reserve"), unit.Decider, s.Terms.Unit, unit.Command(unit.Reserve{
+			Contract: id, Kind: s.Terms.Kind, Parent: s.Terms.Parent, Rooms: s.Terms.Rooms, From: s.Terms.Start, Until: s.Terms.End,
+		})); err != nil {
+			return s, Receipt{}, err
+		}
+	}
+	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(contract.DecideFiling{Accept: accept, Reason: reason}))
+	if err != nil {
+		return s, r, err
+	}
+	if s, err = d.contractState(ctx, id); err != nil {
+		return s, r, err
+	}
+	return d.secured(ctx, call, id, s)
+}
+
+// ContractAct is any later act on a contract: amendments, occupants, notice, termination, renewal, cancellation. party is
+// the party it is done for; the caller must be it or hold its mandate. The authority acts with "".
+func (d *Desk) ContractAct(ctx context.Context, call Call, id, partyID string, cmd contract.Command) (contract.State, Receipt, error) {
+	s, err := d.mine(ctx, call, id)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	if partyID != "" {
+		own, mandated, err := d.actsFor(ctx, call, partyID, party.ScopeSign, s.Terms.Unit)
+		if err != nil {
+			return s, Receipt{}, err
+		}
+		if !own && !mandated {
+			return s, Receipt{}, contract.ErrNotSigner.At("/party_id")
+		}
+	}
+	undo, err := d.extend(ctx, call, id, s, cmd)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	r, err := exec(ctx, d, call, contract.Decider, id, cmd)
+	if err != nil {
+		return s, r, errors.Join(err, undo())
+	}
+	if s, err = d.contractState(ctx, id); err != nil {
+		return s, r, err
+	}
+	follow, err := d.follow(ctx, call, id, s, cmd)
+	return s, r.later(follow.Position), err
+}
+
+// extend holds the days an amendment adds before the last signature makes it binding: the unit's stream alone knows
+// whether they are free. undo gives them back when the signature is refused.
+func (d *Desk) extend(ctx context.Context, call Call, id string, s contract.State, cmd contract.Command) (undo func() error, err error) {
+	undo = func() error { return nil }
+	sign, ok := cmd.(contract.SignAmendment)
+	if !ok || s.Stage != contract.StageFiled || s.Amendment == nil || s.Amendment.ID != sign.AmendmentID ||
+		s.Amendment.Changes.End <= s.Terms.End {
+		return undo, nil
+	}
+	for _, p := range s.Parties() {
+		if p != sign.Party && !slices.Contains(s.Amendment.Signed, p) {
+			return undo, nil // Not the last signature.
+		}
+	}
+	change := func(step string, until domain.Day) error {
+		_, err := exec(ctx, d, call.step(step), unit.Decider, s.Terms.Unit, unit.Command(unit.Change{Contract: id, Until: until}))
+		return err
+	}
+	return func() error { return change("give back", s.Terms.End) }, change("extend", s.Amendment.Changes.End)
+}
+
+// follow brings the unit's and the money's streams after an act that moves the end. The process "leasing" repeats it.
+func (d *Desk) follow(ctx context.Context, call Call, id string, s contract.State, cmd contract.Command) (Receipt, error) {
+	switch cmd.(type) {
+	case contract.Terminate, contract.Expire:
+		if s.Stage != contract.StageEnded {
+			return Receipt{}, nil
+		}
+		return exec(ctx, d, call.step("end"), unit.Decider, s.Terms.Unit,
+			unit.Command(unit.End{Contract: id, On: s.EndedOn, Reason: s.EndReason}))
+	case contract.ApproveCancellation:
+		return exec(ctx, d, call.step("release"), unit.Decider, s.Terms.Unit, unit.Command(unit.Release{Contract: id}))
+	case contract.SignAmendment, contract.ApplyAmendment:
+		if s.Amendment == nil && s.Stage == contract.StageFiled {
+			return exec(ctx, d, call.step("change"), unit.Decider, s.Terms.Unit,
+				unit.Command(unit.Change{Contract: id, Until: s.Terms.End}))
+		}
+	}
+	return Receipt{}, nil
+}
+
+// ProposeAmendment proposes changed terms; its id follows from the call.
+func (d *Desk) ProposeAmendment(ctx context.Context, call Call, id, partyID string, changes contract.Changes, from domain.Day) (string, contract.State, Receipt, error) {
+	s, err := d.mine(ctx, call, id)
+	if err != nil {
+		return "", s, Receipt{}, err
+	}
+	fresh, err := d.subject(ctx, call, s.Terms)
+	if err != nil {
+		return "", s, Receipt{}, err
+	}
+	amendment := derive("amendment", call.ID)
+	if partyID == "" {
+		partyID = call.Actor.Party
+	}
+	s, r, err := d.ContractAct(ctx, call, id, partyID, contract.ProposeAmendment{
+		AmendmentID: amendment, By: partyID, Changes: changes, EffectiveFrom: from, Refreshed: &fresh,
+	})
+	return amendment, s, r, err
+}
+
+// AddOccupant registers somebody who moves in, sealing name and document.
+func (d *Desk) AddOccupant(ctx context.Context, call Call, id string, in NewOccupant) (contract.State, Receipt, error) {
+	if in.ID == "" {
+		in.ID = derive("occupant", call.ID)[:8]
+	}
+	if _, err := d.mine(ctx, call, id); err != nil {
+		return contract.State{}, Receipt{}, err
+	}
+	sealed, err := d.sealOccupants(ctx, id, []NewOccupant{in})
+	if err != nil {
+		return contract.State{}, Receipt{}, err
+	}
+	return d.ContractAct(ctx, call, id, "", contract.AddOccupant{Occupant: sealed[0]})
+}
+
+// guidanceInForce is the reference of the guidance prices in force on a day, looking back over four quarters; "" = none.
+func (d *Desk) guidanceInForce(ctx context.Context, on domain.Day) (string, error) {
+	y, m, _ := on.Date()
+	for q, back := (int(m)-1)/3, 0; back < 5; back++ {
+		period := guidance.ID(itoa(y) + "Q" + itoa(q+1))
+		s, _, found, err := load(ctx, d, guidance.Decider, string(period))
+		if err != nil {
+			return "", err
+		}
+		if found {
+			if v, ok := s.InForce(on); ok {
+				return guidance.Reference(period, v.Version), nil
+			}
+		}
+		if q--; q < 0 {
+			q, y = 3, y-1
+		}
+	}
+	return "", nil
+}
+
+// planEscrow opens the money ledger of a signed contract whose money is, or wants to be, supervised.
+func (d *Desk) planEscrow(ctx context.Context, call Call, id string, s contract.State) (Receipt, error) {
+	plan, err := d.escrowPlan(ctx, id, s)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return exec(ctx, d, call.step("plan"), escrow.Decider, id, escrow.Command(plan))
+}

@@ -1,0 +1,292 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"zujian/domain"
+	"zujian/domain/claim"
+	"zujian/domain/party"
+	"zujian/eventstore/seal"
+)
+
+// NewParty is a registration. An organisation's document is its USCC.
+type NewParty struct {
+	Kind, OrgKind string
+	Name          string
+	DocType       string
+	DocNo         string
+	Phone         string
+	ScopeText     string
+	LicenceIssued domain.Day
+	AdminCode     string
+}
+
+// ErrName is a name that is no name.
+var ErrName = domain.Reject("party.name_invalid", "a name needs 1 to 100 characters, none of them control, direction or private-use characters")
+
+// CleanName checks a name as filed: valid UTF-8, no control, bidirectional, zero-width or private-use characters.
+func CleanName(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if n := utf8.RuneCountInString(s); n == 0 || n > 100 || !utf8.ValidString(s) {
+		return "", ErrName
+	}
+	for _, r := range s {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp) || r == utf8.RuneError {
+			return "", ErrName
+		}
+	}
+	return s, nil
+}
+
+// RegisterParty enters a party, or finds the one with the same document: the answer is the same, so that nobody learns
+// who is known. What a second registration says beside the document changes nothing.
+func (d *Desk) RegisterParty(ctx context.Context, call Call, in NewParty) (string, Receipt, error) {
+	name, err := CleanName(in.Name)
+	if err != nil {
+		return "", Receipt{}, ErrName.At("/name")
+	}
+	if in.Kind == party.KindOrg && in.DocType == "" {
+		in.DocType = domain.DocUSCC
+	}
+	no := domain.NormalDocNo(norm.NFKC.String(in.DocNo))
+	if (in.Kind == party.KindPerson) == (in.DocType == domain.DocUSCC) && in.Kind != party.KindSoleTrader {
+		return "", Receipt{}, domain.ErrDocFormat.At("/doc_type")
+	}
+	if err := domain.CheckDocNo(in.DocType, no, domain.DayOf(call.At)); err != nil {
+		var r *domain.Rejection
+		if errors.As(err, &r) {
+			return "", Receipt{}, r.At("/doc_no")
+		}
+		return "", Receipt{}, err
+	}
+	phone := ""
+	if in.Phone != "" {
+		if phone, err = domain.NormalPhone(norm.NFKC.String(in.Phone)); err != nil {
+			return "", Receipt{}, domain.ErrPhoneFormat.At("/phone")
+		}
+	}
+	index := domain.BlindIndex(d.o.Vault.Blind("document", in.DocType+":"+no))
+	id, err := d.claimIdentity(ctx, call, index)
+	if err != nil {
+		return "", Receipt{}, err
+	}
+	if _, rev, found, err := load(ctx, d, party.Decider, id); err != nil || found {
+		return id, Receipt{Revision: rev}, err
+	}
+	cmd := party.Register{
+		Kind: in.Kind, OrgKind: in.OrgKind, DocType: in.DocType, DocIndex: index, ScopeText: in.ScopeText,
+		LicenceIssued: in.LicenceIssued, AdminCode: in.AdminCode,
+	}
+	if in.Kind == party.KindOrg {
+		cmd.OrgName, cmd.USCC, cmd.DocIndex = name, no, ""
+	} else {
+		birth := ""
+		if day, ok := domain.BirthDay(in.DocType, no); ok {
+			birth = day.String()
+		}
+		for field, v := range map[string]struct {
+			clear string
+			to    *domain.Sealed
+		}{"name": {name, &cmd.Name}, "doc_no": {no, &cmd.DocNo}, "phone": {phone, &cmd.Phone}, "birth": {birth, &cmd.Birth}} {
+			if *v.to, err = d.seal(ctx, id, field, v.clear); err != nil {
+				return "", Receipt{}, err
+			}
+		}
+	}
+	r, err := exec(ctx, d, call.step("register"), party.Decider, id, party.Command(cmd))
+	if errors.Is(err, party.ErrExists) { // Another registration of the same document was faster.
+		_, rev, _, err := load(ctx, d, party.Decider, id)
+		return id, Receipt{Revision: rev}, err
+	}
+	return id, r, err
+}
+
+// claimIdentity makes the document's blind index belong to one party id, and says which.
+func (d *Desk) claimIdentity(ctx context.Context, call Call, index domain.BlindIndex) (string, error) {
+	return d.claim(ctx, call, "identity", string(index), derive("party", call.ID))
+}
+
+// claim makes a value belong to holder unless it belongs to another already, and returns whose it is.
+func (d *Desk) claim(ctx context.Context, call Call, kind, value, holder string) (string, error) {
+	id := kind + "." + value
+	_, err := exec(ctx, d, call.step("claim "+id), claim.Decider, id, claim.Command(claim.Make{Holder: holder}))
+	if !errors.Is(err, claim.ErrTaken) {
+		return holder, err
+	}
+	s, _, _, err := load(ctx, d, claim.Decider, id)
+	return s.Holder, err
+}
+
+// seal encrypts a personal field of a party for its own stream; "" stays absent.
+func (d *Desk) seal(ctx context.Context, partyID, field, clear string) (domain.Sealed, error) {
+	if clear == "" {
+		return "", nil
+	}
+	s, err := d.o.Vault.Seal(ctx, partyID, "party-"+partyID, field, clear)
+	return domain.Sealed(s), err
+}
+
+// Person is what an actor may read of a party: opened and masked by who asks.
+type Person struct {
+	party.State
+	Name, DocNo, Phone string // Clear for oneself, masked for others, "" where hidden or erased.
+}
+
+func partyRow(id string, s party.State) Row {
+	district := s.Registered.AdminCode
+	if s.Opening.AdminCode != "" {
+		district = s.Opening.AdminCode
+	}
+	return Row{District: district, Parties: []string{id}}
+}
+
+// Party reads one party for an actor: itself in clear, regulators and auditors masked, its representatives masked.
+// Everyone else learns nothing, not even that it exists.
+func (d *Desk) Party(ctx context.Context, call Call, id string, asOf time.Time) (Person, Receipt, error) {
+	today := domain.DayOf(call.At)
+	s, r, err := view(ctx, d, call.Actor, party.Decider, id, asOf, func(s party.State) (Row, bool) {
+		open := call.Actor.Role == domain.RoleDistrict // Persons have no district of their own; what is shown is masked.
+		return partyRow(id, s), open || mandatedAny(s, call.Actor.Party, today)
+	})
+	if err != nil {
+		return Person{}, r, err
+	}
+	p, err := d.person(ctx, call.Actor, id, s)
+	return p, r, err
+}
+
+func (d *Desk) person(ctx context.Context, actor domain.Actor, id string, s party.State) (Person, error) {
+	p := Person{State: s, Name: s.OrgName, DocNo: s.Registered.USCC}
+	if s.Erased || s.Registered.Kind == party.KindOrg {
+		return p, nil
+	}
+	var err error
+	if p.Name, err = d.open(ctx, id, "name", s.Name); err != nil {
+		return p, err
+	}
+	if p.DocNo, err = d.open(ctx, id, "doc_no", s.Registered.DocNo); err != nil {
+		return p, err
+	}
+	if p.Phone, err = d.open(ctx, id, "phone", s.Phone); err != nil {
+		return p, err
+	}
+	if actor.Party != id {
+		viewer := seal.Counterpart
+		if regulator(actor) || actor.Role == domain.RoleAuditor {
+			viewer = seal.Officer
+		}
+		p.Name, p.DocNo, p.Phone = seal.MaskName(p.Name), seal.MaskDocNo(p.DocNo, viewer), seal.MaskPhone(p.Phone, viewer)
+	}
+	return p, nil
+}
+
+// open decrypts a personal field of a party's stream. An erased subject reads as "".
+func (d *Desk) open(ctx context.Context, partyID, field string, sealed domain.Sealed) (string, error) {
+	if sealed == "" {
+		return "", nil
+	}
+	clear, err := d.o.Vault.Open(ctx, partyID, "party-"+partyID, field, string(sealed))
+	if errors.Is(err, seal.ErrErased) {
+		return "", nil
+	}
+	return clear, err
+}
+
+// publicName is what anyone may learn of who lets a home: an organisation's name, a person's masked one.
+func (d *Desk) publicName(ctx context.Context, id string, s party.State) (string, error) {
+	if s.Registered.Kind == party.KindOrg {
+		return s.OrgName, nil
+	}
+	name, err := d.open(ctx, id, "name", s.Name)
+	return seal.MaskName(name), err
+}
+
+// NameFor is a party's name as an actor may read it: in full for the parties of a common contract (after signing) and
+// oneself, masked otherwise. full says which.
+func (d *Desk) NameFor(ctx context.Context, id string, full bool) (string, error) {
+	s, _, found, err := load(ctx, d, party.Decider, id)
+	if err != nil || !found {
+		return "", err
+	}
+	if s.Registered.Kind == party.KindOrg {
+		return s.OrgName, nil
+	}
+	name, err := d.open(ctx, id, "name", s.Name)
+	if !full {
+		name = seal.MaskName(name)
+	}
+	return name, err
+}
+
+// PartyAct is an act on a party. self says that only the party itself may ask for it; else only authority.
+func (d *Desk) PartyAct(ctx context.Context, call Call, id string, self bool, cmd party.Command) (Receipt, error) {
+	s, _, found, err := load(ctx, d, party.Decider, id)
+	if err != nil || !found {
+		return Receipt{}, orNotFound(err)
+	}
+	switch {
+	case self && call.Actor.Party != id:
+		return Receipt{}, ErrNotFound
+	case !self && call.Actor.Role == domain.RoleDistrict && s.Opening.AdminCode != "" && s.Opening.AdminCode != call.Actor.Area:
+		return Receipt{}, ErrOutOfArea
+	}
+	switch c := cmd.(type) {
+	case party.GrantMandate:
+		if err := d.mustParty(ctx, c.To, "/to"); err != nil {
+			return Receipt{}, err
+		}
+	case party.Roster:
+		if err := d.mustParty(ctx, c.Brokerage, "/brokerage"); err != nil {
+			return Receipt{}, err
+		}
+	}
+	return exec(ctx, d, call, party.Decider, id, cmd)
+}
+
+// Practitioner rosters or removes a practitioner of the calling brokerage; the command goes to the person's own stream.
+func (d *Desk) Practitioner(ctx context.Context, call Call, person string, cmd party.Command) (Receipt, error) {
+	if err := d.mustParty(ctx, person, "/party_id"); err != nil {
+		return Receipt{}, err
+	}
+	return exec(ctx, d, call, party.Decider, person, cmd)
+}
+
+// ErasePerson destroys a person's key after the law's retention: the events stay, nobody can read them again.
+func (d *Desk) ErasePerson(ctx context.Context, call Call, id, reason, decisionNo string, openContracts int, retainUntil domain.Day) (Receipt, error) {
+	s, _, found, err := load(ctx, d, party.Decider, id)
+	if err != nil || !found {
+		return Receipt{}, orNotFound(err)
+	}
+	r, err := exec(ctx, d, call, party.Decider, id, party.Command(party.Erase{
+		Reason: reason, DecisionNo: decisionNo, OpenContracts: openContracts, RetainUntil: retainUntil,
+	}))
+	if err != nil {
+		return r, err
+	}
+	if s.Registered.DocIndex != "" {
+		cid := "identity." + string(s.Registered.DocIndex)
+		released, err := exec(ctx, d, call.step("forget"), claim.Decider, cid, claim.Command(claim.Release{Holder: id}))
+		if err != nil {
+			return r, err
+		}
+		r = r.later(released.Position)
+	}
+	return r, d.o.Vault.Erase(ctx, id)
+}
+
+// mandatedAny says whether the party lets another act for it in any way on a day: then that one may read it, masked.
+func mandatedAny(s party.State, to string, on domain.Day) bool {
+	for _, m := range s.Mandates {
+		if to != "" && m.To == to && m.Until >= on {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,300 @@
+// Package leasing is the process that keeps the unit, the listing and the contracts below in step with a contract, and
+// ends what time ends. The desk does most of it at once, in the request; this process finishes what a crash left and
+// repeats harmlessly what was done.
+//
+// A filed contract holds its space and takes the listings of it down (L-03); one that ended or was cancelled gives it
+// back; a reservation without a filing is released after it lapsed; a space lost to another annuls the contract. When a
+// head lease ends, every sublease under it is told and its operator's money is stopped (scenario 6). A contract expires
+// the day after its last, a verification code the day after its own (L-02).
+package leasing
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"zujian/domain"
+	"zujian/domain/contract"
+	"zujian/domain/escrow"
+	"zujian/domain/listing"
+	"zujian/domain/unit"
+	"zujian/projections"
+	"zujian/projections/process"
+)
+
+// Process is listed in cmd/zujian/registry.go.
+type Process struct{}
+
+// Name of the process; it never changes.
+func (Process) Name() string { return "leasing" }
+
+// Version of what it keeps.
+func (Process) Version() int { return 1 }
+
+// Types it reacts to.
+func (Process) Types() []string {
+	return []string{
+		"contract.drafted", "contract.filed", "contract.filing_returned", "contract.amended", "contract.terminated",
+		"contract.expired", "contract.filing_cancelled", "contract.annulled",
+		"unit.reserved", "unit.leased", "unit.released", "unit.reservation_lost", "unit.lease_ended",
+		"listing.drafted", "listing.edited", "listing.verified", "listing.code_renewed", "listing.published",
+		"listing.withdrawn", "listing.let", "listing.expired", "listing.revoked",
+	}
+}
+
+// overdueMax bounds what one call of Resume sends; the rest waits a minute.
+const overdueMax = 500
+
+// lease is what the process keeps of a contract.
+type lease struct {
+	Unit  string     `json:"unit"`
+	Kind  string     `json:"kind"`
+	Rooms []string   `json:"rooms,omitempty"`
+	Head  string     `json:"head,omitempty"`
+	End   domain.Day `json:"end"`
+	Filed bool       `json:"filed,omitempty"`
+}
+
+// offer is what it keeps of a listing.
+type offer struct {
+	Unit  string     `json:"unit"`
+	Rooms []string   `json:"rooms,omitempty"`
+	Until domain.Day `json:"until,omitzero"`
+}
+
+// held is a reservation that is neither confirmed nor released yet.
+type held struct {
+	Unit, Contract string
+	ExpiresAt      time.Time
+}
+
+func leaseKey(id string) string                  { return "contract/" + id }
+func endKey(end domain.Day, id string) string    { return "end/" + end.String() + "/" + id }
+func childKey(head, id string) string            { return "child/" + head + "/" + id }
+func offerKey(id string) string                  { return "listing/" + id }
+func offersOf(unitID string) string              { return "offer/" + unitID + "/" }
+func codeKey(until domain.Day, id string) string { return "code/" + until.String() + "/" + id }
+func heldKey(unitID, id string) string           { return "held/" + unitID + "/" + id }
+
+// React implements process.Process.
+func (Process) React(ctx context.Context, v projections.View, e projections.Event) ([]process.Outgoing, error) {
+	id := projections.ID(e.Stream)
+	switch f := e.Event.(type) {
+	case contract.Event:
+		return onContract(ctx, v, id, f)
+	case unit.Event:
+		return onUnit(v, id, f), nil
+	case listing.Event:
+		return nil, onListing(ctx, v, id, f)
+	}
+	return nil, fmt.Errorf("leasing: unexpected %s", e.Type)
+}
+
+func onContract(ctx context.Context, v projections.View, id string, e contract.Event) ([]process.Outgoing, error) {
+	if d, ok := e.(contract.Drafted); ok {
+		t := d.Terms
+		projections.Put(v, leaseKey(id), lease{Unit: t.Unit, Kind: t.Kind, Rooms: t.Rooms, Head: t.Parent, End: t.End})
+		return nil, nil
+	}
+	l, err := projections.Get[lease](ctx, v, leaseKey(id))
+	if err != nil || l.Unit == "" {
+		return nil, err
+	}
+	switch f := e.(type) {
+	case contract.Filed:
+		l.Filed = true
+		projections.Put(v, leaseKey(id), l)
+		v.Set(endKey(l.End, id), nil)
+		if l.Head != "" {
+			v.Set(childKey(l.Head, id), nil)
+		}
+		return onFiled(ctx, v, id, l)
+	case contract.FilingReturned:
+		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}, nil
+	case contract.Amended:
+		if f.After.End == l.End {
+			return nil, nil
+		}
+		v.Delete(endKey(l.End, id))
+		l.End = f.After.End
+		projections.Put(v, leaseKey(id), l)
+		if !l.Filed {
+			return nil, nil
+		}
+		v.Set(endKey(l.End, id), nil)
+		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Change{Contract: id, Until: l.End}))}, nil
+	case contract.Terminated:
+		return onEnded(ctx, v, id, l, f.On, f.By)
+	case contract.Expired:
+		return onEnded(ctx, v, id, l, f.On, contract.EndExpired)
+	case contract.FilingCancelled, contract.Annulled:
+		forget(v, id, l)
+		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}, nil
+	}
+	return nil, nil
+}
+
+func forget(v projections.View, id string, l lease) {
+	v.Delete(endKey(l.End, id))
+	v.Delete(leaseKey(id))
+	if l.Head != "" {
+		v.Delete(childKey(l.Head, id))
+	}
+}
+
+// onFiled secures the space and ends the listings of it.
+func onFiled(ctx context.Context, v projections.View, id string, l lease) ([]process.Outgoing, error) {
+	out := []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Confirm{Contract: id}))}
+	if l.Kind != contract.KindOut {
+		return out, nil
+	}
+	prefix := offersOf(l.Unit)
+	for p, err := range v.Scan(ctx, prefix, prefix+"\xff", false) {
+		if err != nil {
+			return nil, err
+		}
+		listed := p.Key[len(prefix):]
+		o, err := projections.Get[offer](ctx, v, offerKey(listed))
+		if err != nil {
+			return nil, err
+		}
+		if apart(o.Rooms, l.Rooms) {
+			continue
+		}
+		out = append(out, process.Send(listing.Decider, listed, listing.Command(listing.MarkLet{Contract: id})))
+	}
+	return out, nil
+}
+
+// apart says whether two sets of rooms have nothing in common; no rooms means the whole flat.
+func apart(a, b []string) bool {
+	return len(a) > 0 && len(b) > 0 && !slices.ContainsFunc(a, func(r string) bool { return slices.Contains(b, r) })
+}
+
+// onEnded gives the space back and, under a head lease, protects the tenants.
+func onEnded(ctx context.Context, v projections.View, id string, l lease, on domain.Day, reason string) ([]process.Outgoing, error) {
+	out := []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.End{Contract: id, On: on, Reason: reason}))}
+	if l.Kind == contract.KindHead {
+		prefix := childKey(id, "")
+		for p, err := range v.Scan(ctx, prefix, prefix+"\xff", false) {
+			if err != nil {
+				return nil, err
+			}
+			sub := p.Key[len(prefix):]
+			out = append(out,
+				process.Send(contract.Decider, sub, contract.Command(contract.MarkUpstreamEnded{Head: id, On: on})),
+				process.Send(escrow.Decider, sub, escrow.Command(escrow.Freeze{OrderNo: "HEAD-" + id, Scope: escrow.FreezeOperator})).
+					Otherwise(func(*domain.Rejection) []process.Outgoing { return nil })) // No ledger, nothing to stop.
+		}
+	}
+	forget(v, id, l)
+	return out, nil
+}
+
+func onUnit(v projections.View, id string, e unit.Event) []process.Outgoing {
+	switch f := e.(type) {
+	case unit.Reserved:
+		projections.Put(v, heldKey(id, f.Contract), held{id, f.Contract, f.ExpiresAt})
+	case unit.Leased:
+		v.Delete(heldKey(id, f.Contract))
+	case unit.Released:
+		v.Delete(heldKey(id, f.Contract))
+	case unit.LeaseEnded:
+		v.Delete(heldKey(id, f.Contract))
+	case unit.ReservationLost:
+		v.Delete(heldKey(id, f.Contract))
+		return []process.Outgoing{process.Send(contract.Decider, f.Contract,
+			contract.Command(contract.Annul{Reason: "the space was taken by another contract before this one was secured"}))}
+	}
+	return nil
+}
+
+func onListing(ctx context.Context, v projections.View, id string, e listing.Event) error {
+	o, err := projections.Get[offer](ctx, v, offerKey(id))
+	if err != nil {
+		return err
+	}
+	until := func(day domain.Day) {
+		if !o.Until.IsZero() {
+			v.Delete(codeKey(o.Until, id))
+		}
+		o.Until = day
+		v.Set(codeKey(day, id), nil)
+		projections.Put(v, offerKey(id), o)
+	}
+	switch f := e.(type) {
+	case listing.Drafted:
+		projections.Put(v, offerKey(id), offer{Unit: f.Unit, Rooms: f.Rooms})
+	case listing.Edited:
+		o.Rooms = f.Rooms
+		projections.Put(v, offerKey(id), o)
+	case listing.Verified:
+		until(f.ValidUntil)
+		v.Set(offersOf(o.Unit)+id, nil)
+	case listing.CodeRenewed:
+		until(f.ValidUntil)
+	case listing.Published:
+		v.Set(offersOf(o.Unit)+id, nil)
+	case listing.Withdrawn, listing.Let, listing.Expired, listing.Revoked:
+		v.Delete(offersOf(o.Unit) + id)
+		v.Delete(codeKey(o.Until, id))
+		v.Delete(offerKey(id))
+	}
+	return nil
+}
+
+// Resume implements process.Process.
+func (Process) Resume(ctx context.Context, r projections.Reader, now time.Time) ([]process.Outgoing, error) {
+	today := domain.DayOf(now)
+	var out []process.Outgoing
+	for p, err := range r.Scan(ctx, "end/", "end/"+today.String(), false) {
+		if err != nil {
+			return nil, err
+		}
+		if len(out) == overdueMax {
+			return out, nil
+		}
+		id := p.Key[len("end/2006-01-02/"):]
+		out = append(out, process.Send(contract.Decider, id, contract.Command(contract.Expire{})).As("expire-"+p.Key))
+	}
+	for p, err := range r.Scan(ctx, "code/", "code/"+today.String(), false) {
+		if err != nil {
+			return nil, err
+		}
+		if len(out) == overdueMax {
+			return out, nil
+		}
+		id := p.Key[len("code/2006-01-02/"):]
+		out = append(out, process.Send(listing.Decider, id, listing.Command(listing.Expire{On: today})).As("expire-"+p.Key))
+	}
+	stuck, err := resumeHeld(ctx, r, now)
+	return append(out, stuck...), err
+}
+
+// resumeHeld confirms the reservations of filed contracts and releases those that lapsed without a filing.
+func resumeHeld(ctx context.Context, r projections.Reader, now time.Time) (out []process.Outgoing, err error) {
+	for p, err := range r.Scan(ctx, "held/", "held0", false) {
+		if err != nil {
+			return nil, err
+		}
+		h, err := projections.Get[held](ctx, r, p.Key)
+		if err != nil {
+			return nil, err
+		}
+		l, err := projections.Get[lease](ctx, r, leaseKey(h.Contract))
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case l.Filed:
+			out = append(out, process.Send(unit.Decider, h.Unit, unit.Command(unit.Confirm{Contract: h.Contract})))
+		case now.After(h.ExpiresAt):
+			out = append(out, process.Send(unit.Decider, h.Unit, unit.Command(unit.Release{Contract: h.Contract})))
+		}
+		if len(out) >= overdueMax {
+			break
+		}
+	}
+	return out, nil
+}
