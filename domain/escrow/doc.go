@@ -19,5 +19,8 @@
 //   - A freeze needs an order number and one hand, because it only stops money; lifting it needs another hand.
 //   - The lessor's silence after the lessee's claim gives the lessee the deposit; the lessee's silence gives nobody
 //     anything: that goes to mediation.
+//   - An amended rent counts from the first month of the lease that begins on or after its day. Months already paid never
+//     become cheaper by an amendment: money only leaves by a release or an approved refund.
+//   - A bank may date a movement up to 31 days ahead (holidays); releases look at the server's day alone.
 //   - One bank transaction booked to two contracts is seen by the day's statement (DUPLICATE), not here.
 package escrow

@@ -18,6 +18,7 @@ var (
 	ErrInvalid          = domain.Reject("escrow.invalid", "a field is missing, too long or out of range")
 	ErrNotYours         = domain.Reject("escrow.not_yours", "this actor has no part in this step of the ledger")
 	ErrAlreadyPlanned   = domain.Reject("escrow.already_planned", "the ledger was opened with other terms")
+	ErrMonthsPaid       = domain.Reject("escrow.months_paid", "months already paid would become cheaper or fall away")
 	ErrTxnDuplicate     = domain.Reject("escrow.txn_duplicate", "this bank transaction was already recorded with other content")
 	ErrWrongBank        = domain.Reject("escrow.wrong_bank", "another bank supervises this ledger")
 	ErrTrancheNotFound  = domain.Reject("escrow.tranche_not_found", "the ledger has no such tranche")
@@ -45,7 +46,8 @@ var (
 
 // State is one contract's ledger. The zero State means none.
 type State struct {
-	Plan       FundsExpected // Without its rule results.
+	Plan       FundsExpected // As amended, without its rule results. MonthlyRentFen is the last rent.
+	Steps      []RentStep    // Every rent since the start; one until the first amendment.
 	Bank       string        // "" until known.
 	Balances   []Balance     // Sorted by account.
 	Txns       []Txn
@@ -173,6 +175,8 @@ func dispatch(s State, r domain.Request[Command]) ([]Event, error) {
 		return nil, ErrNotFound
 	}
 	switch c := r.Command.(type) {
+	case Amend:
+		return amend(s, r, c)
 	case Receive:
 		return receive(s, r, c)
 	case ReverseReceipt:

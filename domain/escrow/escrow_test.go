@@ -1,6 +1,7 @@
 package escrow_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/domaintest"
 	. "zujian/domain/escrow"
+	"zujian/domain/ruleset"
 )
 
 var (
@@ -158,7 +160,9 @@ func TestScenario4(t *testing.T) {
 		got := rows(l.pay("t1", 21_000_00)[2].(ReleaseScheduled).Tranches)
 		want := [][2]any{
 			{today.AddDays(1).String(), int64(9_000_00)},
-			{"2026-05-01", int64(3_000_00)}, {"2026-06-01", int64(3_000_00)}, {"2026-07-01", int64(3_000_00)},
+			{"2026-05-01", int64(3_000_00)},
+			{"2026-06-01", int64(3_000_00)},
+			{"2026-07-01", int64(3_000_00)},
 		}
 		if d := cmp.Diff(got, want); d != "" {
 			t.Error(d)
@@ -364,6 +368,57 @@ func TestDeposit(t *testing.T) {
 		l.refuse(gulou, SettleDeposit{ToLessorFen: 500_00, ToLesseeFen: 2_500_00, Basis: BasisRuling}, ErrInvalid)
 		l.do(gulou, SettleDeposit{ToLessorFen: 500_00, ToLesseeFen: 2_500_00, Basis: BasisRuling, PaperNo: "(2026)苏0106民初1号"})
 	})
+}
+
+func TestAmend(t *testing.T) {
+	l := open(t, basic())
+	l.pay("t1", 9_000_00) // Deposit and two months.
+	april, deposit := start.AddMonths(2), domain.Fen(3_500_00)
+	l.refuse(lessor, Amend{EffectiveFrom: april, RentFen: 2_000_00}, ErrNotYours)
+	l.refuse(system, Amend{EffectiveFrom: start, RentFen: 2_000_00}, ErrMonthsPaid)
+	l.refuse(system, Amend{EffectiveFrom: april, End: start.AddMonths(1).AddDays(-1)}, ErrMonthsPaid)
+	got := l.do(system, Amend{EffectiveFrom: april, RentFen: 2_000_00, DepositFen: &deposit, End: start.AddMonths(7).AddDays(-1)})[0].(PlanAmended)
+	if got.RentFen != 2*3_000_00+5*2_000_00 {
+		t.Errorf("plan %d", got.RentFen)
+	}
+	if again := l.do(system, Amend{EffectiveFrom: april, RentFen: 2_000_00, DepositFen: &deposit, End: start.AddMonths(7).AddDays(-1)}); len(again) > 0 {
+		t.Errorf("again: %+v", again)
+	}
+	is := l.pay("t2", 10_000_00)[1].(FundsClassified)
+	if is.DepositFen != 500_00 || is.RentFen != 8_000_00 || is.OtherFen != 1_500_00 {
+		t.Errorf("after the amendment: %+v", is)
+	}
+	end := l.on(april).do(system, EndEarly{On: april.AddDays(14)})[0].(EndedEarly) // Half of April at the new rent.
+	if end.UsedFen != 7_000_00 {
+		t.Errorf("used %d", end.UsedFen)
+	}
+}
+
+func TestShippedRules(t *testing.T) {
+	p := basic()
+	p.Mode, p.Operator, p.Owner, p.OwnerMonthlyFen = ModeNone, true, "own", 2_500_00
+	l := &ledger{TB: t, at: at, policy: ruleset.Shipped()}
+	if e := l.do(system, p)[0].(FundsExpected); e.Mode != ModeMandatory || !e.Rules.Routed("M-01") || !e.Rules.Routed("C-10") {
+		t.Errorf("an operator's six months: %s %+v", e.Mode, e.Rules)
+	}
+	l.pay("t1", 21_000_00)
+	l.on(start).release(1, "o1")
+	l.release(2, "o2")
+	l.on(p.End.AddDays(1))
+	held := l.do(lessor, ProposeDeduction{DeductionID: "d", Ground: "CLEANING", AmountFen: 800_00})[0].(DeductionHeld)
+	if len(held.Rules) != 1 || held.Rules[0].Outcome != domain.OutcomeHold {
+		t.Errorf("C-22: %+v", held.Rules)
+	}
+	l.do(gulou, SettleDeposit{ToLessorFen: 500_00, ToLesseeFen: 2_500_00, Basis: BasisRuling, PaperNo: "x"})
+	for _, tr := range l.s.Tranches { // The deposit's share is the last: rent and owner go first.
+		if tr.Stage == TranchePlanned {
+			l.release(tr.No, fmt.Sprint("z", tr.No))
+		}
+	}
+	p.PayCycleMonths = 3
+	if got := (&ledger{TB: t, at: at, policy: ruleset.Shipped()}).do(system, p); len(got) > 0 {
+		t.Errorf("an operator's three months were routed: %+v", got)
+	}
 }
 
 func TestReversal(t *testing.T) {

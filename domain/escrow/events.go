@@ -46,6 +46,23 @@ type FundsExpected struct {
 	Rules            domain.Verdict `json:"rules,omitempty"`
 }
 
+// RentStep is a monthly rent from a day on.
+type RentStep struct {
+	From    domain.Day `json:"from"`
+	RentFen domain.Fen `json:"rent_fen"`
+}
+
+// PlanAmended means the contract was amended: the plan from here on, earlier months included.
+type PlanAmended struct {
+	EffectiveFrom domain.Day   `json:"effective_from"`
+	Steps         []RentStep   `json:"steps"` // Every rent since the start, oldest first.
+	End           domain.Day   `json:"end"`
+	RentFen       domain.Fen   `json:"rent_fen"`
+	DepositFen    domain.Fen   `json:"deposit_fen"`
+	Collections   []Collection `json:"collections"`
+	Schedule      []Tranche    `json:"schedule"`
+}
+
 // FundsReceived means money arrived and stands unclassified.
 type FundsReceived struct {
 	Bank      string     `json:"bank"`
@@ -244,6 +261,7 @@ type Closed struct {
 
 // EventType names the stored type.
 func (FundsExpected) EventType() string      { return "escrow.funds_expected" }
+func (PlanAmended) EventType() string        { return "escrow.plan_amended" }
 func (FundsReceived) EventType() string      { return "escrow.funds_received" }
 func (FundsClassified) EventType() string    { return "escrow.funds_classified" }
 func (ReleaseScheduled) EventType() string   { return "escrow.release_scheduled" }
@@ -268,6 +286,7 @@ func (Unfrozen) EventType() string           { return "escrow.unfrozen" }
 func (Closed) EventType() string             { return "escrow.closed" }
 
 func (FundsExpected) isEvent()      {}
+func (PlanAmended) isEvent()        {}
 func (FundsReceived) isEvent()      {}
 func (FundsClassified) isEvent()    {}
 func (ReleaseScheduled) isEvent()   {}
@@ -300,5 +319,5 @@ var Types = []domain.Type{
 	domain.Stored[EndedEarly](), domain.Stored[DeductionProposed](), domain.Stored[DeductionHeld](),
 	domain.Stored[DeductionAccepted](), domain.Stored[DeductionContested](), domain.Stored[MediationHeld](),
 	domain.Stored[DepositClaimed](), domain.Stored[DepositSettled](), domain.Stored[Frozen](),
-	domain.Stored[Unfrozen](), domain.Stored[Closed](),
+	domain.Stored[Unfrozen](), domain.Stored[Closed](), domain.Stored[PlanAmended](),
 }

@@ -7,7 +7,13 @@ func evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case FundsExpected:
 		e.Rules = nil
-		s.Plan, s.Bank = e, e.Bank
+		s.Plan, s.Bank, s.Steps = e, e.Bank, []RentStep{{From: e.Start, RentFen: e.MonthlyRentFen}}
+	case PlanAmended:
+		s.Plan.End, s.Plan.RentFen, s.Plan.DepositFen = e.End, e.RentFen, e.DepositFen
+		s.Plan.Collections, s.Plan.Schedule, s.Steps = e.Collections, e.Schedule, e.Steps
+		if n := len(e.Steps); n > 0 {
+			s.Plan.MonthlyRentFen = e.Steps[n-1].RentFen
+		}
 	case FundsReceived:
 		s.Bank = e.Bank
 		s.Txns = append(slices.Clip(s.Txns), Txn{

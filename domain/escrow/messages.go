@@ -139,6 +139,15 @@ type Plan struct {
 	Start, End, SignedOn                  domain.Day
 }
 
+// Amend follows an amended contract. Rent changes from the first month of the lease that begins on or after
+// EffectiveFrom. It is refused when months already paid would become cheaper or fall away: refund or end early first.
+type Amend struct {
+	EffectiveFrom domain.Day
+	RentFen       domain.Fen // A month; 0 = as before.
+	DepositFen    *domain.Fen
+	End           domain.Day // Zero = as before.
+}
+
 // Receive records money that arrived. The same bank transaction again is nothing; with other content ErrTxnDuplicate.
 type Receive struct {
 	Bank, BankTxnID string
@@ -242,6 +251,7 @@ type Close struct{}
 
 func (Close) isCommand()            {}
 func (Plan) isCommand()             {}
+func (Amend) isCommand()            {}
 func (Receive) isCommand()          {}
 func (ReverseReceipt) isCommand()   {}
 func (OrderRelease) isCommand()     {}

@@ -2,6 +2,7 @@ package escrow
 
 import (
 	"slices"
+	"strconv"
 
 	"zujian/domain"
 )
@@ -65,7 +66,7 @@ func plan(s State, r domain.Request[Command], c Plan) ([]Event, error) {
 			e.K = int(v)
 		}
 	}
-	if err := layOut(&e, c.Months, c.DepositFen); err != nil {
+	if err := layOut(&e, []RentStep{{From: c.Start, RentFen: c.RentFen}}, c.Months, c.DepositFen); err != nil {
 		return nil, err
 	}
 	if e.RentFen == 0 && e.DepositFen == 0 { // Capture mode EXCESS with nothing in excess.
@@ -124,29 +125,39 @@ func checkPlan(c Plan) error {
 	return nil
 }
 
-// monthRents is the rent of each month of the term; odd days at the end are a last month pro rata.
-func monthRents(e *FundsExpected, months int) ([]domain.Fen, error) {
-	odd := domain.Fen(-1)
-	if months == 0 {
-		months = e.Start.MonthsUntil(e.End)
-		if from := e.Start.AddMonths(months); from <= e.End {
-			part, err := e.MonthlyRentFen.MulDiv(int64(e.End-from)+1, int64(e.Start.AddMonths(months+1)-from))
-			if err != nil {
-				return nil, err
-			}
-			odd = part
+// rentOn is the monthly rent in force on the first day of a month of the lease.
+func rentOn(steps []RentStep, day domain.Day) domain.Fen {
+	rent := domain.Fen(0)
+	for i, s := range steps {
+		if i == 0 || s.From <= day {
+			rent = s.RentFen
 		}
 	}
-	rents := slices.Repeat([]domain.Fen{e.MonthlyRentFen}, months)
-	if odd >= 0 {
-		rents = append(rents, odd)
+	return rent
+}
+
+// monthRents is the rent of each month of the term; odd days at the end are a last month pro rata.
+func monthRents(e *FundsExpected, steps []RentStep, months int) (rents []domain.Fen, err error) {
+	odd := months == 0
+	if odd {
+		months = e.Start.MonthsUntil(e.End)
+	}
+	for i := range months {
+		rents = append(rents, rentOn(steps, e.Start.AddMonths(i)))
+	}
+	if from := e.Start.AddMonths(months); odd && from <= e.End {
+		part, err := rentOn(steps, from).MulDiv(int64(e.End-from)+1, int64(e.Start.AddMonths(months+1)-from))
+		if err != nil {
+			return nil, err
+		}
+		rents = append(rents, part)
 	}
 	return rents, nil
 }
 
 // layOut fills the collections and the planned schedule.
-func layOut(e *FundsExpected, months int, deposit domain.Fen) error {
-	rents, err := monthRents(e, months)
+func layOut(e *FundsExpected, steps []RentStep, months int, deposit domain.Fen) error {
+	rents, err := monthRents(e, steps, months)
 	if err != nil {
 		return err
 	}
@@ -231,4 +242,62 @@ func (e *FundsExpected) receiver() (Payee, string) {
 		return PayeeOperator, e.Lessor
 	}
 	return PayeeLessor, e.Lessor
+}
+
+func amend(s State, r domain.Request[Command], c Amend) ([]Event, error) {
+	e := s.Plan
+	if !c.End.IsZero() {
+		e.End = c.End
+	}
+	steps, deposit := s.Steps, s.Plan.DepositFen
+	if c.RentFen != 0 && c.RentFen != s.Plan.MonthlyRentFen {
+		steps = append(slices.Clone(steps), RentStep{From: c.EffectiveFrom, RentFen: c.RentFen})
+	}
+	if c.DepositFen != nil && e.CaptureMode == CaptureWhole {
+		deposit = *c.DepositFen
+	}
+	switch {
+	case !allowed(r, nil, domain.RoleSystem, domain.RoleDistrict, domain.RoleCity):
+		return nil, ErrNotYours
+	case len(steps) == len(s.Steps) && deposit == s.Plan.DepositFen && e.End == s.Plan.End:
+		return nil, nil
+	case s.Ended != nil || s.Settled != nil || !s.ClosedOn.IsZero():
+		return nil, ErrWrongState.With("from", "ENDED").With("allowed", []string{"RUNNING"})
+	case c.RentFen < 0 || c.RentFen > domain.FenMax:
+		return nil, domain.ErrAmount.At("/rent_fen")
+	case deposit < 0 || deposit > domain.FenMax:
+		return nil, domain.ErrAmount.At("/deposit_fen")
+	case c.EffectiveFrom < domain.DayMin || c.EffectiveFrom.IsZero() || c.EffectiveFrom < s.Steps[len(s.Steps)-1].From:
+		return nil, ErrInvalid.At("/effective_from")
+	case e.End < e.Start || e.End > domain.DayMax || e.Start.MonthsUntil(e.End) > monthsMax:
+		return nil, ErrInvalid.At("/end")
+	}
+	e.RentFen, e.DepositFen, e.Collections, e.Schedule = 0, 0, nil, nil
+	if err := layOut(&e, steps, 0, deposit); err != nil {
+		return nil, err
+	}
+	if deposit < s.depositPaid() || !s.covers(e.Schedule) {
+		return nil, ErrMonthsPaid
+	}
+	return []Event{PlanAmended{
+		EffectiveFrom: c.EffectiveFrom, Steps: steps, End: e.End, RentFen: e.RentFen, DepositFen: e.DepositFen,
+		Collections: e.Collections, Schedule: e.Schedule,
+	}}, nil
+}
+
+// covers is true when a plan has room for every tranche that stands.
+func (s State) covers(schedule []Tranche) bool {
+	paid := map[string]domain.Fen{}
+	slot := func(t Tranche) string { return string(t.Payee) + t.Party + strconv.Itoa(t.Month) }
+	for _, t := range s.Tranches {
+		if t.Stage != TrancheCancelled && t.Source == SourceRent {
+			paid[slot(t.Tranche)] += t.AmountFen
+		}
+	}
+	for _, row := range schedule {
+		if paid[slot(row)] <= row.AmountFen {
+			delete(paid, slot(row))
+		}
+	}
+	return len(paid) == 0
 }

@@ -194,12 +194,14 @@ func (s State) used(on domain.Day) (domain.Fen, error) {
 		return 0, nil
 	}
 	months := s.Plan.Start.MonthsUntil(on)
-	used, err := s.Plan.MonthlyRentFen.Times(int64(months))
-	if err != nil {
-		return 0, err
+	used, err := domain.Fen(0), error(nil)
+	for i := range months {
+		if used, err = used.Add(rentOn(s.Steps, s.Plan.Start.AddMonths(i))); err != nil {
+			return 0, err
+		}
 	}
 	from := s.Plan.Start.AddMonths(months)
-	part, err := s.Plan.MonthlyRentFen.MulDiv(int64(on-from)+1, int64(s.Plan.Start.AddMonths(months+1)-from))
+	part, err := rentOn(s.Steps, from).MulDiv(int64(on-from)+1, int64(s.Plan.Start.AddMonths(months+1)-from))
 	if err != nil {
 		return 0, err
 	}

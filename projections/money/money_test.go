@@ -136,8 +136,14 @@ func TestScope(t *testing.T) {
 		scope projections.Scope
 		want  int
 	}{
-		{projections.Scope{}, 0}, {all, 2}, {projections.Scope{Party: "ten"}, 2}, {projections.Scope{Party: "x"}, 0},
-		{projections.Scope{District: "320106"}, 2}, {projections.Scope{District: "320115"}, 0}, {projections.Scope{Bank: "icbc"}, 2}, {projections.Scope{Bank: "boc"}, 0},
+		{projections.Scope{}, 0},
+		{all, 2},
+		{projections.Scope{Party: "ten"}, 2},
+		{projections.Scope{Party: "x"}, 0},
+		{projections.Scope{District: "320106"}, 2},
+		{projections.Scope{District: "320115"}, 0},
+		{projections.Scope{Bank: "icbc"}, 2},
+		{projections.Scope{Bank: "boc"}, 0},
 	} {
 		rows, _, err := money.Ledgers(ctx, r, c.scope, money.Filter{}, projections.Page{})
 		if err != nil || len(rows) != c.want {
