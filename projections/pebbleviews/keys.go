@@ -66,15 +66,16 @@ func get(from getter, key []byte) (value []byte, ok bool, err error) {
 	return value, true, closer.Close()
 }
 
-func readPosition(from getter, key []byte) (eventstore.Position, error) {
+// readPosition is the checkpoint at key; false if there never was a batch.
+func readPosition(from getter, key []byte) (eventstore.Position, bool, error) {
 	raw, ok, err := get(from, key)
 	if err != nil || !ok {
-		return 0, err
+		return 0, false, err
 	}
 	if len(raw) != 8 {
-		return 0, fmt.Errorf("pebbleviews: checkpoint of %d bytes", len(raw))
+		return 0, false, fmt.Errorf("pebbleviews: checkpoint of %d bytes", len(raw))
 	}
-	return eventstore.Position(binary.BigEndian.Uint64(raw)), nil
+	return eventstore.Position(binary.BigEndian.Uint64(raw)), true, nil
 }
 
 func (v *Views) loadActive() error {

@@ -5,6 +5,7 @@ package pebbleviews
 // It holds what is committed and nothing else. The keyspace's lock guards it.
 type rows struct {
 	max        int64 // Bytes of both generations.
+	complete   bool  // Nothing was forgotten since the keyspace was empty: what is not here is nowhere.
 	bytes      int64 // Of the young one.
 	young, old map[string][]byte
 }
@@ -18,11 +19,12 @@ func (r *rows) get(key string) (value []byte, known bool) {
 	if value, known = r.old[key]; known {
 		r.put(key, value)
 	}
-	return value, known
+	return value, known || r.complete
 }
 
 func (r *rows) put(key string, value []byte) {
 	if r.max <= 0 {
+		r.complete = false
 		return
 	}
 	if before, there := r.young[key]; there {
@@ -32,6 +34,7 @@ func (r *rows) put(key string, value []byte) {
 	}
 	size := int64(len(key) + len(value) + rowOverhead)
 	if r.bytes+size > r.max/2 && r.bytes > 0 {
+		r.complete = r.complete && len(r.old) == 0
 		r.old, r.young, r.bytes = r.young, nil, 0
 	}
 	if r.young == nil {

@@ -5,6 +5,24 @@ import (
 	"testing"
 )
 
+func TestRowsKnowWhatIsNowhereUntilTheyForget(t *testing.T) {
+	r := rows{max: 20 * 1024, complete: true}
+	for i := range 100 {
+		if _, known := r.get("never"); known != r.complete {
+			t.Fatal("a missing row is not judged by completeness")
+		}
+		r.put(fmt.Sprint(i), make([]byte, 400))
+		_, first := r.young["0"]
+		_, second := r.old["0"]
+		if r.complete && !first && !second {
+			t.Fatalf("a row was forgotten after %d, yet they call themselves complete", i)
+		}
+	}
+	if r.complete {
+		t.Error("100 rows of 0.5 KB in 20 KB are complete")
+	}
+}
+
 func TestRowsAreBounded(t *testing.T) {
 	r := rows{max: 100 * 1024}
 	value := make([]byte, 400)

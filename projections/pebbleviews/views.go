@@ -215,11 +215,11 @@ func (v *Views) keyspace(name string, version int) (*keyspace, error) {
 	if k = v.spaces[id]; k != nil {
 		return k, nil
 	}
-	at, err := readPosition(v.db, checkpointKey(name, version))
+	at, written, err := readPosition(v.db, checkpointKey(name, version))
 	if err != nil {
 		return nil, fmt.Errorf("open view %s@%d: %w", name, version, err)
 	}
-	k = &keyspace{prefix: dataPrefix(name, version), checkpoint: at, rows: rows{max: v.row}}
+	k = &keyspace{prefix: dataPrefix(name, version), checkpoint: at, rows: rows{max: v.row, complete: !written}}
 	v.spaces[id] = k
 	return k, nil
 }
@@ -230,7 +230,7 @@ func (v *Views) Checkpoint(_ context.Context, name string, version int) (eventst
 		return 0, err
 	}
 	defer v.leave()
-	at, err := readPosition(v.db, checkpointKey(name, version))
+	at, _, err := readPosition(v.db, checkpointKey(name, version))
 	if err != nil {
 		return 0, fmt.Errorf("read checkpoint of %s@%d: %w", name, version, err)
 	}
@@ -293,7 +293,7 @@ func (v *Views) Drop(_ context.Context, name string, version int) error {
 	if err := errors.Join(b.DeleteRange(k.prefix, end, nil), b.Delete(checkpointKey(name, version), nil), b.Commit(pebble.NoSync)); err != nil {
 		return fmt.Errorf("drop %s@%d: %w", name, version, err)
 	}
-	k.checkpoint, k.rows = 0, rows{max: v.row}
+	k.checkpoint, k.rows = 0, rows{max: v.row, complete: true}
 	return nil
 }
 
@@ -312,7 +312,7 @@ func (v *Views) Read(_ context.Context, name string, f func(projections.Reader) 
 	snapshot := v.db.NewSnapshot()
 	v.mu.RUnlock()
 	defer func() { _ = snapshot.Close() }() // It only gives the snapshot up.
-	at, err := readPosition(snapshot, checkpointKey(name, version))
+	at, _, err := readPosition(snapshot, checkpointKey(name, version))
 	if err != nil {
 		return fmt.Errorf("read %s@%d: %w", name, version, err)
 	}

@@ -92,6 +92,27 @@ func TestOnDisk(t *testing.T) {
 	}
 }
 
+// TestRowsBeforeTheFirstEvent: a keyspace at position 0 need not be empty.
+func TestRowsBeforeTheFirstEvent(t *testing.T) {
+	fs := vfs.NewMem()
+	for i := range 2 {
+		v, err := Open("views", Options{FS: fs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = v.Batch(t.Context(), "a", 1, 0, 0, func(v projections.View) error {
+			if _, there, err := v.Get(t.Context(), "x"); there != (i > 0) || err != nil {
+				t.Errorf("opened the %d. time: %t, %v", i+1, there, err)
+			}
+			v.Set("x", nil)
+			return nil
+		})
+		if err := errors.Join(err, v.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestReplies(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
 	v := open(t, "views", Options{})
