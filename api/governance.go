@@ -1,0 +1,211 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"zujian/api/desk"
+	"zujian/domain"
+	"zujian/domain/guidance"
+	"zujian/eventstore"
+)
+
+func listRules(ctx context.Context, s *Server, c *call) (answer, error) {
+	policy, err := s.o.Desk.Policy(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: Rules{Version: policy.Version, On: c.on(), Rules: policy.InForce(c.on())}}, nil
+}
+
+func proposeRuleChange(ctx context.Context, s *Server, c *call, in NewRuleChange) (answer, error) {
+	raw, err := json.Marshal(in.Rule)
+	if err != nil {
+		return answer{}, err
+	}
+	var rule domain.Rule
+	if err := json.Unmarshal(raw, &rule); err != nil {
+		return answer{}, invalid(FieldError{Pointer: "/rule", Code: codeFormat})
+	}
+	id, r, err := s.o.Desk.ProposeRule(ctx, c.Call, rule, in.Reason)
+	return wrote(http.StatusCreated, r, Done{Id: id}), err
+}
+
+func decideRuleChange(ctx context.Context, s *Server, c *call, in Decision) (answer, error) {
+	r, err := s.o.Desk.DecideRule(ctx, c.Call, c.path("id"), in.Accept, in.Reason)
+	return wrote(http.StatusOK, r, Done{Id: c.path("id")}), err
+}
+
+// guidanceLookBack is how many quarters prices stay in force at most.
+const guidanceLookBack = 5
+
+// readGuidance answers for a period, or with the prices in force on a day.
+func readGuidance(ctx context.Context, s *Server, c *call) (answer, error) {
+	periods := []string{c.query["period"]}
+	if periods[0] == "" {
+		periods = quartersBefore(c.on(), guidanceLookBack)
+	}
+	for _, period := range periods {
+		state, r, err := s.o.Desk.Guidance(ctx, period)
+		if rej, ok := asRejection(err); ok && rej.Is(errNotFound) {
+			continue
+		}
+		if err != nil {
+			return answer{}, err
+		}
+		v, ok := state.InForce(c.on())
+		if c.query["period"] != "" && len(state.Versions) > 0 && c.query["on"] == "" {
+			v, ok = state.Versions[len(state.Versions)-1], true
+		}
+		if ok {
+			return answer{body: guidanceBody(period, v, c.query["area"]), revision: &r.Revision}, nil
+		}
+	}
+	return answer{}, errNotFound
+}
+
+func quartersBefore(on domain.Day, n int) []string {
+	y, m, _ := on.Date()
+	q := (int(m) - 1) / 3
+	var out []string
+	for range n {
+		out = append(out, strconv.Itoa(y)+"Q"+strconv.Itoa(q+1))
+		if q--; q < 0 {
+			q, y = 3, y-1
+		}
+	}
+	return out
+}
+
+func guidanceBody(period string, v guidance.Version, area string) Guidance {
+	body := Guidance{Period: period, Version: v.Version, EffectiveFrom: v.EffectiveFrom, Cells: []GuidanceCell{}}
+	for _, x := range v.Cells {
+		if area == "" || x.Area == area {
+			body.Cells = append(body.Cells, GuidanceCell{
+				Area: x.Area, LetMode: x.LetMode, SizeBand: x.SizeBand, Fitout: x.Fitout, N: x.N, P10: x.P10, P25: x.P25,
+				Median: x.Median, P75: x.P75, P90: x.P90, BorrowedFrom: x.BorrowedFrom,
+			})
+		}
+	}
+	return body
+}
+
+func proposeGuidance(ctx context.Context, s *Server, c *call, in NewGuidance) (answer, error) {
+	cells := make([]guidance.Cell, 0, len(in.Cells))
+	for _, x := range in.Cells {
+		cells = append(cells, guidance.Cell{
+			Area: x.Area, LetMode: x.LetMode, SizeBand: x.SizeBand, Fitout: x.Fitout, N: x.N, P10: x.P10, P25: x.P25,
+			Median: x.Median, P75: x.P75, P90: x.P90, BorrowedFrom: x.BorrowedFrom,
+		})
+	}
+	var cmd guidance.Command = guidance.Propose{
+		Version: in.Version, Cells: cells, EffectiveFrom: in.EffectiveFrom, Method: in.Method, Inputs: in.Inputs,
+	}
+	if in.Version > 1 {
+		cmd = guidance.Revise{
+			Version: in.Version, Cells: cells, EffectiveFrom: in.EffectiveFrom, Reason: in.Reason, Method: in.Method, Inputs: in.Inputs,
+		}
+	}
+	_, r, err := s.o.Desk.GuidanceAct(ctx, c.Call, in.Period, cmd)
+	return wrote(http.StatusCreated, r, Done{Id: in.Period}), err
+}
+
+func approveGuidance(ctx context.Context, s *Server, c *call, in Version) (answer, error) {
+	_, r, err := s.o.Desk.GuidanceAct(ctx, c.Call, c.path("period"), guidance.Approve{Version: in.Version})
+	return wrote(http.StatusOK, r, Done{Id: c.path("period")}), err
+}
+
+// eventScanMax bounds what one request reads when a type filter matches little.
+const eventScanMax = 20_000
+
+// listEvents pages through the log as it is: personal fields are sealed in it and stay so.
+func listEvents(ctx context.Context, s *Server, c *call) (answer, error) {
+	after, _ := strconv.ParseUint(c.query["after"], 10, 63) // Its form was checked; absent is 0.
+	var types []string
+	if t := c.query["types"]; t != "" {
+		types = strings.Split(t, ",")
+	}
+	for _, t := range types {
+		if _, known := s.o.Catalogue[t]; !known {
+			return answer{}, errParameter.With("parameter", "types")
+		}
+	}
+	body := Events{Events: []LogEvent{}, NextAfter: int64(after)}
+	scanned := 0
+	for e, err := range s.o.Store.All(ctx, eventstore.Position(after)) {
+		if err != nil {
+			return answer{}, err
+		}
+		body.NextAfter = int64(e.Position)
+		if types == nil || slices.Contains(types, e.Type) {
+			body.Events = append(body.Events, logEvent(e))
+		}
+		if scanned++; len(body.Events) == c.limit() || scanned == eventScanMax {
+			break
+		}
+	}
+	return answer{body: body}, nil
+}
+
+func logEvent(e eventstore.Recorded) LogEvent {
+	return LogEvent{
+		Position: int64(e.Position), Ordinal: int64(e.Ordinal), Id: uuid.UUID(e.ID).String(), Stream: e.Stream,
+		Revision: int64(e.Revision), Type: e.Type, Schema: e.Meta.Schema, RecordedAt: e.StoredAt, Data: e.Data, Meta: e.Meta,
+	}
+}
+
+// readContractHistory tells parties what happened and when, and officers with what content.
+func readContractHistory(ctx context.Context, s *Server, c *call) (answer, error) {
+	asOf, err := c.asOf()
+	if err != nil {
+		return answer{}, err
+	}
+	id := c.path("id")
+	_, r, err := s.o.Desk.Contract(ctx, c.Actor, id, asOf)
+	if err != nil {
+		return answer{}, err
+	}
+	body := History{Id: id, Events: []HistoryEvent{}}
+	for e, err := range s.o.Store.Stream(ctx, "contract-"+id, 0) {
+		if err != nil {
+			return answer{}, err
+		}
+		if !asOf.IsZero() && e.StoredAt.After(asOf) {
+			break
+		}
+		row := HistoryEvent{Revision: int64(e.Revision), Position: int64(e.Position), Type: e.Type, At: e.Meta.At, Role: e.Meta.Role}
+		if regulator(c.Actor) || c.Actor.Role == domain.RoleAuditor {
+			row.Data = e.Data
+		}
+		body.Events = append(body.Events, row)
+	}
+	return answer{body: body, revision: &r.Revision}, nil
+}
+
+func issueKey(ctx context.Context, s *Server, c *call, in NewKey) (answer, error) {
+	req := desk.NewKey{Role: domain.Role(in.Role), Party: in.PartyId, Area: in.Area, Label: in.Label}
+	if !in.ExpiresOn.IsZero() {
+		req.Expires = in.ExpiresOn.AddDays(1).Start() // The day itself still counts.
+	}
+	key, id, r, err := s.o.Desk.IssueKey(ctx, c.Call, req)
+	return wrote(http.StatusCreated, r, Key{Id: id, Key: key}), err
+}
+
+func revokeKey(ctx context.Context, s *Server, c *call) (answer, error) {
+	c.ID = s.o.NewID().String()
+	r, err := s.o.Desk.RevokeKey(ctx, c.Call, c.path("id"), "")
+	return wrote(http.StatusOK, r, Done{Id: c.path("id")}), err
+}
+
+func regulator(a domain.Actor) bool {
+	return a.Role == domain.RoleDistrict || a.Role == domain.RoleCity
+}
+
+// jsontext is JSON that is passed on as it stands.
+type jsontext = json.RawMessage

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"zujian/api/desk"
+	"zujian/domain/party"
+)
+
+// registerParty answers the same for somebody new and somebody known: no revision, and a position either way.
+func registerParty(ctx context.Context, s *Server, c *call, in NewParty) (answer, error) {
+	id, r, err := s.o.Desk.RegisterParty(ctx, c.Call, desk.NewParty{
+		Kind: in.Kind, OrgKind: in.OrgKind, Name: in.Name, DocType: in.DocType, DocNo: in.DocNo, Phone: in.Phone,
+		ScopeText: in.ScopeText, LicenceIssued: in.LicenceIssued,
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{
+		status: http.StatusCreated, body: Done{Id: id}, location: "/v1/parties/" + id, position: s.atLeast(r.Position),
+	}, nil
+}
+
+func readParty(ctx context.Context, s *Server, c *call) (answer, error) {
+	asOf, err := c.asOf()
+	if err != nil {
+		return answer{}, err
+	}
+	id := c.path("id")
+	p, r, err := s.o.Desk.Party(ctx, c.Call, id, asOf)
+	if err != nil {
+		return answer{}, err
+	}
+	g := p.Registered
+	body := Party{
+		Id: id, Kind: g.Kind, OrgKind: g.OrgKind, Name: p.Name, DocType: g.DocType, DocNo: p.DocNo, Phone: p.Phone, Level: p.Level,
+		Suspended: p.IsSuspended, Erased: p.Erased, OpeningPublished: p.OpeningReported(), BrokerageId: p.Brokerage,
+	}
+	if c.Actor.Party == id || regulator(c.Actor) {
+		for _, m := range p.Mandates {
+			body.Mandates = append(body.Mandates, Mandate{Id: m.MandateID, To: m.To, Scope: m.Scope, Units: m.Units, Until: m.Until})
+		}
+	}
+	return answer{body: body, revision: &r.Revision}, nil
+}
+
+// partyAct runs a command on the party of the path. self: only the party itself may ask for it, else the authority.
+func partyAct(ctx context.Context, s *Server, c *call, self bool, cmd party.Command) (answer, error) {
+	r, err := s.o.Desk.PartyAct(ctx, c.Call, c.path("id"), self, cmd)
+	return wrote(http.StatusOK, r, Done{Id: c.path("id")}), err
+}
+
+func verifyParty(ctx context.Context, s *Server, c *call, in NewVerification) (answer, error) {
+	if in.Failed {
+		return partyAct(ctx, s, c, false, party.FailVerification{Method: in.Method})
+	}
+	if in.Level == 0 {
+		return answer{}, invalid(FieldError{Pointer: "/level", Code: codeRequired})
+	}
+	return partyAct(ctx, s, c, false, party.Verify{Level: in.Level, Method: in.Method})
+}
+
+func reportOpening(ctx context.Context, s *Server, c *call, in NewOpeningReport) (answer, error) {
+	return partyAct(ctx, s, c, true, party.ReportOpening{Opening: party.Opening{
+		AdminCode: in.AdminCode, Place: in.Place, Operation: in.Operation, Homes: in.Homes, Staff: in.Staff,
+		OwnFundsFen: in.OwnFundsFen, AccountBank: in.Account.BankPartyId, AccountLast: in.Account.Last4, LocalEntity: in.LocalEntity,
+	}})
+}
+
+func decideOpening(ctx context.Context, s *Server, c *call, in Decision) (answer, error) {
+	if in.Accept {
+		return partyAct(ctx, s, c, false, party.PublishOpening{})
+	}
+	return partyAct(ctx, s, c, false, party.ReturnOpening{Reason: in.Reason})
+}
+
+func grantMandate(ctx context.Context, s *Server, c *call, in NewMandate) (answer, error) {
+	a, err := partyAct(ctx, s, c, !regulator(c.Actor), party.GrantMandate{
+		MandateID: c.ID, To: in.To, Scope: in.Scope, Units: in.Units, Until: in.Until,
+	})
+	a.status, a.body = http.StatusCreated, Done{Id: c.ID}
+	return a, err
+}
+
+func revokeMandate(ctx context.Context, s *Server, c *call) (answer, error) {
+	return partyAct(ctx, s, c, !regulator(c.Actor), party.RevokeMandate{MandateID: c.path("mandate_id")})
+}
+
+// brokerage is whose roster the caller keeps: its own, or as the authority any.
+func brokerage(c *call, named string) (string, error) {
+	if !regulator(c.Actor) && named != c.Actor.Party {
+		return "", errForbidden
+	}
+	return named, nil
+}
+
+func rosterPractitioner(ctx context.Context, s *Server, c *call, in NewRosterEntry) (answer, error) {
+	b, err := brokerage(c, in.BrokerageId)
+	if err != nil {
+		return answer{}, err
+	}
+	r, err := s.o.Desk.Practitioner(ctx, c.Call, c.path("id"), party.Roster{Brokerage: b, From: in.From})
+	return wrote(http.StatusOK, r, Done{Id: c.path("id")}), err
+}
+
+func unrosterPractitioner(ctx context.Context, s *Server, c *call, in RosterRemoval) (answer, error) {
+	b, err := brokerage(c, in.BrokerageId)
+	if err != nil {
+		return answer{}, err
+	}
+	r, err := s.o.Desk.Practitioner(ctx, c.Call, c.path("id"), party.Unroster{Brokerage: b, On: in.On})
+	return wrote(http.StatusOK, r, Done{Id: c.path("id")}), err
+}
+
+func suspendParty(ctx context.Context, s *Server, c *call, in Order) (answer, error) {
+	return partyAct(ctx, s, c, false, party.Suspend{Reason: in.Reason, OrderNo: in.OrderNo})
+}
+
+func reinstateParty(ctx context.Context, s *Server, c *call, in Order) (answer, error) {
+	return partyAct(ctx, s, c, false, party.Reinstate{OrderNo: in.OrderNo})
+}

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"zujian/domain"
+	"zujian/projections"
+	"zujian/projections/housing"
+	"zujian/projections/people"
+)
+
+// subject is one party's file as a reader may see it: the sealed fields stay behind, the name comes opened or masked.
+type subject struct {
+	people.Subject
+	Name string           `json:"name"`
+	Made projections.Made `json:"made,omitzero"`
+}
+
+// shown takes the sealed fields out and puts the name in, in full for oneself and of organisations.
+func (s *Server) shown(ctx context.Context, a domain.Actor, sub people.Subject) (subject, error) {
+	name := sub.OrgName
+	if name == "" {
+		var err error
+		if name, err = s.o.Desk.NameFor(ctx, sub.ID, a.Party == sub.ID); err != nil {
+			return subject{}, err
+		}
+	}
+	sub.Name, sub.DocNo, sub.DocIndex, sub.Phone = "", "", "", ""
+	return subject{Subject: sub, Name: name}, nil
+}
+
+func viewSubject(ctx context.Context, s *Server, c *call) (answer, error) {
+	var out subject
+	err := s.o.Views.Read(ctx, people.Projection{}.Name(), func(r projections.Reader) error {
+		sub, ok, err := people.SubjectOf(ctx, r, scopeOf(c.Actor), c.path("party"))
+		if err != nil || !ok {
+			return orNotFound(err)
+		}
+		out, err = s.shown(ctx, c.Actor, sub)
+		out.Made = projections.MadeBy(people.Projection{}, r)
+		return err
+	})
+	return answer{body: out}, err
+}
+
+func viewSubjects(ctx context.Context, s *Server, c *call) (answer, error) {
+	f := people.Filter{
+		Kind: c.query["kind"], OrgKind: c.query["org_kind"], District: c.query["district"], OpeningState: c.query["opening_state"],
+	}
+	return listView(ctx, s, c, people.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]subject, string, error) {
+		rows, next, err := people.Subjects(ctx, r, scope, f, p)
+		if err != nil {
+			return nil, "", err
+		}
+		out := make([]subject, 0, len(rows))
+		for _, row := range rows {
+			one, err := s.shown(ctx, c.Actor, row)
+			if err != nil {
+				return nil, "", err
+			}
+			out = append(out, one)
+		}
+		return out, next, nil
+	})
+}
+
+// retentionMonths is how long a filed contract's parties are kept after its end (domain.md §4.7).
+const retentionMonths = 20 * 12
+
+// eraseParty destroys a person's key. The view of contracts, brought up to date first, tells what still needs it.
+func eraseParty(ctx context.Context, s *Server, c *call, in Erasure) (answer, error) {
+	id := c.path("id")
+	if err := s.catchUp(ctx, housing.Projection{}.Name()); err != nil {
+		return answer{}, err
+	}
+	open, until := 0, domain.Day(0)
+	err := s.o.Views.Read(ctx, housing.Projection{}.Name(), func(r projections.Reader) error {
+		for p := (projections.Page{Limit: projections.LimitMax}); ; {
+			rows, next, err := housing.Contracts(ctx, r, projections.Scope{All: true}, housing.ContractFilter{Party: id}, p)
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				ends := row.EndedOn
+				switch row.State {
+				case housing.StageAbandoned, housing.StageDeclined, housing.StageAnnulled, housing.StageCancelled:
+					continue
+				case housing.StageEnded:
+				default:
+					open++
+				}
+				if ends.IsZero() {
+					ends = row.End
+				}
+				if row.FilingNo != "" && !ends.IsZero() {
+					until = max(until, ends.AddMonths(retentionMonths))
+				}
+			}
+			if next == "" {
+				return nil
+			}
+			p.Cursor = next
+		}
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	r, err := s.o.Desk.ErasePerson(ctx, c.Call, id, in.Reason, in.DecisionNo, open, until)
+	return wrote(http.StatusOK, r, Done{Id: id}), err
+}

@@ -1,0 +1,286 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"zujian/api/desk"
+	"zujian/api/web"
+	"zujian/domain"
+	"zujian/eventstore"
+	"zujian/projections"
+	"zujian/projections/rentindex"
+)
+
+// Limits of the server. Zero fields of Options take these.
+const (
+	RateDefault     = 200              // Requests a second of one key.
+	BurstDefault    = 400              //
+	InFlightDefault = 512              // Requests at work at once; more are shed with 503.
+	workTimeout     = 20 * time.Second // Longest a request may work.
+	atLeastWait     = 2 * time.Second
+	headerBytesMax  = 32 << 10
+)
+
+// Waiter tells when a view has come as far as a position.
+type Waiter interface {
+	WaitFor(ctx context.Context, view string, at eventstore.Position) error
+}
+
+// Keys resolves API keys. It MUST compare in constant time and notice a revocation within 5 s. A key that is unknown,
+// expired or revoked is desk.ErrKey. *desk.Desk is one.
+type Keys interface {
+	Authenticate(ctx context.Context, token string, now time.Time) (domain.Actor, error)
+}
+
+// Replies keeps the answers given under an Idempotency-Key until they expire.
+type Replies interface {
+	Get(ctx context.Context, key string) (value []byte, found bool, err error)
+	Put(ctx context.Context, key string, value []byte, expires time.Time) error
+}
+
+// Options are what a Server is made of. Desk, Views, Keys, Replies, Store, Catalogue, Index, Log, Now and NewID are needed; the
+// rest may be absent.
+type Options struct {
+	Desk      *desk.Desk
+	Views     projections.Views
+	Waiter    Waiter // nil = Zujian-At-Least is answered without waiting.
+	Keys      Keys
+	Replies   Replies
+	Store     eventstore.Store // For /v1/events only.
+	Catalogue domain.Catalogue
+	Index     rentindex.Projection // What /v1/rent-index reads.
+	Log       *slog.Logger
+	Now       func() time.Time
+	NewID     func() uuid.UUID
+
+	Host      string // Public host name; other Host headers are refused. "" takes any.
+	Version   string
+	StoreName string // What the start page says the log is.
+	CursorKey []byte // Seals list cursors; the same on all nodes. nil = random.
+
+	RatePerSecond int // Of one key. Negative = no limit.
+	Burst         int
+	InFlight      int
+
+	Registry *prometheus.Registry             // nil = a new one.
+	Status   func(context.Context) web.Status // For the start page and /readyz; nil = ready, nothing to say.
+}
+
+// Server is the HTTP API. Make one with New.
+type Server struct {
+	o        Options
+	log      *slog.Logger
+	echo     *echo.Echo
+	ops      []*operation
+	problems map[string]entry
+	pages    *web.Pages
+	limits   *limiters
+	flood    *limiters
+	metrics  *metrics
+	slots    chan struct{}
+	busy     sync.Map // Idempotency keys at work: string → struct{}.
+	position atomic.Uint64
+}
+
+// New builds the server. It fails when openapi.yaml and the handlers do not match.
+func New(o Options) (*Server, error) {
+	ops, err := readSpec(openapiYAML)
+	if err != nil {
+		return nil, err
+	}
+	problems, err := readProblems(problemsJSON)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := web.New(openapiYAML)
+	if err != nil {
+		return nil, err
+	}
+	if o.RatePerSecond == 0 {
+		o.RatePerSecond = RateDefault
+	}
+	if o.Burst == 0 {
+		o.Burst = BurstDefault
+	}
+	if o.InFlight == 0 {
+		o.InFlight = InFlightDefault
+	}
+	if o.CursorKey == nil {
+		o.CursorKey = make([]byte, 32)
+		_, _ = rand.Read(o.CursorKey) // Never fails.
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	s := &Server{
+		o: o, log: o.Log, ops: ops, problems: problems, pages: pages,
+		limits: newLimiters(o.RatePerSecond, o.Burst), flood: newLimiters(1, authFailuresBurst),
+		slots: make(chan struct{}, o.InFlight),
+	}
+	s.metrics = newMetrics(o.Registry)
+	return s, s.route()
+}
+
+// route binds every operation of openapi.yaml to its handler, and the pages beside them.
+func (s *Server) route() error {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
+	e.Pre(s.guard)
+	handlers := handlers()
+	for _, op := range s.ops {
+		h, ok := handlers[op.id]
+		if !ok {
+			return fmt.Errorf("api: openapi.yaml has %s, and there is no handler for it", op.id)
+		}
+		delete(handlers, op.id)
+		e.Add(op.method, op.path, s.serve(op, h))
+	}
+	for id := range handlers {
+		return fmt.Errorf("api: there is a handler for %s, and openapi.yaml does not have it", id)
+	}
+	s.routePages(e)
+	s.echo = e
+	return nil
+}
+
+// ServeHTTP makes Server a http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// HTTPServer is a server for addr with every timeout set. The caller listens and shuts it down.
+func (s *Server) HTTPServer(addr string) *http.Server {
+	return &http.Server{
+		Addr: addr, Handler: s,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    headerBytesMax,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+}
+
+const requestIDKey = "zujian.request_id"
+
+func requestID(c echo.Context) string {
+	id, _ := c.Get(requestIDKey).(string)
+	return id
+}
+
+// guard wraps every request: its id, headers, host, in-flight bound, panics, log line and metrics.
+func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		r, start := c.Request(), s.o.Now()
+		id := s.o.NewID().String()
+		c.Set(requestIDKey, id)
+		secure(c.Response().Header(), id)
+		defer func() {
+			if v := recover(); v != nil {
+				s.log.ErrorContext(r.Context(), "panic", "request_id", id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+				s.fail(c, errInternal)
+			}
+			s.account(c, start)
+		}()
+		if err := s.admit(c); err != nil {
+			s.fail(c, err)
+			return nil
+		}
+		if probe(r.URL.Path) {
+			return s.finish(c, next)
+		}
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+		default:
+			s.fail(c, errOverloaded)
+			return nil
+		}
+		return s.finish(c, next)
+	}
+}
+
+func (s *Server) finish(c echo.Context, next echo.HandlerFunc) error {
+	if err := next(c); err != nil {
+		s.fail(c, err)
+	}
+	return nil
+}
+
+// probe paths are answered even when all slots are taken and whatever the Host header.
+func probe(path string) bool { return path == "/healthz" || path == "/readyz" || path == "/metrics" }
+
+func (s *Server) admit(c echo.Context) error {
+	r := c.Request()
+	if s.o.Host != "" && !probe(r.URL.Path) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		want := s.o.Host
+		if h, _, err := net.SplitHostPort(want); err == nil {
+			want = h
+		}
+		if !strings.EqualFold(host, want) {
+			return errWrongHost
+		}
+	}
+	if r.ContentLength > bodyBytesMax && !strings.HasPrefix(r.Header.Get("Content-Type"), mediaNDJSON) {
+		return errTooLarge
+	}
+	return nil
+}
+
+// secure sets the headers every answer has; pages loosen the policy for their own style sheet.
+func secure(h http.Header, id string) {
+	h.Set("X-Request-Id", id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	h.Set("Cache-Control", "no-store")
+}
+
+// account writes the request line and the metrics. The line has the route, never the path or the query: those carry
+// ids and codes.
+func (s *Server) account(c echo.Context, start time.Time) {
+	route := c.Path()
+	if route == "" {
+		route = "unmatched"
+	}
+	status, took := c.Response().Status, s.o.Now().Sub(start)
+	s.metrics.observe(route, method(c.Request().Method), status, took)
+	attrs := []slog.Attr{
+		slog.String("request_id", requestID(c)), slog.String("method", method(c.Request().Method)), slog.String("route", route),
+		slog.Int("status", status), slog.Int64("bytes", c.Response().Size), slog.Int64("took_us", took.Microseconds()),
+	}
+	if a, ok := c.Get(actorKey).(domain.Actor); ok {
+		attrs = append(attrs, slog.String("key_id", a.ID), slog.String("role", string(a.Role)))
+	}
+	s.log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request", attrs...)
+}
+
+// method bounds the label: a client may send any word.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions, http.MethodPut:
+		return m
+	}
+	return "OTHER"
+}

@@ -1,0 +1,106 @@
+package api_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+)
+
+// document is openapi.yaml as an independent library reads it.
+var document = sync.OnceValues(func() (routers.Router, error) {
+	raw, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		return nil, err
+	}
+	return gorillamux.NewRouter(doc)
+})
+
+// recordAnswer holds every answer of every test in this package to the document.
+func recordAnswer(t testing.TB, r *http.Request, a reply) {
+	t.Helper()
+	if !strings.HasPrefix(r.URL.Path, "/v1/") {
+		return
+	}
+	router, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, params, err := router.FindRoute(r)
+	if err != nil {
+		if a.status != http.StatusNotFound && a.status != http.StatusMethodNotAllowed && a.status < 400 {
+			t.Errorf("%s is not in openapi.yaml and was answered %d", a.asked, a.status)
+		}
+		return
+	}
+	in := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
+		Status:                 a.status, Header: a.header,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	if strings.HasPrefix(a.header.Get("Content-Type"), "application/x-ndjson") || a.status == http.StatusNotModified {
+		return
+	}
+	in.SetBodyBytes(a.body)
+	if err := openapi3filter.ValidateResponse(context.Background(), in); err != nil {
+		t.Errorf("%s: the answer is not what openapi.yaml says: %v\n%s", a.asked, err, a.body)
+	}
+}
+
+func TestTheDocumentIsValid(t *testing.T) {
+	if _, err := document(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestExamplesFitTheirSchemas reads each example through the server's own schemas by the strict reader: see
+// TestExamples in spec_internal_test.go. Here an outside reader agrees that none has a field the schema lacks.
+func TestExamplesFitTheirSchemas(t *testing.T) {
+	raw, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies := 0
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.RequestBody == nil {
+				continue
+			}
+			media := op.RequestBody.Value.Content["application/json"]
+			examples := map[string]any{}
+			if media.Example != nil {
+				examples[""] = media.Example
+			}
+			for name, e := range media.Examples {
+				examples[name] = e.Value.Value
+			}
+			if len(examples) == 0 {
+				t.Errorf("%s %s has a body without an example", method, path)
+			}
+			for name, e := range examples {
+				bodies++
+				if err := media.Schema.Value.VisitJSON(e); err != nil {
+					t.Errorf("%s %s example %q: %v", method, path, name, err)
+				}
+			}
+		}
+	}
+	if bodies < 40 {
+		t.Errorf("only %d examples found", bodies)
+	}
+}

@@ -1,0 +1,57 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"zujian/api/desk"
+	"zujian/domain/statement"
+	"zujian/projections/money"
+)
+
+func importStatement(ctx context.Context, s *Server, c *call, in NewStatement) (answer, error) {
+	req := desk.NewStatement{Date: in.Date, OpeningFen: in.OpeningFen, ClosingFen: in.ClosingFen}
+	for _, l := range in.Lines {
+		req.Lines = append(req.Lines, statement.Line{TxnID: l.TxnId, AmountFen: l.AmountFen, ValueDate: l.ValueDate, Contract: l.ContractId})
+	}
+	if err := s.catchUp(ctx, money.Projection{}.Name()); err != nil {
+		return answer{}, err
+	}
+	id, state, r, err := s.o.Desk.ImportStatement(ctx, c.Call, req)
+	if err != nil {
+		return answer{}, err
+	}
+	a := wrote(http.StatusCreated, r, statementBody(id, state))
+	a.location = "/v1/bank-statements/" + id
+	return a, nil
+}
+
+func readStatement(ctx context.Context, s *Server, c *call) (answer, error) {
+	state, r, err := s.o.Desk.Statement(ctx, c.Actor, c.path("id"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: statementBody(c.path("id"), state), revision: &r.Revision}, nil
+}
+
+func resolveDiscrepancy(ctx context.Context, s *Server, c *call, in NewResolution) (answer, error) {
+	state, r, err := s.o.Desk.ResolveDiscrepancy(ctx, c.Call, c.path("id"), statement.Resolve{
+		Line: in.Line, Classification: statement.Classification(in.Classification), Contract: in.ContractId, Note: in.Note,
+	})
+	return wrote(http.StatusOK, r, statementBody(c.path("id"), state)), err
+}
+
+func statementBody(id string, st statement.State) Statement {
+	i := st.Imported
+	body := Statement{
+		Id: id, BankId: i.Bank, Date: i.Date, OpeningFen: i.OpeningFen, ClosingFen: i.ClosingFen, LedgerFen: i.LedgerFen,
+		Matched: i.Matched, Reconciled: st.Reconciled, Discrepancies: []Discrepancy{},
+	}
+	for n, d := range st.Discrepancies {
+		body.Discrepancies = append(body.Discrepancies, Discrepancy{
+			Line: n + 1, Kind: string(d.Kind), TxnId: d.TxnID, BankFen: d.BankFen, LedgerFen: d.LedgerFen,
+			ContractId: d.DiscrepancyFound.Contract, Classification: string(d.Classification),
+		})
+	}
+	return body
+}

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"zujian/domain"
+	"zujian/projections"
+	"zujian/projections/money"
+	"zujian/projections/rentindex"
+)
+
+// page is a list answer: rows, the next page, and how the view stood.
+type page[T any] struct {
+	Items      []T              `json:"items"`
+	NextCursor string           `json:"next_cursor,omitempty"`
+	Made       projections.Made `json:"made"`
+}
+
+// listView answers one page of a view. The cursor of the view is sealed for this caller and question.
+func listView[T any](ctx context.Context, s *Server, c *call, p projections.Projection,
+	read func(r projections.Reader, scope projections.Scope, page projections.Page) ([]T, string, error),
+) (answer, error) {
+	cursor, err := s.unseal(c)
+	if err != nil {
+		return answer{}, err
+	}
+	body := page[T]{Items: []T{}}
+	next := ""
+	err = s.o.Views.Read(ctx, p.Name(), func(r projections.Reader) error {
+		rows, after, err := read(r, scopeOf(c.Actor), projections.Page{Limit: c.limit(), Cursor: cursor})
+		if err != nil {
+			return err
+		}
+		body.Items, body.Made, next = append(body.Items, rows...), projections.MadeBy(p, r), after
+		return nil
+	})
+	if errors.Is(err, projections.ErrCursor) {
+		return answer{}, errCursor
+	}
+	if next != "" {
+		next = s.seal(c, next)
+		body.NextCursor = next
+	}
+	return answer{body: body, next: next}, err
+}
+
+// oneOf answers with one row of a view, or as if there were none.
+func oneOf[T any](ctx context.Context, s *Server, p projections.Projection,
+	read func(r projections.Reader) (T, bool, error), body func(row T, made projections.Made) any,
+) (answer, error) {
+	var a answer
+	err := s.o.Views.Read(ctx, p.Name(), func(r projections.Reader) error {
+		row, ok, err := read(r)
+		if err == nil && !ok {
+			err = errNotFound
+		}
+		a.body = body(row, projections.MadeBy(p, r))
+		return err
+	})
+	return a, err
+}
+
+func viewLedger(ctx context.Context, s *Server, c *call) (answer, error) {
+	return oneOf(ctx, s, money.Projection{}, func(r projections.Reader) (money.Ledger, bool, error) {
+		return money.LedgerOf(ctx, r, scopeOf(c.Actor), c.path("contract"))
+	}, func(l money.Ledger, made projections.Made) any {
+		return struct {
+			money.Ledger
+			Made projections.Made `json:"made"`
+		}{l, made}
+	})
+}
+
+func viewPostings(ctx context.Context, s *Server, c *call) (answer, error) {
+	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Entry, string, error) {
+		if _, ok, err := money.LedgerOf(ctx, r, scope, c.path("contract")); err != nil || !ok {
+			return nil, "", orNotFound(err)
+		}
+		return money.Postings(ctx, r, scope, c.path("contract"), p)
+	})
+}
+
+func orNotFound(err error) error {
+	if err != nil {
+		return err
+	}
+	return errNotFound
+}
+
+func viewLedgers(ctx context.Context, s *Server, c *call) (answer, error) {
+	f := money.Filter{Party: c.query["party_id"], District: c.query["district"], State: c.query["state"]}
+	if c.query["on"] != "" {
+		f.On = c.on()
+	}
+	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Ledger, string, error) {
+		return money.Ledgers(ctx, r, scope, f, p)
+	})
+}
+
+func viewReleasesDue(ctx context.Context, s *Server, c *call) (answer, error) {
+	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Due, string, error) {
+		return money.ReleasesDue(ctx, r, scope, c.on(), p)
+	})
+}
+
+func viewBoards(ctx context.Context, s *Server, c *call) (answer, error) {
+	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Board, string, error) {
+		return money.Boards(ctx, r, scope, c.query["kind"], c.query["id"], p)
+	})
+}
+
+func listStatements(ctx context.Context, s *Server, c *call) (answer, error) {
+	bank := c.query["bank_id"]
+	if c.Actor.Role == domain.RoleBank {
+		bank = c.Actor.Party
+	}
+	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Day, string, error) {
+		return money.Statements(ctx, r, scope, bank, c.query["open"] == "true", p)
+	})
+}
+
+// readRentIndex computes a series from the view as it stands: position and input hash let anyone compute it again.
+func readRentIndex(ctx context.Context, s *Server, c *call) (answer, error) {
+	q := rentindex.Query{Area: c.query["area"], Population: c.query["population"], Method: c.query["method"], Now: domain.DayOf(c.At).Month()}
+	if q.Population == "" {
+		q.Population = rentindex.New
+	}
+	var err error
+	for name, to := range map[string]*domain.Month{"from": &q.From, "to": &q.To} {
+		if text := c.query[name]; text != "" {
+			if *to, err = domain.ParseMonth(text); err != nil {
+				return answer{}, errParameter.With("parameter", name)
+			}
+		}
+	}
+	var a answer
+	err = s.o.Views.Read(ctx, s.o.Index.Name(), func(r projections.Reader) error {
+		res, err := s.o.Index.Series(ctx, r, q)
+		a.body = res
+		return err
+	})
+	switch {
+	case errors.Is(err, rentindex.ErrUnknown):
+		return answer{}, errNotFound
+	case errors.Is(err, rentindex.ErrQuery):
+		return answer{}, errParameter
+	}
+	return a, err
+}
