@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,10 +36,14 @@ type crashRun struct {
 	heads map[string]eventstore.Revision // As the log had them when this life began.
 }
 
-func crashOptions(fs vfs.FS, rng *rand.Rand, skipSync bool) Options {
+func crashOptions(fs vfs.FS, skipSync bool) Options {
 	at := atomic.Int64{}
+	segment := int64(16 << 10)
+	if skipSync { // A new segment is always synced, and what is missing before one would stop the open first.
+		segment = 256 << 10
+	}
 	return Options{
-		Dir: "log", FS: fs, SegmentBytes: 16 << 10, Heads: 8, skipSync: skipSync,
+		Dir: "log", FS: fs, SegmentBytes: segment, Heads: 8, QueueAge: 24 * time.Hour, skipSync: skipSync,
 		Now: func() time.Time { return time.Unix(1_700_000_000+at.Add(1), 0) },
 	}
 }
@@ -57,7 +60,7 @@ func crashes(t *testing.T, seed uint64, rounds int, skipSync bool) (crashed int,
 		if rng.IntN(12) == 0 { // Keep the log small: every round reads all of it.
 			fs, kept = vfs.NewCrashableMem(), nil
 		}
-		s, err := Open(crashOptions(fs, rng, skipSync))
+		s, err := Open(crashOptions(fs, skipSync))
 		if err != nil {
 			return crashed, events, fmt.Errorf("crash %d: %w", crashed, err)
 		}
@@ -83,19 +86,15 @@ func crashes(t *testing.T, seed uint64, rounds int, skipSync bool) (crashed int,
 	return crashed, events, nil
 }
 
-// live has four writers append until a random number of appends was acknowledged, then takes a clone of the disk as a
-// power failure would leave it, with all that was acknowledged before the clone was taken.
-func (c *crashRun) live() (*vfs.MemFS, []acked) {
-	const writers = 4
-	target := int64(len(c.acks) + c.rng.IntN(24))
+// live has four writers append until a random number of appends was acknowledged. The writer that got the last of them
+// then clones the disk as a power failure would leave it, while the others go on, and live returns the clone with all
+// that was acknowledged before it was taken.
+func (c *crashRun) live() (clone *vfs.MemFS, kept []acked) {
+	const writers, beyond = 4, 8
+	target := int64(1 + c.rng.IntN(24))
+	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: survival[c.rng.IntN(len(survival))], RNG: c.rng}
 	var count atomic.Int64
-	count.Store(int64(len(c.acks)))
-	reached := make(chan struct{})
-	if count.Load() >= target {
-		close(reached)
-	}
 	var wg sync.WaitGroup
-	stop := atomic.Bool{}
 	for w := range writers {
 		rng := rand.New(rand.NewPCG(c.rng.Uint64(), uint64(w)))
 		stream := fmt.Sprintf("contract-%d", w)
@@ -104,33 +103,25 @@ func (c *crashRun) live() (*vfs.MemFS, []acked) {
 			at = eventstore.NoStream
 		}
 		wg.Go(func() {
-			for !stop.Load() {
+			for count.Load() < target+beyond {
 				n := rng.IntN(1 << 30)
 				es := storetest.Events(n, n+1+rng.IntN(3))
 				es[0].Data = bytes.Repeat([]byte{'x'}, rng.IntN(1500))
 				res, err := c.store.Append(t0, stream, at, es...)
 				if err != nil {
-					return // Closed after the crash.
+					panic(err) // Nothing on this disk fails.
 				}
 				at = res.Revision
 				c.mu.Lock()
 				c.acks = append(c.acks, acked{stream, res, es})
+				so := c.acks[:len(c.acks):len(c.acks)]
 				c.mu.Unlock()
 				if count.Add(1) == target {
-					close(reached)
+					clone, kept = c.fs.CrashClone(cfg), so
 				}
 			}
 		})
 	}
-	<-reached
-	for range c.rng.IntN(4) {
-		runtime.Gosched() // Meet the leader at another step.
-	}
-	c.mu.Lock()
-	kept := append([]acked(nil), c.acks...)
-	c.mu.Unlock()
-	clone := c.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: survival[c.rng.IntN(len(survival))], RNG: c.rng})
-	stop.Store(true)
 	wg.Wait()
 	_ = c.store.Close() // The old disk is gone.
 	return clone, kept
@@ -140,7 +131,7 @@ func (c *crashRun) live() (*vfs.MemFS, []acked) {
 func crashWhileOpening(fs *vfs.MemFS, rng *rand.Rand, skipSync bool) (*vfs.MemFS, error) {
 	opened := make(chan error, 1)
 	go func() {
-		s, err := Open(crashOptions(fs, rng, skipSync))
+		s, err := Open(crashOptions(fs, skipSync))
 		if err == nil {
 			err = s.Close()
 		}
