@@ -164,7 +164,7 @@ func (g *group) activate(ctx context.Context) {
 	r := g.runner
 	kept := g.members[:0:0]
 	for _, m := range g.members {
-		if m.track.isLive(m) {
+		if m.track.isLive(m) || m.track.isRetired(m) { // A rebuilt copy before it in the list may just have retired it.
 			kept = append(kept, m)
 			continue
 		}

@@ -290,6 +290,46 @@ func TestRebuild(t *testing.T) {
 	})
 }
 
+// TestRebuildOfAViewThatIsRetrying: both versions reach the main group together, the new one first.
+func TestRebuildOfAViewThatIsRetrying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, views := &memory.Store{}, newViews()
+		slow := &counts{name: "slow", before: func(_ context.Context, _ View, b []Event) error {
+			if c, ok := b[0].Event.(came); ok && c.Name == "wait" {
+				time.Sleep(5 * time.Second)
+			}
+			return nil
+		}}
+		h := start(t, store, views, &counts{name: "a"}, slow)
+		synctest.Wait()
+		views.set(views.commits, "a", 1)
+		last := write(t, store, came{Name: "wait"})
+		time.Sleep(5*time.Second + time.Millisecond) // Until the main group finds a failed.
+		last = write(t, store, came{Name: "wait"})
+		synctest.Wait() // The main group is busy with slow, and a pauses.
+		if err := h.Rebuild(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := h.WaitFor(ctx, "a", last); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if diff := cmp.Diff([]Status{
+			{Name: "a", Version: 1, State: StateLive, Active: true, Checkpoint: last, Head: last},
+			{Name: "slow", Version: 1, State: StateLive, Active: true, Checkpoint: last, Head: last},
+		}, h.Status()); diff != "" {
+			t.Error(diff)
+		}
+		if got := fmt.Sprint(views.notes()); !strings.HasSuffix(got, fmt.Sprintf("activate a@%d drop a@1]", VersionMax+1)) {
+			t.Error(got)
+		}
+		h.stop(t)
+	})
+}
+
 func TestActivationIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, views := &memory.Store{}, newViews()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -144,6 +145,43 @@ func catchUp(b *testing.B, store eventstore.Store, types domain.Catalogue, views
 		b.Fatal(err)
 	}
 	if err := v.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkVisible is from an event's append until all of 8 views show it, nothing else going on.
+func BenchmarkVisible(b *testing.B) {
+	store := benchStore(b, 500, 500)
+	types := domain.NewCatalogue([]domain.Type{domain.Stored[filed]()})
+	v, err := Open(b.TempDir(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var list []projections.Projection
+	for i := range 8 {
+		list = append(list, rows{name: fmt.Sprint("view", i)})
+	}
+	r := &projections.Runner{Store: store, Views: v, Catalogue: types, Now: time.Now}
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx, list) }()
+	e := eventstore.NewEvent{Type: "bench.filed", Data: []byte(`{"unit_id":"u","district":"320115","from":"2026-03-01"}`), Meta: eventstore.Metadata{Schema: 1}}
+	n := uint64(1 << 40)
+	for b.Loop() {
+		n++
+		binary.BigEndian.PutUint64(e.ID[:], n)
+		at, err := store.Append(ctx, "contract-live", eventstore.AnyRevision, e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, p := range list {
+			if err := r.WaitFor(ctx, p.Name(), at.Position); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	cancel()
+	if err := errors.Join(<-done, v.Close()); err != nil {
 		b.Fatal(err)
 	}
 }
