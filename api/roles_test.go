@@ -159,11 +159,18 @@ func TestRowsOutOfSight(t *testing.T) {
 	position := w.do("bank", "POST", "/v1/escrow/"+id+"/receipts", `{"bank_txn_id":"T1","amount_fen":1,"value_date":"2026-11-23"}`, "Idempotency-Key: 1").
 		want(http.StatusCreated).header.Get("Zujian-Position")
 	for _, c := range []struct{ who, path string }{
-		{"landlord2", "/v1/contracts/" + id}, {"other-district", "/v1/contracts/" + id}, {"company", "/v1/contracts/" + id},
-		{"landlord2", "/v1/contracts/" + id + "/history"}, {"landlord2", "/v1/contracts/" + id + "/certificate"},
-		{"landlord2", "/v1/escrow/" + id}, {"landlord2", "/v1/views/money/ledgers/" + id}, {"landlord2", "/v1/views/money/ledgers/" + id + "/postings"},
-		{"other-district", "/v1/views/money/ledgers/" + id}, {"landlord2", "/v1/views/housing/units/" + unit},
-		{"landlord2", "/v1/parties/" + w.ids["landlord"]}, {"tenant", "/v1/parties/" + w.ids["landlord"]},
+		{"landlord2", "/v1/contracts/" + id},
+		{"other-district", "/v1/contracts/" + id},
+		{"company", "/v1/contracts/" + id},
+		{"landlord2", "/v1/contracts/" + id + "/history"},
+		{"landlord2", "/v1/contracts/" + id + "/certificate"},
+		{"landlord2", "/v1/escrow/" + id},
+		{"landlord2", "/v1/views/money/ledgers/" + id},
+		{"landlord2", "/v1/views/money/ledgers/" + id + "/postings"},
+		{"other-district", "/v1/views/money/ledgers/" + id},
+		{"landlord2", "/v1/views/housing/units/" + unit},
+		{"landlord2", "/v1/parties/" + w.ids["landlord"]},
+		{"tenant", "/v1/parties/" + w.ids["landlord"]},
 		{"landlord2", "/v1/views/people/subjects/" + w.ids["tenant"]},
 	} {
 		there := w.do(c.who, "GET", c.path, "", "Zujian-At-Least: "+position).problem(http.StatusNotFound, "resource.not_found")
