@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -18,6 +19,40 @@ import (
 	"zujian/eventstore/storetest"
 )
 
+// powerFS is a MemFS that may be cloned at any moment. MemFS takes its clone lock twice in these three calls, which
+// hangs when a clone is asked for in between.
+type powerFS struct {
+	*vfs.MemFS
+	mu sync.RWMutex
+}
+
+func newPowerFS(fs *vfs.MemFS) *powerFS { return &powerFS{MemFS: fs} }
+
+func (p *powerFS) Lock(name string) (io.Closer, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.MemFS.Lock(name)
+}
+
+func (p *powerFS) Link(from, to string) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.MemFS.Link(from, to)
+}
+
+func (p *powerFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.MemFS.ReuseForWrite(from, to, c)
+}
+
+// fail returns the disk as a power failure at this moment would leave it.
+func (p *powerFS) fail(cfg vfs.CrashCloneCfg) *powerFS {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return newPowerFS(p.CrashClone(cfg))
+}
+
 // acked is an append whose success a writer saw.
 type acked struct {
 	stream string
@@ -27,7 +62,7 @@ type acked struct {
 
 // crashRun is one life of a log on a file system that can lose power.
 type crashRun struct {
-	fs    *vfs.MemFS
+	fs    *powerFS
 	store *Store
 	rng   *rand.Rand
 
@@ -54,11 +89,11 @@ var survival = [...]int{0, 10, 50, 90, 100}
 // wrong. From time to time it deletes the index, crashes again in the middle of the recovery, or starts anew.
 func crashes(t *testing.T, seed uint64, rounds int, skipSync bool) (crashed int, events int, err error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	fs := vfs.NewCrashableMem()
+	fs := newPowerFS(vfs.NewCrashableMem())
 	var kept []acked
 	for crashed < rounds {
 		if rng.IntN(12) == 0 { // Keep the log small: every round reads all of it.
-			fs, kept = vfs.NewCrashableMem(), nil
+			fs, kept = newPowerFS(vfs.NewCrashableMem()), nil
 		}
 		s, err := Open(crashOptions(fs, skipSync))
 		if err != nil {
@@ -89,7 +124,7 @@ func crashes(t *testing.T, seed uint64, rounds int, skipSync bool) (crashed int,
 // live has four writers append until a random number of appends was acknowledged. The writer that got the last of them
 // then clones the disk as a power failure would leave it, while the others go on, and live returns the clone with all
 // that was acknowledged before it was taken.
-func (c *crashRun) live() (clone *vfs.MemFS, kept []acked) {
+func (c *crashRun) live() (clone *powerFS, kept []acked) {
 	const writers, beyond = 4, 8
 	target := int64(1 + c.rng.IntN(24))
 	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: survival[c.rng.IntN(len(survival))], RNG: c.rng}
@@ -117,7 +152,7 @@ func (c *crashRun) live() (clone *vfs.MemFS, kept []acked) {
 				so := c.acks[:len(c.acks):len(c.acks)]
 				c.mu.Unlock()
 				if count.Add(1) == target {
-					clone, kept = c.fs.CrashClone(cfg), so
+					clone, kept = c.fs.fail(cfg), so
 				}
 			}
 		})
@@ -128,7 +163,7 @@ func (c *crashRun) live() (clone *vfs.MemFS, kept []acked) {
 }
 
 // crashWhileOpening crashes at a random moment of the recovery.
-func crashWhileOpening(fs *vfs.MemFS, rng *rand.Rand, skipSync bool) (*vfs.MemFS, error) {
+func crashWhileOpening(fs *powerFS, rng *rand.Rand, skipSync bool) (*powerFS, error) {
 	opened := make(chan error, 1)
 	go func() {
 		s, err := Open(crashOptions(fs, skipSync))
@@ -138,7 +173,7 @@ func crashWhileOpening(fs *vfs.MemFS, rng *rand.Rand, skipSync bool) (*vfs.MemFS
 		opened <- err
 	}()
 	time.Sleep(time.Duration(rng.IntN(1500)) * time.Microsecond)
-	clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: survival[rng.IntN(len(survival))], RNG: rng})
+	clone := fs.fail(vfs.CrashCloneCfg{UnsyncedDataPercent: survival[rng.IntN(len(survival))], RNG: rng})
 	return clone, <-opened
 }
 
