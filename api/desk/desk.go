@@ -14,7 +14,6 @@ package desk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -134,5 +133,3 @@ type policyCache struct {
 	loaded bool
 	policy domain.Policy
 }
-
-func isRejection(err error, target *domain.Rejection) bool { return errors.Is(err, target) }

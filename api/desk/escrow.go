@@ -131,6 +131,14 @@ func (d *Desk) Receive(ctx context.Context, call Call, id string, cmd escrow.Rec
 		return s, Receipt{}, ErrNotFound
 	}
 	cmd.Bank = call.Actor.Party
+	// One transaction of a bank belongs to one ledger: its ledger refuses other content, this other ledgers.
+	holder, err := d.claim(ctx, call, "txn", cmd.Bank+"."+derive("bank transaction", cmd.BankTxnID), id)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	if holder != id {
+		return escrow.State{}, Receipt{}, escrow.ErrTxnDuplicate.At("/bank_txn_id")
+	}
 	return d.ledgerExec(ctx, call, id, cmd)
 }
 

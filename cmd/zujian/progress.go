@@ -59,3 +59,19 @@ func (p *progress) end() {
 	}
 	p.bars.Wait()
 }
+
+// set says how much of how much is done; the total may have become known only now.
+func (p *progress) set(done, total int64) {
+	p.mu.Lock()
+	if total > 0 && total != p.total {
+		p.total = total
+		if p.bar != nil {
+			p.bar.SetTotal(total, false)
+		}
+	}
+	step := done - p.done
+	p.mu.Unlock()
+	if step > 0 {
+		p.add(step)
+	}
+}

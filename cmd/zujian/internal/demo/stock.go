@@ -37,7 +37,6 @@ type flat struct {
 type room struct {
 	id    string
 	areaC int64
-	let   string // Contract in force.
 }
 
 var estateNames = []string{"梧桐苑", "秦淮人家", "紫金名邸", "莫愁新寓", "江畔花园", "玄武雅居", "雨花里", "栖霞新村", "百家湖公馆", "滨江一号", "龙池翠苑", "石湫春晓"}
@@ -56,7 +55,7 @@ func (g *generator) organisation(kind, name string, role domain.Role, opening *p
 	g.seq++
 	id, _, err := g.o.Desk.RegisterParty(g.ctx, g.call(g.city), desk.NewParty{
 		Kind: party.KindOrg, OrgKind: kind, Name: name, DocType: domain.DocUSCC, DocNo: syntheticUSCC(g.seq),
-		ScopeText: "住房租赁经营", LicenceIssued: g.truth.Start.AddDays(-50),
+		ScopeText: "住房租赁经营", LicenceIssued: g.truth.Start.AddMonths(-30),
 	})
 	if err != nil {
 		return member{}, fmt.Errorf("register %s: %w", name, err)

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"zujian/cmd/zujian/internal/demo"
+	"zujian/domain"
+)
+
+const (
+	demoKeysFile = "demo-keys.json"
+	demoLoading  = "demo-loading" // There while a load is under way: a folder that has it is thrown away and loaded anew.
+)
+
+// loadDemo makes the demo city in an empty folder. A folder that holds a register already is left as it is.
+func loadDemo(g *globals, homes, months int, seed uint64) error {
+	marker := filepath.Join(g.Data, demoLoading)
+	if _, err := os.Stat(marker); err == nil { // A load was cut off: nothing in here was ever served.
+		for _, part := range []string{"log", "views", "keys", demoKeysFile} {
+			if err := os.RemoveAll(filepath.Join(g.Data, part)); err != nil {
+				return fmt.Errorf("clear a load that was cut off: %w", err)
+			}
+		}
+	} else if _, err := os.Stat(filepath.Join(g.Data, "log")); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(g.Data, 0o750); err != nil {
+		return err
+	}
+	if err := os.WriteFile(marker, nil, 0o600); err != nil {
+		return err
+	}
+	var simulated atomic.Int64
+	h, err := openHouse(g, openOptions{deferSync: true, now: func() time.Time { return time.UnixMicro(simulated.Load()).UTC() }})
+	if err != nil {
+		return err
+	}
+	var bar *progress
+	keys, _, err := demo.Build(g.Ctx, demo.Options{
+		Homes: homes, Months: months, Seed: seed, Today: domain.DayOf(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
+		Clock: func(t time.Time) { simulated.Store(t.UnixMicro()) },
+		Step: func(done, total int) {
+			if bar == nil {
+				bar = newProgress(g.Stderr, "demo city", int64(total))
+			}
+			bar.set(int64(done), int64(total))
+		},
+	})
+	if bar != nil {
+		bar.end()
+	}
+	if err == nil {
+		err = errors.Join(h.vault.Sync(), h.store.Sync())
+	}
+	if err == nil {
+		err = h.catchUp(g.Ctx) // Views see what is durable.
+	}
+	if err = errors.Join(err, h.Close()); err != nil {
+		return err
+	}
+	if err := writeSecret(filepath.Join(g.Data, demoKeysFile), keys); err != nil {
+		return err
+	}
+	return os.Remove(marker)
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// program builds the binary once for every end-to-end test.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "zujian-e2e")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "zujian")
+	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w: %s", err, out)
+	}
+	return bin, nil
+})
+
+// serverProcess is a running server under test, started and ended by its own process.
+type serverProcess struct {
+	cmd  *exec.Cmd
+	base string // http://127.0.0.1:port
+	logs *lockedBuffer
+	done chan error
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// startServer runs `zujian serve` over a folder and waits until it says where it listens.
+func startServer(t *testing.T, data string, args ...string) *serverProcess {
+	t.Helper()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &serverProcess{logs: &lockedBuffer{}, done: make(chan error, 1)}
+	p.cmd = exec.Command(bin, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--rate=-1"}, args...)...)
+	p.cmd.Stderr = p.logs
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.kill() })
+	where := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			fmt.Fprintln(p.logs, lines.Text())
+			if _, rest, ok := strings.Cut(lines.Text(), "serves "); ok {
+				where <- strings.TrimSuffix(strings.Fields(rest)[0], "/")
+			}
+		}
+		p.done <- p.cmd.Wait()
+	}()
+	select {
+	case p.base = <-where:
+	case err := <-p.done:
+		t.Fatalf("the server ended: %v\n%s", err, p.logs)
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("the server did not start in two minutes\n%s", p.logs)
+	}
+	return p
+}
+
+// kill ends the server as a power cut would end its process (SIGKILL), and waits for it.
+func (p *serverProcess) kill() {
+	_ = p.cmd.Process.Kill() // It may have ended already.
+	select {
+	case err := <-p.done:
+		p.done <- err
+	case <-time.After(20 * time.Second):
+	}
+}
+
+// reply is one HTTP answer.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// field reads a string at a path like "units.0.id" of a JSON answer.
+func (r reply) field(t testing.TB, path string) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		t.Fatalf("not JSON: %s", r.body)
+	}
+	for _, step := range strings.Split(path, ".") {
+		switch x := v.(type) {
+		case map[string]any:
+			v = x[step]
+		case []any:
+			n := 0
+			if _, err := fmt.Sscan(step, &n); err != nil || n >= len(x) {
+				t.Fatalf("no %s in %s", path, r.body)
+			}
+			v = x[n]
+		}
+	}
+	s, ok := v.(string)
+	if !ok {
+		t.Fatalf("%s is no string in %s", path, r.body)
+	}
+	return s
+}
+
+// ask makes one request. body is marshalled, unless it is nil or a string.
+func ask(ctx context.Context, base, method, path, key string, body any, headers ...string) (reply, error) {
+	var r io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(b)
+	default:
+		raw, err := json.Marshal(b)
+		if err != nil {
+			return reply{}, err
+		}
+		r = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, r)
+	if err != nil {
+		return reply{}, err
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return reply{}, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	return reply{res.StatusCode, res.Header, raw}, err
+}
+
+// must asks and wants a status.
+func (p *serverProcess) must(t testing.TB, status int, method, path, key string, body any, headers ...string) reply {
+	t.Helper()
+	r, err := ask(t.Context(), p.base, method, path, key, body, headers...)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if r.status != status {
+		t.Fatalf("%s %s: got %d, want %d\n%s", method, path, r.status, status, r.body)
+	}
+	return r
+}
+
+// demoKeys reads demo-keys.json.
+func demoKeys(t testing.TB, data string) map[string]struct {
+	Key, Area string
+	PartyID   string `json:"party_id"`
+} {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(data, demoKeysFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]struct {
+		Key, Area string
+		PartyID   string `json:"party_id"`
+	}{}
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}

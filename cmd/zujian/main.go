@@ -1,0 +1,112 @@
+// Command zujian is the rental-market supervision platform (租鉴): one binary, one subcommand a file.
+//
+// registry.go is the table of contents: which event types, views and processes the product is made of. This package
+// is the only place that knows every other, and the only one that reads the clock, randomness and the environment.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes: 0 done, 1 failed, 2 the command line was wrong.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+var version = "dev" // Set by -ldflags.
+
+// globals is what every subcommand gets.
+type globals struct {
+	Ctx            context.Context
+	Stdout, Stderr io.Writer
+	JSON           bool
+	Log            *slog.Logger
+	Data           string // The data folder.
+	Now            func() time.Time
+	Config         *cli // The resolved configuration, for `zujian config`.
+}
+
+// cli is the command line, the environment (ZUJIAN_…) and the configuration file in one: flags over environment over file.
+type cli struct {
+	Data      string          `help:"Data folder." default:".data" env:"ZUJIAN_DATA" type:"path"`
+	JSON      bool            `help:"Print one JSON document." env:"ZUJIAN_JSON"`
+	LogFormat string          `help:"Log lines as json or text." enum:"json,text" default:"text" env:"ZUJIAN_LOG_FORMAT"`
+	City      string          `help:"City profile: a bundled name or a folder." default:"nanjing" env:"ZUJIAN_CITY"`
+	Suite     string          `help:"Cipher suite of personal data: INTL (AES-256-GCM) or GM (SM4-GCM)." enum:"INTL,GM" default:"INTL" env:"ZUJIAN_SUITE"`
+	Config    kong.ConfigFlag `help:"Configuration file (JSON with flag names as keys)." env:"ZUJIAN_CONFIG" placeholder:"FILE"`
+
+	Serve      serveCmd  `cmd:"" help:"Run the product."`
+	Import     importCmd `cmd:"" help:"Load a legacy register."`
+	Export     exportCmd `cmd:"" help:"Write views as CSV, XLSX or Parquet."`
+	Index      indexCmd  `cmd:"" help:"Rent index tools."`
+	Verify     verifyCmd `cmd:"" help:"Check the log, and the views against a replay; exit 1 and the position when wrong."`
+	Keys       keysCmd   `cmd:"" help:"Issue, list and revoke API keys."`
+	Bench      benchCmd  `cmd:"" help:"Measure, each figure beside its limit in the same run."`
+	ShowConfig configCmd `cmd:"" name:"config" help:"Print the resulting configuration, without secrets."`
+	Version    struct{}  `cmd:"" help:"Print the version."`
+}
+
+// errUsage makes the process exit with 2.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("zujian"), kong.Description("租鉴: rental-market supervision on a verifiable register."),
+		kong.Configuration(kong.JSON), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.UsageOnError())
+	if err != nil {
+		fmt.Fprintln(stderr, "zujian:", err)
+		return exitFailed
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "zujian:", err)
+		return exitUsage
+	}
+	if command.Command() == "version" {
+		fmt.Fprintln(stdout, version)
+		return 0
+	}
+	g := &globals{
+		Ctx: ctx, Stdout: stdout, Stderr: stderr, JSON: c.JSON, Data: c.Data, Config: &c,
+		Log: newLogger(c.LogFormat, stderr), Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
+	}
+	switch err := command.Run(g); {
+	case err == nil:
+		return 0
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(stderr, "zujian:", err)
+		return exitUsage
+	default:
+		fmt.Fprintln(stderr, "zujian:", err)
+		return exitFailed
+	}
+}
+
+func newLogger(format string, w io.Writer) *slog.Logger {
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"zujian/api/desk"
+	"zujian/domain"
+	"zujian/domain/ruleset"
+	"zujian/eventstore/aggregate"
+	"zujian/eventstore/embedded"
+	"zujian/eventstore/seal"
+	"zujian/projections"
+	"zujian/projections/pebbleviews"
+	"zujian/projections/process"
+)
+
+// house is an opened data folder: log, views, keys, and the desk over them.
+type house struct {
+	city      *cityProfile
+	store     *embedded.Store
+	views     *pebbleviews.Views
+	vault     *seal.Vault
+	catalogue domain.Catalogue
+	cache     *aggregate.Cache
+	desk      *desk.Desk
+	runner    *projections.Runner
+}
+
+// openOptions are what differs between the uses of a folder.
+type openOptions struct {
+	now       func() time.Time
+	deferSync bool // Loading a folder that is thrown away when the load fails.
+}
+
+const stateCache = 50_000 // Aggregate states kept in memory.
+
+// openHouse opens (or makes) the data folder. One process at a time.
+func openHouse(g *globals, o openOptions) (_ *house, err error) {
+	if o.now == nil {
+		o.now = g.Now
+	}
+	suite, err := seal.ParseSuite(g.Config.Suite)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	h := &house{catalogue: catalogue()}
+	if h.city, err = loadCity(g.Config.City); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if h.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.Data, "log"), Now: o.now, Logger: g.Log, DeferSync: o.deferSync}); err != nil {
+		return nil, err
+	}
+	if h.vault, err = seal.Open(g.Data, seal.Options{Suite: suite, Now: o.now, DeferSync: o.deferSync}); err != nil {
+		return nil, err
+	}
+	if h.views, err = pebbleviews.Open(filepath.Join(g.Data, "views"), pebbleviews.Options{Logger: g.Log}); err != nil {
+		return nil, err
+	}
+	h.cache = aggregate.NewCache(stateCache)
+	h.desk = desk.New(desk.Options{
+		Runner: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache},
+		Vault:  h.vault, Views: h.views, City: &h.city.City, Shipped: ruleset.Shipped(), Log: g.Log, NewID: uuid.New,
+	})
+	h.runner = &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log}
+	return h, nil
+}
+
+// Close closes what was opened, the log last.
+func (h *house) Close() error {
+	var err error
+	if h.views != nil {
+		err = h.views.Close()
+	}
+	if h.vault != nil {
+		err = errors.Join(err, h.vault.Close())
+	}
+	if h.store != nil {
+		err = errors.Join(err, h.store.Close())
+	}
+	return err
+}
+
+// catchUp runs the views until they reach the log's head, then stops them.
+func (h *house) catchUp(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- h.runner.Run(ctx, views(h.city)) }()
+	head, _ := h.store.Head()
+	err := h.runner.WaitAll(ctx, head)
+	stop()
+	return errors.Join(err, <-done)
+}
+
+// reactor runs the processes over the same log.
+func (h *house) reactor(g *globals) *process.Runner {
+	return &process.Runner{
+		Aggregates: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}, Views: h.views,
+		Policy: h.desk.Policy, Now: g.Now, Logger: g.Log,
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"zujian/domain"
+	"zujian/domain/apikey"
+	"zujian/domain/building"
+	"zujian/domain/claim"
+	"zujian/domain/contract"
+	"zujian/domain/escrow"
+	"zujian/domain/guidance"
+	"zujian/domain/listing"
+	"zujian/domain/numbering"
+	"zujian/domain/party"
+	"zujian/domain/ruleset"
+	"zujian/domain/statement"
+	"zujian/domain/unit"
+	"zujian/projections"
+	"zujian/projections/housing"
+	"zujian/projections/money"
+	"zujian/projections/people"
+	"zujian/projections/process"
+	"zujian/projections/process/funds"
+	"zujian/projections/process/leasing"
+	"zujian/projections/rentindex"
+)
+
+// This is the table of contents of the product: a new aggregate, view or process is its folder and one line here.
+
+// catalogue is every event type that may stand in the log. A name declared twice panics at start.
+func catalogue() domain.Catalogue {
+	return domain.NewCatalogue(
+		apikey.Types,    // API keys 接口密钥
+		building.Types,  // building register 楼盘表
+		claim.Types,     // uniqueness of identities and codes
+		contract.Types,  // contracts and filing 合同备案
+		escrow.Types,    // supervised money 资金监管
+		guidance.Types,  // guidance prices 指导价格
+		listing.Types,   // listings and verification 房源核验
+		numbering.Types, // serial numbers 编号
+		party.Types,     // people and organisations 人
+		ruleset.Types,   // rules as data 监管规则集
+		statement.Types, // bank days 对账
+		unit.Types,      // homes, rooms, occupancy 房
+	)
+}
+
+// views is every view built from the log: 人 · 房 · 钱 and the rent index.
+func views(c *cityProfile) []projections.Projection {
+	return []projections.Projection{
+		people.Projection{},
+		housing.Projection{},
+		money.Projection{},
+		rentindex.Projection{Model: c.Model},
+	}
+}
+
+// processes finish and time what follows from facts, across aggregates.
+var processes = []process.Process{
+	leasing.Process{}, // contract ↔ unit, listings, subleases; expiries
+	funds.Process{},   // releases due, silent deposits
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"zujian/api"
+	"zujian/api/desk"
+	"zujian/api/web"
+	"zujian/domain"
+	"zujian/projections/pebbleviews"
+)
+
+// serveCmd runs the product: API, views and processes in one process over one folder.
+type serveCmd struct {
+	Addr     string `help:"Address to listen on." default:"127.0.0.1:8080" env:"ZUJIAN_ADDR"`
+	Host     string `help:"Public host name; requests for another are refused. Empty takes any." env:"ZUJIAN_HOST"`
+	Demo     bool   `help:"Load a demo city into a fresh folder; keys go to demo-keys.json."`
+	Homes    int    `help:"Homes of the demo city." default:"2000"`
+	Months   int    `help:"Months of the demo city's history." default:"36"`
+	Seed     uint64 `help:"Seed of the demo city." default:"1"`
+	Rate     int    `help:"Requests a second one key may make; negative is no limit." default:"200" env:"ZUJIAN_RATE"`
+	InFlight int    `help:"Requests at work at once; above it the server sheds." default:"512" env:"ZUJIAN_IN_FLIGHT"`
+}
+
+const drain = 10 * time.Second // For requests at work when the server is told to stop.
+
+// Run implements the command.
+func (c *serveCmd) Run(g *globals) error {
+	if c.Demo {
+		if err := loadDemo(g, c.Homes, c.Months, c.Seed); err != nil {
+			return fmt.Errorf("load the demo city: %w", err)
+		}
+	}
+	h, err := openHouse(g, openOptions{})
+	if err != nil {
+		return err
+	}
+	err = c.serve(g, h)
+	return errors.Join(err, h.Close())
+}
+
+func (c *serveCmd) serve(g *globals, h *house) error {
+	listener, err := (&net.ListenConfig{}).Listen(g.Ctx, "tcp", c.Addr)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if err := h.firstKey(g); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(g.Ctx)) // Views go on while requests drain.
+	defer stop()
+	server, err := api.New(api.Options{
+		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: replies{h.views.Replies(g.Now)},
+		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
+		StoreName: "embedded", RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	var work sync.WaitGroup
+	failed := make(chan error, 3)
+	run := func(f func() error) {
+		work.Go(func() {
+			if err := f(); err != nil {
+				failed <- err
+			}
+		})
+	}
+	run(func() error { return h.runner.Run(ctx, views(h.city)) })
+	run(func() error { return h.reactor(g).Run(ctx, processes) })
+	httpServer := server.HTTPServer(c.Addr)
+	run(func() error {
+		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	fmt.Fprintf(g.Stdout, "zujian %s serves http://%s/ from %s (docs at /docs)\n", version, listener.Addr(), g.Data)
+	if c.Demo {
+		fmt.Fprintf(g.Stdout, "demo city: keys for every role in %s\n", filepath.Join(g.Data, demoKeysFile))
+	}
+	select {
+	case <-g.Ctx.Done():
+	case err = <-failed:
+	}
+	graceful, cancel := context.WithTimeout(context.WithoutCancel(g.Ctx), drain)
+	defer cancel()
+	err = errors.Join(err, httpServer.Shutdown(graceful))
+	stop()
+	work.Wait()
+	return err
+}
+
+// status is what the start page and /readyz say.
+func (h *house) status(context.Context) web.Status {
+	s := web.Status{Version: version, Store: "embedded", Events: uint64(h.store.Stats().Events), Ready: true}
+	for _, v := range h.runner.Status() {
+		s.Views = append(s.Views, web.ViewStatus{Name: v.Name, Version: v.Version, State: string(v.State), LagEvents: v.LagEvents, LagSeconds: v.LagSeconds})
+		s.Ready = s.Ready && v.State != "stopped"
+	}
+	return s
+}
+
+// firstKeyFile holds the one key of a fresh folder: a city regulator's, who issues all others.
+const firstKeyFile = "first-key.json"
+
+// firstKey gives an empty register the key it starts with. There are no default secrets.
+func (h *house) firstKey(g *globals) error {
+	if h.store.Stats().Events > 0 {
+		return nil
+	}
+	key, id, _, err := h.desk.IssueKey(g.Ctx, operator(g), desk.NewKey{Role: domain.RoleCity, Label: "first key"})
+	if err != nil {
+		return fmt.Errorf("issue the first key: %w", err)
+	}
+	path := filepath.Join(g.Data, firstKeyFile)
+	if err := writeSecret(path, map[string]string{"id": id, "role": string(domain.RoleCity), "key": key}); err != nil {
+		return err
+	}
+	fmt.Fprintf(g.Stdout, "a fresh register: its first key (city regulator) is in %s\n", path)
+	return nil
+}
+
+// operator is a call made at the command line of the machine.
+func operator(g *globals) desk.Call {
+	id := uuid.NewString()
+	return desk.Call{ID: id, At: g.Now(), Actor: domain.Actor{ID: "operator", Role: domain.RoleSystem}, Correlation: id}
+}
+
+// writeSecret writes a file only its owner may read, whole or not at all.
+func writeSecret(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	next := path + ".next"
+	if err := os.WriteFile(next, append(raw, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// replies gives the API's port of idempotent replies to the view store's.
+type replies struct{ *pebbleviews.Replies }
+
+func (r replies) Get(_ context.Context, key string) ([]byte, bool, error) { return r.Replies.Get(key) }
+
+func (r replies) Put(_ context.Context, key string, value []byte, expires time.Time) error {
+	return r.Replies.Put(key, value, expires)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"zujian/eventstore/embedded"
+	"zujian/projections"
+)
+
+// verifyCmd checks everything that can be checked from the folder alone.
+type verifyCmd struct {
+	LogOnly bool `help:"Check the log alone, not the views against a replay."`
+}
+
+type verifyResult struct {
+	Events uint64   `json:"events"`
+	Head   uint64   `json:"head"`
+	Views  []string `json:"views,omitempty"`
+	OK     bool     `json:"ok"`
+	Error  string   `json:"error,omitempty"`
+}
+
+// Run implements the command.
+func (c *verifyCmd) Run(g *globals) error {
+	var res verifyResult
+	err := c.verify(g, &res)
+	res.OK = err == nil
+	if err != nil {
+		res.Error = err.Error()
+	}
+	if g.JSON {
+		if e := json.NewEncoder(g.Stdout).Encode(res); e != nil {
+			return e
+		}
+	} else if res.OK {
+		fmt.Fprintf(g.Stdout, "log: %d events up to position %d are whole; views equal a replay: %v\n", res.Events, res.Head, res.Views)
+	}
+	return err
+}
+
+func (c *verifyCmd) verify(g *globals, res *verifyResult) error {
+	logDir := g.Data + "/log"
+	bar := newProgress(g.Stderr, "log", 1)
+	err := embedded.VerifyDir(g.Ctx, embedded.Options{Dir: logDir}, func(done, total int64) { bar.set(done, total) })
+	bar.end()
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	return withHouse(g, func(h *house) error {
+		head, events := h.store.Head()
+		res.Events, res.Head = events, uint64(head)
+		if c.LogOnly {
+			return nil
+		}
+		if err := h.catchUp(g.Ctx); err != nil {
+			return fmt.Errorf("views: %w", err)
+		}
+		for _, p := range views(h.city) {
+			if err := projections.CompareReplay(g.Ctx, h.store, h.views, h.catalogue, p); err != nil {
+				return fmt.Errorf("view %s: %w", p.Name(), err)
+			}
+			res.Views = append(res.Views, p.Name())
+		}
+		return nil
+	})
+}
