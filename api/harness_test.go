@@ -41,9 +41,6 @@ import (
 	"zujian/projections/rentindex"
 )
 
-// today is the civil day on which the tests play.
-const today = "2026-11-23"
-
 var city = domain.City{
 	ID: "nanjing", Code: "320100", NameZH: "南京市", NameEN: "Nanjing",
 	Units: []domain.ReportUnit{

@@ -59,32 +59,31 @@ var (
 
 // The API's own refusals.
 var (
-	errParameter      = domain.Reject("request.parameter", "a query parameter is unknown, repeated or wrong")
-	errHeader         = domain.Reject("request.header", "a header is missing, repeated or wrong")
-	errMediaType      = domain.Reject("request.media_type", "send application/json")
-	errEncoding       = domain.Reject("request.encoding", "compressed bodies are not taken")
-	errTooLarge       = domain.Reject("request.too_large", "the body is larger than 1 MiB")
-	errBatchTooLong   = domain.Reject("request.batch_too_long", "a batch has at most 10,000 lines")
-	errSlow           = domain.Reject("request.timeout", "the body did not arrive in time")
-	errMethod         = domain.Reject("request.method_not_allowed", "this resource has no such method")
-	errWrongHost      = domain.Reject("request.wrong_host", "this server does not answer for that host")
-	errKeyRequired    = domain.Reject("request.idempotency_key_required", "money moves here: send an Idempotency-Key")
-	errKeyInvalid     = domain.Reject("request.idempotency_key_invalid", "an Idempotency-Key has 1 to 255 visible ASCII characters")
-	errKeyReused      = domain.Reject("request.idempotency_key_reused", "this Idempotency-Key came with another request before")
-	errNotKept        = domain.Reject("request.reply_not_kept", "the first answer held a secret and was not kept; revoke the key and issue another")
-	errInProgress     = domain.Reject("request.in_progress", "the same request is still at work")
-	errCursor         = domain.Reject("request.cursor", "the cursor is not one of ours, or belongs to another caller or filter")
-	errStreamMoved    = domain.Reject("conflict.stream_moved", "somebody else changed it at the same time; read it again")
-	errPrecondition   = domain.Reject("precondition.failed", "it is not at the revision in If-Match any more")
-	errAuthRequired   = domain.Reject("auth.required", "send Authorization: Bearer zj_…")
-	errRate           = domain.Reject("limit.rate", "too many requests with this key")
-	errAuthFlood      = domain.Reject("limit.auth_failures", "too many wrong keys from this address")
-	errOverloaded     = domain.Reject("unavailable.overloaded", "too much work at once; try again")
-	errBehind         = domain.Reject("unavailable.behind", "the view has not come that far yet; try again")
-	errStoreClosed    = domain.Reject("unavailable.closed", "the log is closed")
-	errTookTooLong    = domain.Reject("unavailable.timeout", "the work did not end in time; a repeat with the same Idempotency-Key is safe")
-	errInternal       = domain.Reject("internal", "internal error")
-	errAlreadyReplied = errors.New("api: the answer has begun")
+	errParameter    = domain.Reject("request.parameter", "a query parameter is unknown, repeated or wrong")
+	errHeader       = domain.Reject("request.header", "a header is missing, repeated or wrong")
+	errMediaType    = domain.Reject("request.media_type", "send application/json")
+	errEncoding     = domain.Reject("request.encoding", "compressed bodies are not taken")
+	errTooLarge     = domain.Reject("request.too_large", "the body is larger than 1 MiB")
+	errBatchTooLong = domain.Reject("request.batch_too_long", "a batch has at most 10,000 lines")
+	errSlow         = domain.Reject("request.timeout", "the body did not arrive in time")
+	errMethod       = domain.Reject("request.method_not_allowed", "this resource has no such method")
+	errWrongHost    = domain.Reject("request.wrong_host", "this server does not answer for that host")
+	errKeyRequired  = domain.Reject("request.idempotency_key_required", "money moves here: send an Idempotency-Key")
+	errKeyInvalid   = domain.Reject("request.idempotency_key_invalid", "an Idempotency-Key has 1 to 255 visible ASCII characters")
+	errKeyReused    = domain.Reject("request.idempotency_key_reused", "this Idempotency-Key came with another request before")
+	errNotKept      = domain.Reject("request.reply_not_kept", "the first answer held a secret and was not kept; revoke the key and issue another")
+	errInProgress   = domain.Reject("request.in_progress", "the same request is still at work")
+	errCursor       = domain.Reject("request.cursor", "the cursor is not one of ours, or belongs to another caller or filter")
+	errStreamMoved  = domain.Reject("conflict.stream_moved", "somebody else changed it at the same time; read it again")
+	errPrecondition = domain.Reject("precondition.failed", "it is not at the revision in If-Match any more")
+	errAuthRequired = domain.Reject("auth.required", "send Authorization: Bearer zj_…")
+	errRate         = domain.Reject("limit.rate", "too many requests with this key")
+	errAuthFlood    = domain.Reject("limit.auth_failures", "too many wrong keys from this address")
+	errOverloaded   = domain.Reject("unavailable.overloaded", "too much work at once; try again")
+	errBehind       = domain.Reject("unavailable.behind", "the view has not come that far yet; try again")
+	errStoreClosed  = domain.Reject("unavailable.closed", "the log is closed")
+	errTookTooLong  = domain.Reject("unavailable.timeout", "the work did not end in time; a repeat with the same Idempotency-Key is safe")
+	errInternal     = domain.Reject("internal", "internal error")
 )
 
 // invalid refuses fields of the request.
@@ -168,7 +167,7 @@ func public(params map[string]any) map[string]any {
 
 // fail answers an error.
 func (s *Server) fail(c echo.Context, err error) {
-	if c.Response().Committed || errors.Is(err, errAlreadyReplied) {
+	if c.Response().Committed {
 		return
 	}
 	p := s.problemOf(err, language(c.Request().Header.Get("Accept-Language")), requestID(c))

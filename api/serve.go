@@ -42,7 +42,6 @@ type answer struct {
 	revision *eventstore.Revision // ETag.
 	position eventstore.Position  // Zujian-Position; 0 for reads.
 	next     string               // Cursor of the next page; "" = last.
-	written  bool                 // The handler wrote the answer itself.
 }
 
 // wrote is the answer of a write.
@@ -281,9 +280,6 @@ func (s *Server) mapConflict(c *call, err error) error {
 
 // reply writes a handler's answer and returns its body.
 func (s *Server) reply(c *call, a answer) []byte {
-	if a.written {
-		return nil
-	}
 	h := c.echo.Response().Header()
 	if a.revision != nil && *a.revision >= 0 {
 		tag := etag(*a.revision)

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"gopkg.in/yaml.v3"
 )
 
 // document is openapi.yaml as an independent library reads it.
@@ -64,8 +66,7 @@ func TestTheDocumentIsValid(t *testing.T) {
 	}
 }
 
-// TestExamplesFitTheirSchemas reads each example through the server's own schemas by the strict reader: see
-// TestExamples in spec_internal_test.go. Here an outside reader agrees that none has a field the schema lacks.
+// TestExamplesFitTheirSchemas: every body has an example, and a second library finds that it fits.
 func TestExamplesFitTheirSchemas(t *testing.T) {
 	raw, err := os.ReadFile("openapi.yaml")
 	if err != nil {
@@ -103,4 +104,34 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	if bodies < 40 {
 		t.Errorf("only %d examples found", bodies)
 	}
+}
+
+// TestNoDescriptionIsCutAtAComma finds flow mappings where an unquoted comma ended a description: what follows it
+// becomes a name without a value.
+func TestNoDescriptionIsCutAtAComma(t *testing.T) {
+	raw, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree any
+	if err := yaml.Unmarshal(raw, &tree); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(at string, n any)
+	walk = func(at string, n any) {
+		switch x := n.(type) {
+		case map[string]any:
+			for name, v := range x {
+				if v == nil {
+					t.Errorf("%s: %q has no value", at, name)
+				}
+				walk(at+"/"+name, v)
+			}
+		case []any:
+			for i, v := range x {
+				walk(fmt.Sprintf("%s/%d", at, i), v)
+			}
+		}
+	}
+	walk("", tree)
 }
