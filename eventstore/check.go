@@ -50,8 +50,11 @@ func checkEvent(e *NewEvent) (bytes int, err error) {
 	m := &e.Meta
 	bytes = len(e.Data)
 	for _, t := range [...]struct{ name, text string }{
-		{"actor", m.Actor}, {"role", m.Role}, {"command", m.Command},
-		{"causation", m.Causation}, {"correlation", m.Correlation},
+		{"actor", m.Actor},
+		{"role", m.Role},
+		{"command", m.Command},
+		{"causation", m.Causation},
+		{"correlation", m.Correlation},
 	} {
 		if len(t.text) > MetaBytesMax || !utf8.ValidString(t.text) {
 			return 0, fmt.Errorf("metadata %s is not UTF-8 of at most %d bytes", t.name, MetaBytesMax)

@@ -206,3 +206,84 @@ func demoKeys(t testing.TB, data string) map[string]struct {
 	}
 	return keys
 }
+
+// topText is a top-level string of a JSON object, "" if there is none.
+func topText(raw []byte, name string) string {
+	var v map[string]any
+	if json.Unmarshal(raw, &v) != nil {
+		return ""
+	}
+	s, _ := v[name].(string)
+	return s
+}
+
+// received adds up a ledger's receipts.
+func received(raw []byte) (sum int64) {
+	var v struct {
+		Receipts []struct {
+			AmountFen int64 `json:"amount_fen"`
+		} `json:"receipts"`
+	}
+	if json.Unmarshal(raw, &v) != nil {
+		return -1
+	}
+	for _, r := range v.Receipts {
+		sum += r.AmountFen
+	}
+	return sum
+}
+
+// readFirstKey reads the key a fresh register starts with.
+func readFirstKey(t testing.TB, data string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(data, firstKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topText(raw, "key")
+}
+
+// testID is a valid synthetic CN_ID number of the 1880s for each n < 900.
+func testID(n int) string {
+	body := fmt.Sprintf("32010218850101%03d", n)
+	sum := 0
+	for i, w := range [17]int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2} {
+		sum += int(body[i]-'0') * w
+	}
+	return body + "10X98765432"[sum%11:][:1]
+}
+
+// TestReadmePathWorksAsPasted runs the shell block of README against a running demo.
+func TestReadmePathWorksAsPasted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	for _, tool := range []string{"bash", "curl", "python3"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("needs " + tool)
+		}
+	}
+	dir := t.TempDir()
+	data := filepath.Join(dir, ".data")
+	p := startServer(t, data, "--demo", "--homes", "60", "--months", "6")
+	raw, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(raw), "```bash\n")
+	block, _, ok := strings.Cut(block, "```")
+	if !ok {
+		t.Fatal("README has no shell block")
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.Replace(block, "http://127.0.0.1:8080", p.base, 1))
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, p.logs)
+	}
+	for _, want := range []string{`"filing_no":"BA`, `"stage":"FILED"`, `"received_fen":1400000`} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
+}

@@ -98,7 +98,10 @@ func (h *house) catchUp(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- h.runner.Run(ctx, views(h.city)) }()
 	head, _ := h.store.Head()
-	err := h.runner.WaitAll(ctx, head)
+	var err error
+	for _, v := range views(h.city) {
+		err = errors.Join(err, h.runner.WaitFor(ctx, v.Name(), head))
+	}
 	stop()
 	return errors.Join(err, <-done)
 }

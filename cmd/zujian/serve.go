@@ -19,6 +19,7 @@ import (
 	"zujian/api/web"
 	"zujian/domain"
 	"zujian/projections/pebbleviews"
+	"zujian/projections/rentindex"
 )
 
 // serveCmd runs the product: API, views and processes in one process over one folder.
@@ -64,6 +65,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: replies{h.views.Replies(g.Now)},
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
 		StoreName: "embedded", RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
+		Index: rentindex.Projection{Model: h.city.Model},
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())

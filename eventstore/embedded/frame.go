@@ -51,8 +51,9 @@ var (
 // frame is one event as it lies in the log, checked.
 type frame []byte
 
-func (f frame) ordinal() uint64               { return le.Uint64(f[offOrdinal:]) }
+func (f frame) ordinal() uint64 { return le.Uint64(f[offOrdinal:]) }
 func (f frame) position() eventstore.Position { return eventstore.Position(le.Uint64(f[offPosition:])) }
+
 func (f frame) revision() eventstore.Revision { return eventstore.Revision(le.Uint64(f[offRevision:])) }
 func (f frame) storedAt() int64               { return int64(le.Uint64(f[offStoredAt:])) }
 func (f frame) id() []byte                    { return f[offID : offID+16] }

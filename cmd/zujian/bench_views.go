@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"zujian/cmd/zujian/internal/demo"
+	"zujian/domain"
+	"zujian/eventstore"
+	"zujian/projections"
+	"zujian/projections/pebbleviews"
+)
+
+const (
+	benchCatchUpRequired = 70e3 // Events a second, on a quiet machine.
+	benchReplayRequired  = 3e6
+	benchViewRounds      = 3
+)
+
+// benchViews replays a log of real events, the demo city's: raw, decoded, and folded into every view there is.
+func benchViews(b *bench) (_ []benchRow, err error) {
+	g := b.below("views")
+	homes := min(max(int(b.seconds*100), 40), 2000)
+	b.say("making a city of %d homes with three years of history", homes)
+	var clock atomic.Int64
+	h, err := openHouse(g, openOptions{deferSync: true, now: func() time.Time { return time.UnixMicro(clock.Load()).UTC() }})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	if _, _, err := demo.Build(b.ctx, demo.Options{
+		Homes: homes, Months: 36, Seed: 1, Today: domain.DayOf(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
+		Clock: func(t time.Time) { clock.Store(t.UnixMicro()) },
+	}); err != nil {
+		return nil, fmt.Errorf("make a city: %w", err)
+	}
+	if err := h.store.Sync(); err != nil {
+		return nil, err
+	}
+	b.say("replaying %d events", h.store.Stats().Events)
+	return measureViews(b, h)
+}
+
+func measureViews(b *bench, h *house) ([]benchRow, error) {
+	var raw, one, all, folded []slicing
+	for round := -1; round < benchViewRounds; round++ { // The first warms up.
+		log, a, err1 := replayRaw(b.ctx, h.store)
+		c, err2 := decodeAll(b.ctx, h.catalogue, log, 1)
+		d, err3 := decodeAll(b.ctx, h.catalogue, log, runtime.GOMAXPROCS(0))
+		e, err4 := foldAll(b, h)
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
+			return nil, err
+		}
+		if round >= 0 {
+			raw, one, all, folded = append(raw, a), append(one, c), append(all, d), append(folded, e)
+		}
+	}
+	rate := func(s slicing) float64 { return s.rate }
+	fixed := func(v float64) []slicing { return slices.Repeat([]slicing{{rate: v}}, benchViewRounds) }
+	return []benchRow{
+		compare("raw replay of a city's events, one core", "events/s", "required when quiet", raw, fixed(benchReplayRequired), rate),
+		compare("decoding them, one core", "events/s", "reading them raw", one, raw, rate),
+		compare(fmt.Sprintf("decoding them, %d cores", runtime.GOMAXPROCS(0)), "events/s", "one core", all, one, rate),
+		compare("catch-up of all views and the index", "events/s", "decoding alone, all cores", folded, all, rate),
+		compare("catch-up of all views and the index", "events/s", "required when quiet", folded, fixed(benchCatchUpRequired), rate),
+	}, nil
+}
+
+// replayRaw reads the log from its beginning, and gives what it read for the decoders.
+func replayRaw(ctx context.Context, store eventstore.Store) (log []eventstore.Recorded, s slicing, err error) {
+	n, start := 0, time.Now()
+	for _, err := range store.All(ctx, 0) {
+		if err != nil {
+			return nil, s, err
+		}
+		n++
+	}
+	s.rate = float64(n) / time.Since(start).Seconds()
+	for r, err := range store.All(ctx, 0) {
+		if err != nil {
+			return nil, s, err
+		}
+		r.Data = append([]byte(nil), r.Data...)
+		log = append(log, r)
+	}
+	return log, s, nil
+}
+
+func decodeAll(ctx context.Context, types domain.Catalogue, log []eventstore.Recorded, cores int) (s slicing, err error) {
+	start := time.Now()
+	work, _ := errgroup.WithContext(ctx)
+	for c := range cores {
+		work.Go(func() error {
+			for i := c; i < len(log); i += cores {
+				if _, err := projections.Decode(types, log[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err = work.Wait()
+	s.rate = float64(len(log)) / time.Since(start).Seconds()
+	return s, err
+}
+
+// foldAll builds every view from the first event in a fresh database, reading the log as service does.
+func foldAll(b *bench, h *house) (s slicing, err error) {
+	dir := filepath.Join(b.dir, "fold")
+	v, err := pebbleviews.Open(dir, pebbleviews.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, v.Close(), os.RemoveAll(dir)) }()
+	r := projections.Runner{Store: h.store, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
+	ctx, stop := context.WithCancel(b.ctx)
+	defer stop()
+	head, events := h.store.Head()
+	done := make(chan error, 1)
+	start := time.Now()
+	go func() { done <- r.Run(ctx, views(h.city)) }()
+	for _, p := range views(h.city) {
+		err = errors.Join(err, r.WaitFor(ctx, p.Name(), head))
+	}
+	s.rate = float64(events) / time.Since(start).Seconds()
+	stop()
+	return s, errors.Join(err, <-done)
+}
