@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs by apt what the tests need and is missing: a browser and a Chinese font. Needs root on Debian.
+# Installs by apt what the tests need and is missing: what README's shell block uses. Needs root on Debian.
 set -eu
 missing=""
-command -v chromium >/dev/null || missing="$missing chromium"
-[ -d /usr/share/fonts/opentype/noto ] || missing="$missing fonts-noto-cjk"
+command -v curl >/dev/null || missing="$missing curl"
+command -v python3 >/dev/null || missing="$missing python3"
 [ -z "$missing" ] && exit 0
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive

@@ -303,9 +303,9 @@ func TestRebuildOfAViewThatIsRetrying(t *testing.T) {
 		h := start(t, store, views, &counts{name: "a"}, slow)
 		synctest.Wait()
 		views.set(views.commits, "a", 1)
-		last := write(t, store, came{Name: "wait"})
+		write(t, store, came{Name: "wait"})
 		time.Sleep(5*time.Second + time.Millisecond) // Until the main group finds a failed.
-		last = write(t, store, came{Name: "wait"})
+		last := write(t, store, came{Name: "wait"})
 		synctest.Wait() // The main group is busy with slow, and a pauses.
 		if err := h.Rebuild(t.Context(), "a"); err != nil {
 			t.Fatal(err)

@@ -187,26 +187,6 @@ func (p *serverProcess) must(t testing.TB, status int, method, path, key string,
 	return r
 }
 
-// demoKeys reads demo-keys.json.
-func demoKeys(t testing.TB, data string) map[string]struct {
-	Key, Area string
-	PartyID   string `json:"party_id"`
-} {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(data, demoKeysFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := map[string]struct {
-		Key, Area string
-		PartyID   string `json:"party_id"`
-	}{}
-	if err := json.Unmarshal(raw, &keys); err != nil {
-		t.Fatal(err)
-	}
-	return keys
-}
-
 // topText is a top-level string of a JSON object, "" if there is none.
 func topText(raw []byte, name string) string {
 	var v map[string]any

@@ -236,7 +236,7 @@ func (p provenance) pairs() (out [][2]string, err error) {
 
 // parquetSheet writes optional columns in the order of the table, with zstd; its metadata holds the provenance.
 type parquetSheet struct {
-	w    *parquet.Writer
+	w    *parquet.GenericWriter[any]
 	rows []parquet.Row
 	n    int // Of rows that are filled.
 }
@@ -263,7 +263,7 @@ func newParquetSheet(w io.Writer, t table, p provenance) (*parquetSheet, error) 
 	for _, kv := range pairs {
 		options = append(options, parquet.KeyValueMetadata("zujian."+kv[0], kv[1]))
 	}
-	s := &parquetSheet{w: parquet.NewWriter(w, options...), rows: make([]parquet.Row, parquetBatch)}
+	s := &parquetSheet{w: parquet.NewGenericWriter[any](w, options...), rows: make([]parquet.Row, parquetBatch)}
 	for i := range s.rows {
 		s.rows[i] = make(parquet.Row, len(t.columns))
 	}

@@ -57,7 +57,7 @@ func judgeSigning(p domain.Policy, q Question) domain.Verdict {
 func abandon(s State, c AbandonDraft) ([]Event, error) {
 	switch s.Stage {
 	case StageDrafted:
-		return []Event{Abandoned{Reason: c.Reason}}, nil
+		return []Event{Abandoned(c)}, nil
 	case StageAbandoned:
 		return nil, nil
 	}

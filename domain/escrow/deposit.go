@@ -55,7 +55,7 @@ func proposeDeduction(s State, r domain.Request[Command], c ProposeDeduction) ([
 	if !inClause || verdict.Holds() {
 		return []Event{DeductionHeld{DeductionID: c.DeductionID, Ground: c.Ground, AmountFen: c.AmountFen, Evidence: c.Evidence, Rules: verdict}}, nil
 	}
-	return []Event{DeductionProposed{DeductionID: c.DeductionID, Ground: c.Ground, AmountFen: c.AmountFen, Evidence: c.Evidence}}, nil
+	return []Event{DeductionProposed(c)}, nil
 }
 
 // open finds a deduction the lessee may still answer.

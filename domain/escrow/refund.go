@@ -135,7 +135,7 @@ func declineRefund(s State, r domain.Request[Command], c DeclineRefund) ([]Event
 	case f.Stage != RefundStageRequested:
 		return nil, f.wrong(RefundStageRequested)
 	}
-	return []Event{RefundDeclined{RefundID: c.RefundID, Reason: c.Reason}}, nil
+	return []Event{RefundDeclined(c)}, nil
 }
 
 func confirmRefund(s State, r domain.Request[Command], c ConfirmRefund) ([]Event, error) {

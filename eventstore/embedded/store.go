@@ -52,7 +52,7 @@ var _ eventstore.Store = (*Store)(nil)
 
 // counts are what Stats reports, kept so that asking does not disturb the leader.
 type counts struct {
-	events, bytes, groups, segments atomic.Int64
+	events, groups, segments atomic.Int64
 	storedAt, syncNanos             atomic.Int64
 	appends, shed                   atomic.Int64
 }

@@ -169,7 +169,7 @@ func columns(d Design, used []Period) ([]column, error) {
 
 // system is the normal equations with the periods eliminated, in floats.
 type system struct {
-	k, n     int
+	k        int
 	s        []float64   // k×k, lower triangle: Σ_t within-period products of columns.
 	r        []float64   // k: Σ_t within-period products with y.
 	within   float64     // Within-period sum of squares of y.
