@@ -22,7 +22,7 @@ func readCertificate(ctx context.Context, s *Server, c *call) (answer, error) {
 	full := c.Actor.Party != "" && slices.Contains(st.Parties(), c.Actor.Party)
 	t := st.Terms
 	body := Certificate{
-		FilingNo: st.FilingNo, ContractId: id, CertificateHash: st.CertificateHash, ContentHash: st.DraftHash,
+		FilingNo: st.FilingNo, ContractId: id, UnitId: t.Unit, CertificateHash: st.CertificateHash, ContentHash: st.DraftHash,
 		Rooms: t.Rooms, Use: t.Use, Start: t.Start, End: t.End, MonthlyRentFen: t.MonthlyRentFen, DepositFen: t.DepositFen,
 		SignedOn: st.SignedOn, FiledOn: st.FiledOn, Authority: st.Authority, Stage: string(st.Stage),
 	}

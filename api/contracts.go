@@ -115,9 +115,7 @@ func contractBody(id string, s contract.State) Contract {
 func heldRules(s contract.State) []string {
 	var ids []string
 	if s.Stage == contract.StageHeld {
-		for _, r := range s.HeldRules {
-			ids = append(ids, r.Rule)
-		}
+		ids = s.HeldReasons
 	}
 	return ids
 }

@@ -13,6 +13,7 @@ func handlers() map[string]handler {
 		"revokeMandate":        revokeMandate,
 		"rosterPractitioner":   with(rosterPractitioner),
 		"unrosterPractitioner": with(unrosterPractitioner),
+		"banPractitioner":      with(banPractitioner),
 		"suspendParty":         with(suspendParty),
 		"reinstateParty":       with(reinstateParty),
 		"eraseParty":           with(eraseParty),

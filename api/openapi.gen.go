@@ -121,9 +121,12 @@ type Certificate struct {
 	Stage    string  `json:"stage,omitempty,omitzero"`
 
 	// Start A civil date in Asia/Shanghai
-	Start  DayText `json:"start"`
-	UnitNo string  `json:"unit_no,omitempty,omitzero"`
-	Use    string  `json:"use"`
+	Start DayText `json:"start"`
+
+	// UnitId Part of what certificate_hash covers
+	UnitId string `json:"unit_id,omitempty,omitzero"`
+	UnitNo string `json:"unit_no,omitempty,omitzero"`
+	Use    string `json:"use"`
 }
 
 // CertificateParty defines model for CertificateParty.
@@ -604,6 +607,14 @@ type NewAmendment struct {
 
 	// PartyId An id
 	PartyId Ref `json:"party_id,omitempty,omitzero"`
+}
+
+// NewBan defines model for NewBan.
+type NewBan struct {
+	OrderNo string `json:"order_no"`
+
+	// Until A civil date in Asia/Shanghai
+	Until DayText `json:"until"`
 }
 
 // NewBuilding defines model for NewBuilding.
@@ -1999,6 +2010,15 @@ type ReadPartyParams struct {
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
+// BanPractitionerParams defines parameters for BanPractitioner.
+type BanPractitionerParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // ErasePartyParams defines parameters for EraseParty.
 type ErasePartyParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
@@ -2495,6 +2515,9 @@ type WithdrawListingJSONRequestBody = Reason
 
 // RegisterPartyJSONRequestBody defines body for RegisterParty for application/json ContentType.
 type RegisterPartyJSONRequestBody = NewParty
+
+// BanPractitionerJSONRequestBody defines body for BanPractitioner for application/json ContentType.
+type BanPractitionerJSONRequestBody = NewBan
 
 // ErasePartyJSONRequestBody defines body for EraseParty for application/json ContentType.
 type ErasePartyJSONRequestBody = Erasure

@@ -113,6 +113,10 @@ func unrosterPractitioner(ctx context.Context, s *Server, c *call, in RosterRemo
 	return wrote(http.StatusOK, r, Done{Id: c.path("id")}), err
 }
 
+func banPractitioner(ctx context.Context, s *Server, c *call, in NewBan) (answer, error) {
+	return partyAct(ctx, s, c, false, party.Ban{Until: in.Until, OrderNo: in.OrderNo})
+}
+
 func suspendParty(ctx context.Context, s *Server, c *call, in Order) (answer, error) {
 	return partyAct(ctx, s, c, false, party.Suspend{Reason: in.Reason, OrderNo: in.OrderNo})
 }

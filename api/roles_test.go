@@ -25,7 +25,7 @@ var roleLetters = map[domain.Role]string{
 var mayCall = map[string]string{
 	"registerParty": "ltcbpDC", "readParty": "ltcbkpDCA", "verifyParty": "pDC", "reportOpening": "cb", "decideOpening": "DC",
 	"grantMandate": "ltcDC", "revokeMandate": "ltcDC", "rosterPractitioner": "bDC", "unrosterPractitioner": "bDC",
-	"suspendParty": "DC", "reinstateParty": "DC", "eraseParty": "C",
+	"banPractitioner": "DC", "suspendParty": "DC", "reinstateParty": "DC", "eraseParty": "C",
 
 	"registerBuilding": "DC", "readBuilding": "lcbpDCA",
 	"readUnit": "ltcbpDCA", "proposeRooms": "lcDC", "confirmRooms": "DC", "recordOwnership": "pDC", "setRight": "pDC",

@@ -80,6 +80,7 @@ type State struct {
 	FiledBy         string
 	HeldOn          domain.Day
 	HeldRules       domain.Verdict
+	HeldReasons     []string // Rule ids a human has to look at.
 	FiledOn         domain.Day
 	Late            bool
 	Authority       string

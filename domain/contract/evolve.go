@@ -46,7 +46,7 @@ func (s State) evolveFiling(e Event) State {
 	switch e := e.(type) {
 	case FilingHeld:
 		s.Stage, s.FilingNo, s.FiledByRole, s.FiledBy = StageHeld, e.FilingNo, e.ByRole, e.By
-		s.HeldOn, s.HeldRules, s.Subject = e.HeldOn, e.Rules, e.Subject
+		s.HeldOn, s.HeldRules, s.HeldReasons, s.Subject = e.HeldOn, e.Rules, e.Reasons, e.Subject
 	case FilingReturned:
 		s.Stage, s.ReturnReason = StageReturned, e.Reason
 	case Filed:

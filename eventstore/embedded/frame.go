@@ -51,7 +51,7 @@ var (
 // frame is one event as it lies in the log, checked.
 type frame []byte
 
-func (f frame) ordinal() uint64 { return le.Uint64(f[offOrdinal:]) }
+func (f frame) ordinal() uint64               { return le.Uint64(f[offOrdinal:]) }
 func (f frame) position() eventstore.Position { return eventstore.Position(le.Uint64(f[offPosition:])) }
 
 func (f frame) revision() eventstore.Revision { return eventstore.Revision(le.Uint64(f[offRevision:])) }

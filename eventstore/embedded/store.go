@@ -53,8 +53,8 @@ var _ eventstore.Store = (*Store)(nil)
 // counts are what Stats reports, kept so that asking does not disturb the leader.
 type counts struct {
 	events, groups, segments atomic.Int64
-	storedAt, syncNanos             atomic.Int64
-	appends, shed                   atomic.Int64
+	storedAt, syncNanos      atomic.Int64
+	appends, shed            atomic.Int64
 }
 
 // Stats are figures for metrics; each is current, not all of one moment.

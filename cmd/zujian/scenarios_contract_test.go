@@ -1,0 +1,289 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"zujian/domain/contract"
+)
+
+// The golden scenarios of the trade: contracts and the rules they are held to.
+
+type partyRef struct {
+	PartyID string `json:"party_id"`
+}
+
+func TestScenario01AnOwnerListsSignsAndFilesAndTheListingComesDown(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	l := w.post("landlord", "/v1/listings", fmt.Sprintf(`{"unit_id":%q,"let_mode":"WHOLE","rent_fen":350000,"deposit_fen":350000}`, f.id)).
+		want(http.StatusCreated).text("id")
+	code := w.post("landlord", "/v1/listings/"+l+"/submission", nil).want(http.StatusOK).text("code")
+	w.post("landlord", "/v1/listings/"+l+"/publication", nil).want(http.StatusOK)
+	other := w.post("landlord", "/v1/listings", fmt.Sprintf(`{"unit_id":%q,"rooms":[%q],"let_mode":"BY_ROOM","rent_fen":150000}`, f.id, f.rooms[0])).
+		want(http.StatusCreated).text("id")
+	w.post("landlord", "/v1/listings/"+other+"/submission", nil).want(http.StatusOK)
+	id := w.filed(f, "landlord", "tenant", nil)
+	w.settled()
+	for _, listing := range []string{l, other} {
+		w.get("landlord", "/v1/listings/"+listing).want(http.StatusOK).is("stage", "LET").is("contract_id", id)
+	}
+	w.get("", "/v1/verify/"+code).want(http.StatusOK).is("state", "LET").is("genuine", false)
+	w.post("landlord", "/v1/listings/"+l+"/publication", nil).problem(http.StatusConflict, "listing.wrong_state")
+
+	// The certificate verifies off line: its hash is over what it states.
+	cert := w.get("tenant", "/v1/contracts/"+id+"/certificate").want(http.StatusOK)
+	var c struct {
+		contract.Certificate
+		Lessors []partyRef `json:"lessors"`
+		Lessees []partyRef `json:"lessees"`
+		Hash    string     `json:"certificate_hash"`
+		Unit    string     `json:"unit_id"`
+	}
+	if err := json.Unmarshal(cert.body, &c); err != nil {
+		t.Fatal(err)
+	}
+	c.Certificate.Unit = c.Unit
+	c.Certificate.Lessors, c.Certificate.Lessees = []string{c.Lessors[0].PartyID}, []string{c.Lessees[0].PartyID}
+	if got := c.Certificate.Hash(); got != c.Hash {
+		t.Errorf("the certificate hashes to %s, and says %s: %s", got, c.Hash, cert.body)
+	}
+}
+
+func TestScenario02AKitchenIsNoRoomAndAGarageBecameOneTooLate(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	room := func(id, signed string) map[string]any {
+		start := civil(signed).AddDays(7)
+		return w.lease(f, "landlord", "tenant", map[string]any{
+			"rooms": []string{id}, "signed_on": signed, "start": start.String(), "end": start.AddMonths(12).AddDays(-1).String(),
+		})
+	}
+	kitchen, garage := f.rooms[3], f.rooms[4]
+	w.post("landlord", "/v1/contracts", room(kitchen, worldDay)).rule(http.StatusUnprocessableEntity, "unit.non_habitable", "U-01", 2)
+	w.post("landlord", "/v1/contracts", room(kitchen, "2024-01-01")).rule(http.StatusUnprocessableEntity, "unit.non_habitable", "U-01", 1)
+	w.post("landlord", "/v1/contracts", room(garage, "2025-09-15")).rule(http.StatusUnprocessableEntity, "unit.non_habitable", "U-01", 2)
+	for _, signed := range []string{"2024-01-01", "2025-09-14"} {
+		c := w.post("landlord", "/v1/contracts", room(garage, signed)).want(http.StatusCreated)
+		id := c.text("id")
+		if got := w.ruleResults("contract-"+id, "contract.drafted"); !slices.Contains(got, "U-01b@1 HOLD") {
+			t.Errorf("a garage signed on %s: %v", signed, got)
+		}
+		for _, who := range []string{"landlord", "tenant"} {
+			w.sign(who, id, c.text("content_hash")).want(http.StatusOK)
+		}
+		if signed != "2024-01-01" {
+			continue
+		}
+		filing := w.post("landlord", "/v1/contracts/"+id+"/filing", nil).want(http.StatusOK).is("stage", "HELD").texts("held_rules", "U-01b")
+		if filing.at("filing_no") != nil && filing.at("certificate") != nil {
+			t.Errorf("a held filing has a certificate: %s", filing.body)
+		}
+		w.get("tenant", "/v1/contracts/"+id+"/certificate").problem(http.StatusNotFound, "resource.not_found")
+		w.post("xuanwu", "/v1/contracts/"+id+"/filing-decision", `{"accept":false,"reason":"车库"}`).problem(http.StatusNotFound, "resource.not_found")
+		w.post("district", "/v1/contracts/"+id+"/filing-decision", `{"accept":false,"reason":"车库"}`).want(http.StatusOK).
+			is("stage", "RETURNED").is("return_reason", "车库")
+	}
+}
+
+func TestScenario03ADepositNeedsItsReturnTimeFromTheDayTheLawSaysSo(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	body := func(signed string, change map[string]any) map[string]any {
+		m := w.lease(f, "landlord", "tenant", map[string]any{
+			"signed_on": signed, "start": "2025-10-01", "end": "2026-09-30", "deposit_return_days": nil,
+		})
+		for k, v := range change {
+			m[k] = v
+		}
+		return m
+	}
+	w.post("landlord", "/v1/contracts", body("2025-09-14", nil)).want(http.StatusCreated)
+	no := w.post("landlord", "/v1/contracts", body("2025-09-15", nil)).rule(http.StatusUnprocessableEntity, "contract.deposit_clause", "C-04", 1)
+	if no.at("errors.0.pointer") == nil {
+		t.Errorf("the refusal names no field: %s", no.body)
+	}
+	w.post("landlord", "/v1/contracts", body("2025-09-15", map[string]any{"deposit_return_days": 0})).want(http.StatusCreated)
+	w.post("landlord", "/v1/contracts", body("2025-09-15", map[string]any{"deposit_return_days": 7, "deduction_grounds": []string{}})).
+		rule(http.StatusUnprocessableEntity, "contract.deposit_clause", "C-04", 1)
+	w.post("landlord", "/v1/contracts", body("2025-09-15", map[string]any{"deposit_fen": 0})).want(http.StatusCreated)
+}
+
+func TestScenario06ASubleaseStaysWithinItsHeadLeaseAndItsTenantIsWarnedWhenThatEnds(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	head := w.headLease(f, 300000, "2026-12-01", "2028-12-31")
+	out := map[string]any{"parent_id": head, "start": "2027-01-01", "end": "2029-01-01", "pay_cycle_months": 6}
+	w.post("company", "/v1/contracts", w.lease(f, "company", "tenant", out)).rule(http.StatusUnprocessableEntity, "contract.sublease_term", "C-07", 1)
+	out["end"] = "2028-12-31"
+	sub := w.filed(f, "company", "tenant", out)
+	w.get("tenant", "/v1/escrow/"+sub).want(http.StatusOK).is("mode", "MANDATORY")
+	w.money("bank", "/v1/escrow/"+sub+"/receipts", `{"bank_txn_id":"S1","amount_fen":2450000,"value_date":"2026-11-23"}`).want(http.StatusCreated)
+
+	for _, who := range []string{"landlord", "company"} {
+		w.post(who, "/v1/contracts/"+head+"/termination", `{"by":"AGREED","ground":"AGREEMENT","on":"2027-03-31"}`).want(http.StatusOK)
+	}
+	w.settled()
+	w.get("landlord", "/v1/contracts/"+head).want(http.StatusOK).is("stage", "ENDED").is("ended_on", "2027-03-31")
+	w.get("tenant", "/v1/contracts/"+sub).want(http.StatusOK).is("stage", "FILED").is("upstream_ended_on", "2027-03-31")
+	w.get("tenant", "/v1/escrow/"+sub).want(http.StatusOK).is("freezes.0.scope", "OPERATOR").is("freezes.0.order_no", "HEAD-"+head)
+
+	// On the first day of the sublease both shares are due: the owner's goes, the operator's stays.
+	w.onDay("2027-01-01")
+	w.eventually("the owner's tranche is ordered", func() bool {
+		return w.get("tenant", "/v1/escrow/"+sub).at("tranches.0.stage") == "ORDERED"
+	})
+	e := w.get("tenant", "/v1/escrow/"+sub).want(http.StatusOK).is("tranches.0.payee", "OWNER").is("tranches.0.amount_fen", 300000).
+		is("tranches.1.payee", "OPERATOR").is("tranches.1.amount_fen", 50000).is("tranches.1.stage", "PLANNED")
+	w.money("district", "/v1/escrow/"+sub+"/releases", `{"tranche":2}`).problem(http.StatusLocked, "escrow.frozen")
+	w.money("bank", "/v1/escrow/"+sub+"/releases/1/confirmation", `{"bank_txn_id":"S2"}`).want(http.StatusOK).is("tranches.0.stage", "PAID")
+	if len(e.list("tranches")) != 12 { // Six months, each in two shares.
+		t.Errorf("tranches: %s", e.body)
+	}
+	w.balanced(sub)
+}
+
+func TestScenario07NoSpaceIsLetTwice(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	rooms := func(ids ...string) map[string]any { return map[string]any{"rooms": ids} }
+	first := w.signed(f, "landlord", "tenant", rooms(f.rooms[0]))
+	second := w.signed(f, "landlord", "tenant2", map[string]any{"rooms": []string{f.rooms[0]}, "start": "2027-11-30", "end": "2028-05-31"})
+	whole := w.signed(f, "landlord", "tenant2", map[string]any{"start": "2027-06-01", "end": "2028-05-31"})
+	beside := w.signed(f, "landlord", "tenant2", rooms(f.rooms[1]))
+	after := w.signed(f, "landlord", "tenant2", map[string]any{"rooms": []string{f.rooms[0]}, "start": "2027-12-01", "end": "2028-05-31"})
+	file := func(id string) answer { return w.post("landlord", "/v1/contracts/"+id+"/filing", nil) }
+	file(first).want(http.StatusOK).is("stage", "FILED")
+	no := file(second).problem(http.StatusConflict, "unit.space_overlap")
+	if no.at("params.contract") != nil {
+		t.Errorf("the refusal tells of another's contract: %s", no.body)
+	}
+	file(whole).problem(http.StatusConflict, "unit.space_overlap")
+	file(beside).want(http.StatusOK).is("stage", "FILED")
+	file(after).want(http.StatusOK).is("stage", "FILED")
+	w.settled()
+	w.get("landlord", "/v1/contracts/"+second).want(http.StatusOK).is("stage", "SIGNED")
+}
+
+func TestScenario07OfTwentyAtOnceOneGetsTheSpace(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	var ids []string
+	for i := range 20 {
+		change := map[string]any{"start": civil("2026-12-01").AddDays(i).String(), "escrow": nil}
+		if i%2 == 1 {
+			change["rooms"] = []string{f.rooms[0]}
+		}
+		ids = append(ids, w.signed(f, "landlord", []string{"tenant", "tenant2"}[i%2], change))
+	}
+	answers := make([]reply, len(ids))
+	var race sync.WaitGroup
+	start := make(chan struct{})
+	for i, id := range ids {
+		race.Go(func() {
+			<-start
+			answers[i], _ = ask(t.Context(), w.base, http.MethodPost, "/v1/contracts/"+id+"/filing", w.keys["landlord"], nil)
+		})
+	}
+	close(start)
+	race.Wait()
+	won := 0
+	for i, r := range answers {
+		a := answer{r, t, ids[i]}
+		if r.status == http.StatusOK {
+			won++
+			continue
+		}
+		if code := a.at("code"); r.status != http.StatusConflict || code != "unit.space_overlap" && code != "conflict.stream_moved" {
+			t.Errorf("a loser was told %d %s", r.status, r.body)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d contracts won the same space", won)
+	}
+	w.settled()
+	u := w.get("city", "/v1/units/"+f.id).want(http.StatusOK)
+	if held := u.list("occupancies"); len(held) != 1 || u.at("occupancies.0.confirmed") != true {
+		t.Errorf("the space is held by %v", held)
+	}
+	filed := 0
+	for _, id := range ids {
+		if w.get("city", "/v1/contracts/"+id).at("stage") == "FILED" {
+			filed++
+		}
+	}
+	if filed != 1 {
+		t.Errorf("%d contracts are filed", filed)
+	}
+}
+
+func TestScenario15APractitionerHasOneBrokerageAndNoneWhenBanned(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	w.organisation("broker2", "broker", "BROKERAGE", "示例第二经纪有限公司", uscc(4))
+	agent := w.person("agent", "tenant", "示例丁", cnID("320102", "19880808", 5))
+	roster := func(who, brokerage, from string) answer {
+		return w.post(who, "/v1/parties/"+agent+"/roster", fmt.Sprintf(`{"brokerage_id":%q,"from":%q}`, w.ids[brokerage], from))
+	}
+	roster("broker", "broker", worldDay).want(http.StatusOK)
+	roster("broker", "broker", worldDay).want(http.StatusOK)
+	roster("broker2", "broker2", worldDay).problem(http.StatusConflict, "party.practitioner_elsewhere")
+	roster("broker2", "broker", worldDay).problem(http.StatusForbidden, "auth.forbidden")
+	w.get("district", "/v1/parties/"+agent).want(http.StatusOK).is("brokerage_id", w.ids["broker"])
+
+	w.post("broker", "/v1/parties/"+agent+"/ban", `{"until":"2027-11-22","order_no":"决字2026-9"}`).problem(http.StatusForbidden, "auth.forbidden")
+	w.post("district", "/v1/parties/"+agent+"/ban", `{"until":"2027-11-22","order_no":"决字2026-9"}`).want(http.StatusOK)
+	w.get("district", "/v1/parties/"+agent).want(http.StatusOK).is("brokerage_id", nil)
+	roster("broker2", "broker2", worldDay).problem(http.StatusConflict, "party.practitioner_banned")
+	w.onDay("2027-11-22")
+	roster("broker2", "broker2", "2027-11-22").problem(http.StatusConflict, "party.practitioner_banned")
+	w.onDay("2027-11-23")
+	roster("broker2", "broker2", "2027-11-23").want(http.StatusOK)
+}
+
+func TestScenario20ALeaseKeepsTheGuidanceItWasSignedUnder(t *testing.T) {
+	w := newWorld(t, "2026-07-02")
+	w.cast()
+	flats := w.building("3", 3)
+	for _, f := range flats {
+		w.owned(f, "landlord")
+	}
+	prices := func(version, median int) map[string]any {
+		m := map[string]any{"period": "2026Q2", "version": version, "effective_from": "2026-07-02", "cells": []any{map[string]any{
+			"area": "320115", "let_mode": "WHOLE", "size_band": "70-90", "fitout": "SIMPLE", "n": 412,
+			"p10": median - 600, "p25": median - 300, "median": median, "p75": median + 400, "p90": median + 900,
+		}}}
+		if version > 1 {
+			m["reason"] = "数据更正"
+		}
+		return m
+	}
+	publish := func(version, median int) {
+		w.post("city", "/v1/guidance-prices", prices(version, median)).want(http.StatusCreated)
+		w.post("city", "/v1/guidance-prices/2026Q2/approval", fmt.Sprintf(`{"version":%d}`, version)).problem(http.StatusUnprocessableEntity, "guidance.four_eyes")
+		w.post("city2", "/v1/guidance-prices/2026Q2/approval", fmt.Sprintf(`{"version":%d}`, version)).want(http.StatusOK)
+	}
+	terms := map[string]any{"signed_on": "2026-07-02", "start": "2026-08-01", "end": "2027-07-31"}
+	none := w.signed(flats[0], "landlord", "tenant", terms)
+	publish(1, 3400)
+	w.get("", "/v1/guidance-prices?area=320115").want(http.StatusOK).is("version", 1).is("cells.0.median", 3400)
+	between := w.filed(flats[1], "landlord", "tenant", terms)
+	w.get("tenant", "/v1/contracts/"+between).is("guidance_version", "2026Q2/1")
+	publish(2, 3500)
+	w.get("", "/v1/guidance-prices?period=2026Q2").want(http.StatusOK).is("version", 2).is("cells.0.median", 3500)
+	w.get("tenant", "/v1/contracts/"+between).is("guidance_version", "2026Q2/1")
+	w.get("tenant", "/v1/contracts/"+none).is("guidance_version", nil)
+	later := w.signed(flats[2], "landlord", "tenant2", terms)
+	w.get("tenant2", "/v1/contracts/"+later).is("guidance_version", "2026Q2/2")
+	w.post("city", "/v1/guidance-prices", prices(1, 9900)).problem(http.StatusConflict, "guidance.already_published")
+}
