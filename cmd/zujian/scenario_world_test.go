@@ -197,3 +197,26 @@ func (w *world) headLease(f flat, rentFen int, start, end string) string {
 }
 
 func (w *world) today() string { return domain.DayOf(w.clock()).String() }
+
+// changeRule puts a new version of a rule in force from today: proposed by one regulator, approved by another.
+func (w *world) changeRule(id string, params map[string]any) {
+	w.t.Helper()
+	for _, r := range w.get("", "/v1/rules").want(http.StatusOK).list("rules") {
+		rule := r.(map[string]any)
+		if rule["id"] != id {
+			continue
+		}
+		version := 0
+		_, _ = fmt.Sscan(fmt.Sprint(rule["version"]), &version)
+		rule["version"], rule["effective_from"] = version+1, w.today()
+		for name, v := range params {
+			rule["params"].(map[string]any)[name].(map[string]any)["value"] = v
+		}
+		change := w.post("city", "/v1/rules/changes", map[string]any{"rule": rule, "reason": "市级规定调整"}).want(http.StatusCreated).text("id")
+		path := "/v1/rules/changes/" + change + "/decision"
+		w.post("city", path, `{"accept":true}`).problem(http.StatusUnprocessableEntity, "ruleset.four_eyes")
+		w.post("city2", path, `{"accept":true}`).want(http.StatusOK)
+		return
+	}
+	w.t.Fatalf("no rule %s in force", id)
+}

@@ -71,7 +71,10 @@ func terminate(s State, r request, c Terminate) ([]Event, error) {
 	case Agreed:
 		return s.agree(c)
 	case Court:
-		if c.DecisionNo == "" {
+		switch {
+		case r.Actor.Role != domain.RoleDistrict && r.Actor.Role != domain.RoleCity && r.Actor.Role != domain.RoleSystem:
+			return nil, ErrAuthority.At("/by")
+		case c.DecisionNo == "":
 			return nil, ErrDecisionNo.At("/decision_no")
 		}
 	default:

@@ -133,7 +133,7 @@ type GiveNotice struct {
 }
 
 // Terminate ends the contract before its last day (解除). AGREED needs every party's word (Party says whose this is);
-// LESSOR needs a notice that stands; COURT needs a decision number.
+// LESSOR needs a notice that stands; COURT is recorded by the authority and needs a decision number.
 type Terminate struct {
 	By         string // LESSOR, LESSEE, AGREED, COURT
 	Party      string

@@ -31,6 +31,7 @@ var (
 
 	ErrFilingNo     = domain.Reject("contract.invalid_filing_no", "the filing number or its check character is wrong")
 	ErrReason       = domain.Reject("contract.reason_required", "the decision needs a reason")
+	ErrAuthority    = domain.Reject("contract.not_authority", "only the authority records what a court decided")
 	ErrDecisionNo   = domain.Reject("contract.decision_no_required", "the decision needs its number")
 	ErrFourEyes     = domain.Reject("contract.four_eyes", "a cancellation is approved by another person than proposed it")
 	ErrCancellation = domain.Reject("contract.cancellation_open", "another cancellation of this filing is open")

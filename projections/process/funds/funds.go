@@ -97,6 +97,9 @@ func (Process) React(ctx context.Context, v projections.View, e projections.Even
 		v.Set(claimKey(f.RespondBy, ledger), nil)
 		v.Set("claimed/"+ledger, []byte(f.RespondBy.String()))
 	case escrow.DepositSettled:
+		if f.Tranche != nil { // The lessor's share of the deposit.
+			keep(*f.Tranche)
+		}
 		raw, found, err := v.Get(ctx, "claimed/"+ledger)
 		if err != nil || !found {
 			return nil, err

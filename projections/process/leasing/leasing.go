@@ -4,8 +4,9 @@
 //
 // A filed contract holds its space and takes the listings of it down (L-03); one that ended or was cancelled gives it
 // back; a reservation without a filing is released after it lapsed; a space lost to another annuls the contract. When a
-// head lease ends, every sublease under it is told and its operator's money is stopped (scenario 6). A contract expires
-// the day after its last, a verification code the day after its own (L-02).
+// head lease ends, every sublease under it is told and its operator's money is stopped (scenario 6). The supervised money
+// follows: an amended contract lays its collections out anew, one that ends early gives the rent not used back. A contract
+// expires the day after its last, a verification code the day after its own (L-02).
 package leasing
 
 import (
@@ -37,6 +38,7 @@ func (Process) Types() []string {
 	return []string{
 		"contract.drafted", "contract.filed", "contract.filing_returned", "contract.amended", "contract.terminated",
 		"contract.expired", "contract.filing_cancelled", "contract.annulled",
+		"escrow.funds_expected",
 		"unit.reserved", "unit.leased", "unit.released", "unit.reservation_lost", "unit.lease_ended",
 		"listing.drafted", "listing.edited", "listing.verified", "listing.code_renewed", "listing.published",
 		"listing.withdrawn", "listing.let", "listing.expired", "listing.revoked",
@@ -54,7 +56,11 @@ type lease struct {
 	Head  string     `json:"head,omitempty"`
 	End   domain.Day `json:"end"`
 	Filed bool       `json:"filed,omitempty"`
+	Money bool       `json:"money,omitempty"` // There is a ledger.
 }
+
+// groundOwnWish is the ground of a lessee who goes for reasons of their own: then an agreed break fee is due.
+const groundOwnWish = "OWN_WISH"
 
 // offer is what it keeps of a listing.
 type offer struct {
@@ -87,6 +93,13 @@ func (Process) React(ctx context.Context, v projections.View, e projections.Even
 		return onUnit(v, id, f), nil
 	case listing.Event:
 		return nil, onListing(ctx, v, id, f)
+	case escrow.FundsExpected:
+		l, err := projections.Get[lease](ctx, v, leaseKey(id))
+		if err == nil && l.Unit != "" {
+			l.Money = true
+			projections.Put(v, leaseKey(id), l)
+		}
+		return nil, err
 	}
 	return nil, fmt.Errorf("leasing: unexpected %s", e.Type)
 }
@@ -113,19 +126,15 @@ func onContract(ctx context.Context, v projections.View, id string, e contract.E
 	case contract.FilingReturned:
 		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}, nil
 	case contract.Amended:
-		if f.After.End == l.End {
-			return nil, nil
-		}
-		v.Delete(endKey(l.End, id))
-		l.End = f.After.End
-		projections.Put(v, leaseKey(id), l)
-		if !l.Filed {
-			return nil, nil
-		}
-		v.Set(endKey(l.End, id), nil)
-		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Change{Contract: id, Until: l.End}))}, nil
+		return onAmended(v, id, l, f), nil
 	case contract.Terminated:
-		return onEnded(ctx, v, id, l, f.On, f.By)
+		out, err := onEnded(ctx, v, id, l, f.On, f.By)
+		if l.Money && f.On < l.End {
+			out = append(out, process.Send(escrow.Decider, id, escrow.Command(escrow.EndEarly{
+				On: f.On, ChargeBreakFee: f.By == contract.SideLessee && f.Ground == groundOwnWish,
+			})))
+		}
+		return out, err
 	case contract.Expired:
 		return onEnded(ctx, v, id, l, f.On, contract.EndExpired)
 	case contract.FilingCancelled, contract.Annulled:
@@ -133,6 +142,26 @@ func onContract(ctx context.Context, v projections.View, id string, e contract.E
 		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}, nil
 	}
 	return nil, nil
+}
+
+// onAmended moves the end of the space and of the money with the contract's.
+func onAmended(v projections.View, id string, l lease, f contract.Amended) (out []process.Outgoing) {
+	if l.Money {
+		out = append(out, process.Send(escrow.Decider, id, escrow.Command(escrow.Amend{
+			EffectiveFrom: f.EffectiveFrom, RentFen: f.After.MonthlyRentFen, DepositFen: &f.After.DepositFen, End: f.After.End,
+		})))
+	}
+	if f.After.End == l.End {
+		return out
+	}
+	v.Delete(endKey(l.End, id))
+	l.End = f.After.End
+	projections.Put(v, leaseKey(id), l)
+	if !l.Filed {
+		return out
+	}
+	v.Set(endKey(l.End, id), nil)
+	return append(out, process.Send(unit.Decider, l.Unit, unit.Command(unit.Change{Contract: id, Until: l.End})))
 }
 
 func forget(v projections.View, id string, l lease) {
