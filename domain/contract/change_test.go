@@ -159,10 +159,11 @@ func TestEnding(t *testing.T) {
 			Then: []Event{edit(word, func(w *TerminationAgreed) { w.Party = "tenant" })},
 		},
 		{Name: "a stranger agrees", Given: h.events, At: mid, When: agree("x"), Err: ErrNotParty},
-		{Name: "a court without a number", Given: h.events, At: mid, When: Terminate{By: Court, On: day("2027-03-31")}, Err: ErrDecisionNo},
+		{Name: "a court in a party's mouth", Given: h.events, At: mid, As: as("owner"), When: Terminate{By: Court, Party: "owner", DecisionNo: "1", On: day("2027-03-31")}, Err: ErrAuthority},
+		{Name: "a court without a number", Given: h.events, At: mid, As: district, When: Terminate{By: Court, On: day("2027-03-31")}, Err: ErrDecisionNo},
 		{Name: "the tenant without a ground", Given: h.events, At: mid, When: Terminate{By: SideLessee, Party: "tenant", On: day("2027-03-31")}, Err: ErrEnd},
 		{Name: "after the term", Given: h.events, At: mid, When: Terminate{By: Court, DecisionNo: "1", On: day("2027-12-01")}, Err: ErrEnd},
-		{Name: "before it began: no rent stays", Given: h.events, At: mid, When: Terminate{By: Court, DecisionNo: "1", On: day("2026-11-25")}, Then: []Event{
+		{Name: "before it began: no rent stays", Given: h.events, At: mid, As: district, When: Terminate{By: Court, DecisionNo: "1", On: day("2026-11-25")}, Then: []Event{
 			Terminated{By: Court, DecisionNo: "1", On: day("2026-11-25"), Unit: "u1", Kind: KindOut, ObservationBefore: &before},
 		}},
 		{Name: "of a draft", Given: drafted(t, ordinary(), subject()).events, When: evict, Err: ErrWrongState},
