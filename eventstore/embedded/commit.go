@@ -327,9 +327,9 @@ func (s *Store) room(size int64) (*segment, error) {
 	return next, nil
 }
 
-// askForSpare has the next segment zeroed once a quarter of this one is used.
+// askForSpare has the next segment zeroed once an eighth of this one is used: early enough to take its time.
 func (s *Store) askForSpare(g *segment) {
-	if s.nextBytes == 0 && int64(s.end.pos-g.base) > g.size/4 {
+	if s.nextBytes == 0 && int64(s.end.pos-g.base) > g.size/8 {
 		s.nextBytes = s.sizeAfter(g)
 		s.spareWant <- s.nextBytes
 	}
@@ -342,7 +342,9 @@ func (s *Store) sizeAfter(g *segment) int64 {
 // takeSpare waits for the spare, or makes one now if there is none or it is too small.
 func (s *Store) takeSpare(g *segment, bytesMin int64) spare {
 	if s.nextBytes > 0 {
+		s.hurry.Store(true)
 		sp := <-s.spareMade
+		s.hurry.Store(false)
 		s.nextBytes = 0
 		if sp.err == nil && sp.size >= bytesMin {
 			return sp
@@ -354,14 +356,18 @@ func (s *Store) takeSpare(g *segment, bytesMin int64) spare {
 		}
 	}
 	size := max(s.sizeAfter(g), bytesMin)
-	f, err := createSpare(s.opts.FS, s.opts.Dir, size)
+	f, err := createSpare(s.opts.FS, s.opts.Dir, size, atOnce)
 	return spare{file: f, size: size, err: err}
 }
 
 // zero runs the goroutine that makes spares.
 func (s *Store) zero() {
 	for size := range s.spareWant {
-		f, err := createSpare(s.opts.FS, s.opts.Dir, size)
+		f, err := createSpare(s.opts.FS, s.opts.Dir, size, func(took time.Duration) {
+			if !s.hurry.Load() {
+				time.Sleep(min(took, zeroPauseMax)) // The disk is the log's half of the time.
+			}
+		})
 		s.spareMade <- spare{file: f, size: size, err: err}
 	}
 }

@@ -97,7 +97,7 @@ func (s *Store) openOrCreate() ([]*segment, error) {
 		return nil, fmt.Errorf("read log id: %w", err)
 	}
 	size := min(s.opts.SegmentBytes, segmentBytesFirst)
-	f, err := createSpare(fs, dir, size)
+	f, err := createSpare(fs, dir, size, atOnce)
 	if err != nil {
 		return nil, fmt.Errorf("make first segment: %w", err)
 	}

@@ -11,12 +11,13 @@ import (
 
 const (
 	segmentBytesDefault = 64 << 20
-	segmentBytesFirst   = 4 << 20  // Zeroing it takes milliseconds.
-	segmentBytesMin     = 4 << 10  // Tests roll often.
-	segmentGrowth       = 4        // How much larger the next segment is, up to SegmentBytes.
-	groupBytesMax       = 4 << 20  // A group takes no further append beyond this, which bounds its latency.
-	queueAppendsMax     = 16 << 10 // Appends waiting for a group; beyond it they are shed.
-	queueBytesMax       = 64 << 20 // The same in bytes.
+	segmentBytesFirst   = 4 << 20               // Zeroing it takes milliseconds.
+	segmentBytesMin     = 4 << 10               // Tests roll often.
+	segmentGrowth       = 4                     // How much larger the next segment is, up to SegmentBytes.
+	zeroPauseMax        = 20 * time.Millisecond // Between two pieces of zeroes, however slow the disk.
+	groupBytesMax       = 4 << 20               // A group takes no further append beyond this, which bounds its latency.
+	queueAppendsMax     = 16 << 10              // Appends waiting for a group; beyond it they are shed.
+	queueBytesMax       = 64 << 20              // The same in bytes.
 	queueAgeDefault     = time.Second
 	headsDefault        = 1 << 18 // Streams whose head is kept in memory: about 40 MiB.
 	indexLagGroups      = 8       // Groups the index may be behind the log.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -34,7 +35,7 @@ const (
 	groupMagic     = 0xF547525A   // Larger than any frame's length, so the two cannot be confused.
 	groupBodyLimit = 64 << 20     // What recovery believes a body may be: groupBytesMax, one append, and their frames.
 	writeCategory  = "zujian-log" // Only for statistics of disk writes.
-	zeroChunk      = 1 << 20      // Zeroes are written in pieces, so that syncs of the log come between.
+	zeroChunk      = 256 << 10    // Zeroes are written and synced in pieces this small: a sync of the log waits behind one.
 )
 
 // logID is random and tells the log from every other.
@@ -252,8 +253,9 @@ func closeSegments(segs []*segment) {
 	}
 }
 
-// createSpare makes a file of zeroes, durable in size, to become the next segment.
-func createSpare(fs vfs.FS, dir string, size int64) (f vfs.File, err error) {
+// createSpare makes a file of zeroes, durable in size, to become the next segment. between is called with the time that
+// each piece took; it may wait, to leave the disk to the log.
+func createSpare(fs vfs.FS, dir string, size int64, between func(took time.Duration)) (f vfs.File, err error) {
 	path := fs.PathJoin(dir, spareName)
 	f, err = fs.Create(path, writeCategory)
 	if err != nil {
@@ -268,18 +270,24 @@ func createSpare(fs vfs.FS, dir string, size int64) (f vfs.File, err error) {
 	}
 	zeroes := make([]byte, min(size, zeroChunk))
 	for off := int64(0); off < size; off += zeroChunk {
-		if _, err = f.WriteAt(zeroes[:min(size-off, zeroChunk)], off); err == nil && off%(4*zeroChunk) == 3*zeroChunk {
+		start := time.Now()
+		_, err = f.WriteAt(zeroes[:min(size-off, zeroChunk)], off)
+		if err == nil && size > zeroChunk {
 			err = f.SyncData()
 		}
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
+		between(time.Since(start))
 	}
 	if err = f.Sync(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
+
+// atOnce is for a spare that somebody waits for.
+func atOnce(time.Duration) {}
 
 // promote turns the spare into the segment that h describes. When it returns, the segment is durable.
 func promote(fs vfs.FS, dir string, f vfs.File, size int64, h segmentHead, useMmap bool) (*segment, error) {

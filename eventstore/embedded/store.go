@@ -33,6 +33,7 @@ type Store struct {
 
 	spareWant chan int64 // Sizes of spares to make.
 	spareMade chan spare
+	hurry     atomic.Bool    // The leader waits for the spare.
 	free      chan []byte    // Buffers of groups that are indexed.
 	toIndex   chan indexWork // In order.
 	workers   sync.WaitGroup
@@ -223,6 +224,7 @@ func (s *Store) Close() error {
 	s.durable.close(eventstore.ErrClosed)
 	close(s.toIndex)
 	close(s.spareWant)
+	s.hurry.Store(true)
 	s.workers.Wait()
 	s.indexed.close(eventstore.ErrClosed)
 	s.life.Lock()
