@@ -50,7 +50,7 @@ func TestPersonalDataNeverStandsInClear(t *testing.T) {
 	}
 }
 
-func searchFolder(t *testing.T, dir, canary string) {
+func searchFolder(t testing.TB, dir, canary string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
