@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -244,7 +245,7 @@ func proposeAmendment(ctx context.Context, s *Server, c *call, in NewAmendment) 
 	}
 	id, state, r, err := s.o.Desk.ProposeAmendment(ctx, c.Call, c.path("id"), forParty(c, in.PartyId), changes, in.EffectiveFrom)
 	if err != nil {
-		return answer{}, err
+		return answer{}, underChanges(err)
 	}
 	body := amendmentBody(state.Amendment)
 	body.Id = id
@@ -335,18 +336,43 @@ func newOneCall(in NewFiling) desk.OneCall {
 func fileInOneCall(ctx context.Context, s *Server, c *call, in NewFiling) (answer, error) {
 	id, state, r, err := s.o.Desk.FileOneCall(ctx, c.Call, newOneCall(in))
 	if err != nil {
-		return answer{}, underContract(err)
+		return answer{}, underContract(err, in)
 	}
 	a := wrote(http.StatusCreated, r, filingBody(id, state))
 	a.location = "/v1/contracts/" + id
 	return a, nil
 }
 
-// underContract makes a pointer into the terms a pointer into the one-call body.
-func underContract(err error) error {
+// underContract makes a pointer into the terms a pointer into the one-call body. What is wrong with a party that the
+// call itself brings is wrong in parties.
+func underContract(err error, in NewFiling) error {
 	rej, ok := asRejection(err)
 	if !ok || rej.Pointer == "" || strings.HasPrefix(rej.Pointer, "/signatures") {
 		return err
 	}
+	for side, shares := range map[string][]PartyShare{"/lessors/": in.Contract.Lessors, "/lessees/": in.Contract.Lessees} {
+		for i, share := range shares {
+			field, its := strings.CutPrefix(rej.Pointer, side+itoa(i)+"/")
+			n := slices.IndexFunc(in.Parties, func(p PartyInCall) bool { return p.Ref == share.PartyId })
+			if its && n >= 0 && field != "party_id" && field != "share_bp" && field != "capacity" {
+				return rej.At("/parties/" + itoa(n) + "/" + field)
+			}
+		}
+	}
 	return rej.At("/contract" + rej.Pointer)
+}
+
+// underChanges makes a pointer into the changed terms one into the amendment.
+func underChanges(err error) error {
+	rej, ok := asRejection(err)
+	field, _, _ := strings.Cut(strings.TrimPrefix(rej.Pointer, "/"), "/")
+	switch {
+	case !ok || rej.Pointer == "" || field == "changes" || field == "effective_from" || field == "party_id":
+		return err
+	case slices.Contains([]string{
+		"monthly_rent_fen", "deposit_fen", "pay_cycle_months", "end", "payee", "escrow", "deposit_return_days", "deduction_grounds", "sublease_consent",
+	}, field):
+		return rej.At("/changes" + rej.Pointer)
+	}
+	return rej.At("/changes")
 }

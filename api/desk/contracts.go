@@ -80,6 +80,12 @@ func (d *Desk) DraftContract(ctx context.Context, call Call, terms contract.Term
 	} else if terms.Occupants, err = d.sealOccupants(ctx, id, occupants); err != nil {
 		return "", before, Receipt{}, err
 	}
+	if err := d.mustOccupants(ctx, terms.Occupants, "/occupants/"); err != nil {
+		return "", before, Receipt{}, err
+	}
+	if err := d.mustBank(ctx, terms.Escrow.Bank, "/escrow/bank_id"); err != nil {
+		return "", before, Receipt{}, err
+	}
 	subject, err := d.subject(ctx, call, terms)
 	if err != nil {
 		return "", before, Receipt{}, err
@@ -150,6 +156,19 @@ func (d *Desk) sealOccupants(ctx context.Context, contractID string, in []NewOcc
 		out = append(out, o.Occupant)
 	}
 	return out, nil
+}
+
+// mustOccupants refuses occupants that name a party who is none.
+func (d *Desk) mustOccupants(ctx context.Context, list []contract.Occupant, pointer string) error {
+	for i, o := range list {
+		if o.Party == "" {
+			continue
+		}
+		if err := d.mustParty(ctx, o.Party, pointer+itoa(i)+"/party_id"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // subject copies every fact of other aggregates that judging a contract needs.
@@ -550,6 +569,11 @@ func (d *Desk) ProposeAmendment(ctx context.Context, call Call, id, partyID stri
 	if err != nil {
 		return "", s, Receipt{}, err
 	}
+	if changes.Escrow != nil {
+		if err := d.mustBank(ctx, changes.Escrow.Bank, "/changes/escrow/bank_id"); err != nil {
+			return "", s, Receipt{}, err
+		}
+	}
 	fresh, err := d.subject(ctx, call, s.Terms)
 	if err != nil {
 		return "", s, Receipt{}, err
@@ -571,6 +595,11 @@ func (d *Desk) AddOccupant(ctx context.Context, call Call, id string, in NewOccu
 	}
 	if _, err := d.mine(ctx, call, id); err != nil {
 		return contract.State{}, Receipt{}, err
+	}
+	if in.Party != "" {
+		if err := d.mustParty(ctx, in.Party, "/party_id"); err != nil {
+			return contract.State{}, Receipt{}, err
+		}
 	}
 	sealed, err := d.sealOccupants(ctx, id, []NewOccupant{in})
 	if err != nil {

@@ -44,6 +44,11 @@ type NewKey struct {
 
 // IssueKey issues an API key and returns its one clear copy: "zj_<id>_<secret>". Only its hash is kept.
 func (d *Desk) IssueKey(ctx context.Context, call Call, in NewKey) (key, id string, r Receipt, err error) {
+	if in.Party != "" {
+		if err := d.mustParty(ctx, in.Party, "/party_id"); err != nil {
+			return "", "", Receipt{}, err
+		}
+	}
 	var secret [32]byte
 	if _, err := rand.Read(secret[:]); err != nil {
 		return "", "", Receipt{}, err

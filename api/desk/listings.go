@@ -65,6 +65,9 @@ func (d *Desk) ownOffer(ctx context.Context, call Call, offer listing.Offer) (li
 			offer.Owner = owners[0].Party
 		}
 	}
+	if err := d.mustBank(ctx, offer.AccountRef.Bank, "/account/bank_party_id"); err != nil {
+		return offer, err
+	}
 	return offer, d.mustParty(ctx, offer.Owner, "/owner_id")
 }
 
@@ -94,6 +97,9 @@ func (d *Desk) EditListing(ctx context.Context, call Call, id string, offer list
 	offer.Unit, offer.Publisher, offer.PublisherRole = s.Offer.Unit, s.Offer.Publisher, s.Offer.PublisherRole
 	if offer.Owner == "" {
 		offer.Owner = s.Offer.Owner
+	}
+	if err := d.mustBank(ctx, offer.AccountRef.Bank, "/account/bank_party_id"); err != nil {
+		return Receipt{}, err
 	}
 	return exec(ctx, d, call, listing.Decider, id, listing.Command(listing.Edit{Offer: offer}))
 }

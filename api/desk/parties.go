@@ -28,6 +28,9 @@ type NewParty struct {
 	AdminCode     string
 }
 
+// ErrBankNeeded is for an account or a ledger at a party that is no supervising bank.
+var ErrBankNeeded = domain.Reject("party.no_supervising_bank", "this party is not a supervising bank")
+
 // ErrName is a name that is no name.
 var ErrName = domain.Reject("party.name_invalid", "a name needs 1 to 100 characters, none of them control, direction or private-use characters")
 
@@ -242,8 +245,12 @@ func (d *Desk) PartyAct(ctx context.Context, call Call, id string, self bool, cm
 		if err := d.mustParty(ctx, c.To, "/to"); err != nil {
 			return Receipt{}, err
 		}
+	case party.ReportOpening:
+		if err := d.mustBank(ctx, c.Opening.AccountBank, "/account/bank_party_id"); err != nil {
+			return Receipt{}, err
+		}
 	case party.Roster:
-		if err := d.mustParty(ctx, c.Brokerage, "/brokerage"); err != nil {
+		if err := d.mustParty(ctx, c.Brokerage, "/brokerage_id"); err != nil {
 			return Receipt{}, err
 		}
 	}

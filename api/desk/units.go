@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -127,14 +128,14 @@ func (d *Desk) SplitUnit(ctx context.Context, call Call, id string, parts []NewU
 	cmd := unit.Split{From: from, Mapping: map[string]string{}}
 	for i, p := range plans {
 		if p.ID == id {
-			return nil, Receipt{}, ErrInvalid.At("/units/" + itoa(i) + "/unit_no")
+			return nil, Receipt{}, ErrInvalid.At("/children/" + itoa(i) + "/unit_no")
 		}
 		byNo[p.UnitNo] = p.ID
 		cmd.Children = append(cmd.Children, unit.Child{ID: p.ID, GrossAreaC: p.GrossAreaC})
 	}
 	for contract, no := range mapping {
 		if byNo[no] == "" {
-			return nil, Receipt{}, ErrInvalid.At("/mapping/" + contract)
+			return nil, Receipt{}, ErrInvalid.At("/mapping")
 		}
 		cmd.Mapping[contract] = byNo[no]
 	}
@@ -157,7 +158,7 @@ func (d *Desk) SplitUnit(ctx context.Context, call Call, id string, parts []NewU
 // MergeUnits ends several units of one building in favour of a new one.
 func (d *Desk) MergeUnits(ctx context.Context, call Call, ids []string, into NewUnit, from domain.Day) ([]RegisteredUnit, Receipt, error) {
 	if len(ids) < 2 || len(ids) > 20 {
-		return nil, Receipt{}, ErrInvalid.At("/units")
+		return nil, Receipt{}, ErrInvalid.At("/with")
 	}
 	if from.IsZero() {
 		from = domain.DayOf(call.At)
@@ -172,7 +173,7 @@ func (d *Desk) MergeUnits(ctx context.Context, call Call, ids []string, into New
 			return nil, Receipt{}, err
 		}
 		if s.Home.Building != states[0].Home.Building && i > 0 {
-			return nil, Receipt{}, ErrInvalid.At("/units/" + itoa(i))
+			return nil, Receipt{}, ErrInvalid.At("/with/" + itoa(i-1))
 		}
 		states[i] = s
 	}
@@ -209,6 +210,10 @@ func (d *Desk) replace(ctx context.Context, call Call, r Receipt, buildingID str
 	rb, err := exec(ctx, d, call.step("table"), building.Decider, buildingID,
 		building.Command(building.ReplaceUnits{Removed: removed, Added: plans, From: from}))
 	if err != nil {
+		var no *domain.Rejection
+		if errors.As(err, &no) && no.Pointer != "" { // The building's own words for it are not the caller's.
+			err = no.At("")
+		}
 		return nil, r, err
 	}
 	b, _, _, err := load(ctx, d, building.Decider, buildingID)
@@ -238,6 +243,23 @@ func (d *Desk) mustParty(ctx context.Context, id, pointer string) error {
 		return party.ErrNotFound.At(pointer)
 	}
 	return err
+}
+
+// mustBank refuses an id that is no supervising bank's; "" is none.
+func (d *Desk) mustBank(ctx context.Context, id, pointer string) error {
+	if id == "" {
+		return nil
+	}
+	s, _, found, err := load(ctx, d, party.Decider, id)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return party.ErrNotFound.At(pointer)
+	case s.Registered.OrgKind != party.OrgSupervisingBank:
+		return ErrBankNeeded.At(pointer)
+	}
+	return nil
 }
 
 func orNotFound(err error) error {

@@ -95,7 +95,7 @@ func check(c Issue, at time.Time) error {
 	case (c.Role == domain.RoleDistrict) != isArea, !isArea && c.Area != "":
 		return ErrArea.At("/area")
 	case !c.Expires.IsZero() && !c.Expires.After(at):
-		return ErrExpired.At("/expires")
+		return ErrExpired.At("/expires_on")
 	case utf8.RuneCountInString(c.Label) > labelMax:
 		return ErrLabelLong.At("/label").With("max", int64(labelMax))
 	}

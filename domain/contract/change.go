@@ -119,14 +119,14 @@ func signAmendment(s State, r request, c SignAmendment) ([]Event, error) {
 		if done.Hash == c.Hash {
 			return nil, nil
 		}
-		return nil, ErrSignatureHash.At("/hash")
+		return nil, ErrSignatureHash.At("/content_hash")
 	}
 	a := s.Amendment
 	switch {
 	case a == nil || a.ID != c.AmendmentID:
 		return nil, ErrNoAmendment
 	case c.Hash != a.Hash:
-		return nil, ErrSignatureHash.At("/hash")
+		return nil, ErrSignatureHash.At("/content_hash")
 	case slices.Contains(a.Signed, c.Party):
 		return nil, nil
 	}
@@ -215,8 +215,12 @@ func addOccupant(s State, r request, c AddOccupant) ([]Event, error) {
 		return nil, s.wrongState(live...)
 	case taken:
 		return nil, ErrOccupantExists.At("/id")
-	case !validOccupant(s.Terms, o) || len(s.Occupants) >= occupantsMax:
-		return nil, ErrOccupant.At("/occupant")
+	case o.Party == "" && o.Name == "":
+		return nil, ErrOccupant.At("/name")
+	case !validOccupant(s.Terms, o) || !inUnit(s.Subject, o):
+		return nil, ErrOccupant.At("/room")
+	case len(s.Occupants) >= occupantsMax:
+		return nil, ErrOccupant.With("max", occupantsMax)
 	}
 	occupants := append(slices.Clip(s.Occupants), o)
 	verdict := judgeOccupants(r.Policy, question(s.Terms, s.Subject, occupants, r.Today()), r.Today())

@@ -40,7 +40,7 @@ func check(t Terms, s Subject, today domain.Day) error {
 	if t.Renews != "" && (s.Renewal == nil || s.Renewal.Contract != t.Renews) {
 		return field("renews", "/renews")
 	}
-	return checkOccupants(t)
+	return checkOccupants(t, s)
 }
 
 func checkForm(t Terms, _ Subject) error {
@@ -102,7 +102,7 @@ func checkParties(t Terms, s Subject) error {
 		}
 	}
 	for _, other := range []struct{ pointer, id string }{
-		{"/payee/party_id", t.Payee.Party}, {"/brokerage", t.Brokerage}, {"/practitioner", t.Practitioner},
+		{"/payee/party_id", t.Payee.Party}, {"/brokerage_id", t.Brokerage}, {"/practitioner_id", t.Practitioner},
 	} {
 		if other.id != "" && !known(s, other.id) {
 			return ErrPartyUnknown.At(other.pointer)
@@ -177,7 +177,7 @@ func checkLists(t Terms, _ Subject) error {
 	case len(t.Fees) > listMax:
 		return field("fees", "/fees")
 	case len(t.Docs) > listMax:
-		return field("docs", "/docs")
+		return field("documents", "/documents")
 	case len(t.DeductionGrounds) > listMax:
 		return field("deduction_grounds", "/deduction_grounds")
 	}
@@ -193,7 +193,7 @@ func checkLists(t Terms, _ Subject) error {
 	}
 	for i, d := range t.Docs {
 		if !validCode(d.Kind) || !isSHA256(d.SHA256) {
-			return ErrEvidence.At(at("/docs", i))
+			return ErrEvidence.At(at("/documents", i))
 		}
 	}
 	return nil
@@ -207,7 +207,7 @@ func checkParent(t Terms, s Subject) error {
 	}
 	p := s.Parent
 	if p == nil || !p.Exists || p.Ended {
-		return ErrParentUnknown.At("/parent")
+		return ErrParentUnknown.At("/parent_id")
 	}
 	facts := Question{Terms: t, Subject: s}.parent()
 	switch {
@@ -221,7 +221,7 @@ func checkParent(t Terms, s Subject) error {
 	return nil
 }
 
-func checkOccupants(t Terms) error {
+func checkOccupants(t Terms, s Subject) error {
 	if len(t.Occupants) > occupantsMax {
 		return ErrOccupant.At("/occupants")
 	}
@@ -230,8 +230,16 @@ func checkOccupants(t Terms) error {
 		if taken || !validOccupant(t, o) {
 			return ErrOccupant.At(at("/occupants", i))
 		}
+		if !inUnit(s, o) {
+			return ErrOccupant.At(at("/occupants", i) + "/room")
+		}
 	}
 	return nil
+}
+
+// inUnit wants the room of an occupant, if one is named, to be a room of the flat.
+func inUnit(s Subject, o Occupant) bool {
+	return o.Room == "" || slices.ContainsFunc(s.Unit.Rooms, func(r RoomFacts) bool { return r.ID == o.Room })
 }
 
 // validOccupant wants a person and, where rooms are let, one of those or none.

@@ -262,7 +262,7 @@ func revoke(s State, c Revoke) ([]Event, error) {
 	case s.Stage == StageRevoked:
 		return nil, nil
 	case c.Finding == "" || utf8.RuneCountInString(c.Finding) > reasonMax:
-		return nil, ErrReason.At("/finding")
+		return nil, ErrReason.At("/reason")
 	}
 	return []Event{Revoked(c)}, nil
 }
@@ -274,7 +274,7 @@ func suspend(s State, r domain.Request[Command], c Suspend) ([]Event, error) {
 	authority := r.Actor.Role == domain.RoleDistrict || r.Actor.Role == domain.RoleCity
 	switch {
 	case c.Cause == "" || utf8.RuneCountInString(c.Cause) > reasonMax:
-		return nil, ErrReason.At("/cause")
+		return nil, ErrReason.At("/reason")
 	case s.Stage == StageSuspended && (s.Suspended.Authority || !authority):
 		return nil, nil
 	}

@@ -289,7 +289,7 @@ func object(s State, r domain.Request[Command], c Object) ([]Event, error) {
 	case s.Rejected.Final:
 		return nil, s.inStage(StageDraft)
 	case c.Text == "" || utf8.RuneCountInString(c.Text) > textMax:
-		return nil, ErrReason.At("/text")
+		return nil, ErrReason.At("/reason")
 	}
 	days, ok := r.Policy.Param("L-12", "days", r.Today())
 	if !ok {

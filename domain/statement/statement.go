@@ -245,7 +245,7 @@ func resolve(s State, r domain.Request[Command], c Resolve) ([]Event, error) {
 	case !slices.Contains([]Classification{LedgerPosted, Suspense, Timing, BankError, FeeInterest}, c.Classification):
 		return nil, ErrInvalid.At("/classification")
 	case c.Contract != "" && !printable(c.Contract, textBytesMax), c.Contract == "" && c.Classification == LedgerPosted:
-		return nil, ErrInvalid.At("/contract")
+		return nil, ErrInvalid.At("/contract_id")
 	case c.Note != "" && !printable(c.Note, noteBytesMax):
 		return nil, ErrInvalid.At("/note")
 	}
