@@ -147,7 +147,7 @@ func partyRow(id string, s party.State) Row {
 	if s.Opening.AdminCode != "" {
 		district = s.Opening.AdminCode
 	}
-	return Row{District: district, Parties: []string{id}}
+	return Row{District: district, Parties: []string{id}, Bank: id}
 }
 
 // Party reads one party for an actor: itself in clear, regulators and auditors masked, its representatives masked.

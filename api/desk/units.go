@@ -95,7 +95,13 @@ func (d *Desk) ProposeRooms(ctx context.Context, call Call, id string, rooms []N
 			return nil, Receipt{}, err
 		}
 		if actsFor == "" {
-			return nil, Receipt{}, ErrNotFound
+			operates, err := d.operates(ctx, call.Actor, s, today)
+			if err != nil {
+				return nil, Receipt{}, err
+			}
+			if !operates {
+				return nil, Receipt{}, ErrNotFound
+			}
 		}
 	} else if err := inArea(call.Actor, row); err != nil {
 		return nil, Receipt{}, err
@@ -109,6 +115,16 @@ func (d *Desk) ProposeRooms(ctx context.Context, call Call, id string, rooms []N
 	}
 	r, err := exec(ctx, d, call, unit.Decider, id, unit.Command(cmd))
 	return answer, r, err
+}
+
+// operates says whether the actor is the lessee of the HEAD contract over a home on a day.
+func (d *Desk) operates(ctx context.Context, a domain.Actor, s unit.State, on domain.Day) (bool, error) {
+	head, ok := s.HeadOn(on)
+	if !ok || a.Party == "" {
+		return false, nil
+	}
+	c, err := d.contractState(ctx, head.Contract)
+	return err == nil && isLessee(c, a.Party), err
 }
 
 // SplitUnit ends a unit in favour of its parts. Each running contract follows the child that mapping names.

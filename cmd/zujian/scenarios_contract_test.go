@@ -287,3 +287,14 @@ func TestScenario20ALeaseKeepsTheGuidanceItWasSignedUnder(t *testing.T) {
 	w.get("tenant2", "/v1/contracts/"+later).is("guidance_version", "2026Q2/2")
 	w.post("city", "/v1/guidance-prices", prices(1, 9900)).problem(http.StatusConflict, "guidance.already_published")
 }
+
+func TestAnOperatorDividesTheHomeItRents(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	rooms := `{"rooms":[{"room_no":"A","kind":"BEDROOM","usable_area_c":1800},{"room_no":"L","kind":"LIVING_ROOM","usable_area_c":1500}]}`
+	w.post("company", "/v1/units/"+f.id+"/rooms", rooms).problem(http.StatusNotFound, "resource.not_found")
+	w.headLease(f, 300000, "2026-11-23", "2028-12-31")
+	w.post("company", "/v1/units/"+f.id+"/rooms", rooms).want(http.StatusOK).is("rooms.1.room_no", "L")
+	w.post("tenant", "/v1/units/"+f.id+"/rooms", rooms).problem(http.StatusForbidden, "auth.forbidden")
+}
