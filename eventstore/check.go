@@ -3,6 +3,7 @@ package eventstore
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -17,8 +18,8 @@ func Check(stream string, expected Revision, events []NewEvent) error {
 	if expected < AnyRevision {
 		return fmt.Errorf("%w: expected revision %d is below %d", ErrInvalid, expected, AnyRevision)
 	}
-	if len(events) == 0 || len(events) > AppendMax {
-		return fmt.Errorf("%w: %d events, not 1 to %d", ErrInvalid, len(events), AppendMax)
+	if eventsMax := appendMax(events); len(events) == 0 || len(events) > eventsMax {
+		return fmt.Errorf("%w: %d events, not 1 to %d", ErrInvalid, len(events), eventsMax)
 	}
 	total := 0
 	for i := range events {
@@ -32,6 +33,13 @@ func Check(stream string, expected Revision, events []NewEvent) error {
 		return fmt.Errorf("%w: %d bytes of events, more than %d", ErrInvalid, total, AppendBytesMax)
 	}
 	return nil
+}
+
+func appendMax(events []NewEvent) int {
+	if len(events) <= AppendMax || slices.ContainsFunc(events, func(e NewEvent) bool { return !e.Meta.Outside }) {
+		return AppendMax
+	}
+	return OutsideMax
 }
 
 // Normal gives the event as every store returns it: decision time in UTC and whole microseconds.
@@ -48,7 +56,13 @@ func checkEvent(e *NewEvent) (bytes int, err error) {
 		return 0, fmt.Errorf("type %s", rule)
 	}
 	m := &e.Meta
-	bytes = len(e.Data)
+	if rest := (Metadata{Outside: m.Outside, Raw: m.Raw}); m.Outside && *m != rest {
+		return 0, fmt.Errorf("metadata of an event from outside holds more than its own bytes")
+	}
+	if !m.Outside && (m.Raw != "" || e.Binary) {
+		return 0, fmt.Errorf("raw metadata or binary data of an event that is not from outside")
+	}
+	bytes = len(e.Data) + len(m.Raw)
 	for _, t := range [...]struct{ name, text string }{
 		{"actor", m.Actor},
 		{"role", m.Role},

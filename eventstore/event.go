@@ -4,13 +4,16 @@ import "time"
 
 // NewEvent is an encoded fact on its way in.
 type NewEvent struct {
-	ID   [16]byte // UUID; derived from the command, so that a repeated append is recognised.
-	Type string   // "contract.drafted"
-	Data []byte   // JSON.
-	Meta Metadata
+	ID     [16]byte // UUID; derived from the command, so that a repeated append is recognised.
+	Type   string   // "contract.drafted"
+	Data   []byte   // JSON, unless Binary.
+	Binary bool     // Data is application/octet-stream. Only events from outside are.
+	Meta   Metadata
 }
 
 // Metadata says where a fact came from. Every field but Causation is mandatory. It never holds personal data.
+// An event that a client of eventstore/wire wrote has the client's own metadata instead: Outside is true, Raw holds its
+// bytes, and every other field is zero.
 // $causationId and $correlationId are EventStoreDB's own spellings, so that its tools show them.
 type Metadata struct {
 	Schema      int       `json:"schema"`                 // Version of Data's shape, from 1.
@@ -21,6 +24,8 @@ type Metadata struct {
 	Correlation string    `json:"$correlationId"`         // The outside request it all came from.
 	At          time.Time `json:"at"`                     // Decision time, UTC, whole microseconds.
 	Policy      int       `json:"policy"`                 // Version of the rule set (监管规则集) that decided.
+	Outside     bool      `json:"-"`                      // Written by a program that is no part of the product.
+	Raw         string    `json:"-"`                      // What it gave as metadata: any bytes.
 }
 
 // Recorded is a stored event.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 )
 
 // ErrWrongRevision means the stream moved on; errors.As to *WrongRevision tells where to.
@@ -23,12 +24,13 @@ var ErrOverloaded = errors.New("eventstore: overloaded")
 var ErrClosed = errors.New("eventstore: closed")
 
 const (
-	EventBytesMax  = 1 << 20  // Data and metadata of one event.
-	AppendMax      = 512      // Events in one append.
+	EventBytesMax  = 16 << 20 // Data and metadata of one event.
+	AppendMax      = 512      // Events in one append, unless they are all from outside: then OutsideMax.
+	OutsideMax     = 16 << 10 // Events from outside in one append.
 	AppendBytesMax = 16 << 20 // Data and metadata of one append.
 	MetaBytesMax   = 1024     // One text of the metadata, valid UTF-8.
-	StreamBytesMax = 255      // A stream name: "<category>-<id>", valid UTF-8, no control characters.
-	TypeBytesMax   = 127      // A type name: "<category>.<past_participle>".
+	StreamBytesMax = 1024     // A stream name: "<category>-<id>", valid UTF-8, no control characters.
+	TypeBytesMax   = 1024     // A type name: "<category>.<past_participle>".
 )
 
 // WrongRevision says where the stream is.
@@ -50,11 +52,22 @@ type Revision int64
 const (
 	NoStream    Revision = -1
 	AnyRevision Revision = -2
+
+	LastRevision Revision = math.MaxInt64 // For StreamBack: from the stream's end.
 )
 
 // Position orders all events of one store. It only grows, may skip, and is opaque to everything but its store.
 // Position 0 is before the first event.
 type Position uint64
+
+// LastPosition is for AllBack: from the log's end.
+const LastPosition Position = math.MaxUint64
+
+// Head is where a log ends.
+type Head struct {
+	Position Position // Of the last event; 0 if there is none.
+	Events   uint64   // In the log: the next event's ordinal.
+}
 
 // Store is an append-only log of streams.
 type Store interface {
@@ -70,6 +83,16 @@ type Store interface {
 	// All yields every event after position after, in order, and ends at the head it saw when called.
 	// It MUST NOT yield an event while one with a smaller position may still appear.
 	All(ctx context.Context, after Position) iter.Seq2[Recorded, error]
+
+	// StreamBack yields the events of one stream from revision from down to its first. A revision beyond the end is the end.
+	StreamBack(ctx context.Context, stream string, from Revision) iter.Seq2[Recorded, error]
+
+	// AllBack yields every event at or before position upTo, last first. A position beyond the head is the head it saw
+	// when called.
+	AllBack(ctx context.Context, upTo Position) iter.Seq2[Recorded, error]
+
+	// Head returns where the log ends now. What an append returned is never beyond it.
+	Head(ctx context.Context) (Head, error)
 
 	// Wait returns nil when an event after position after exists, ctx.Err() when ctx ends first, ErrClosed when the store closes.
 	Wait(ctx context.Context, after Position) error

@@ -104,8 +104,11 @@ func serveBench(b *bench, g *globals) (_ *benchServer, err error) {
 		}
 		return nil
 	})
-	head, _ := h.store.Head()
-	return s, s.seen(b.ctx, head)
+	head, err := h.store.Head(b.ctx)
+	if err != nil {
+		return s, err
+	}
+	return s, s.seen(b.ctx, head.Position)
 }
 
 func (s *benchServer) run(f func() error) {

@@ -125,14 +125,17 @@ func foldAll(b *bench, h *house) (s slicing, err error) {
 	r := projections.Runner{Store: h.store, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
 	ctx, stop := context.WithCancel(b.ctx)
 	defer stop()
-	head, events := h.store.Head()
+	head, err := h.store.Head(b.ctx)
+	if err != nil {
+		return s, err
+	}
 	done := make(chan error, 1)
 	start := time.Now()
 	go func() { done <- r.Run(ctx, views(h.city)) }()
 	for _, p := range views(h.city) {
-		err = errors.Join(err, r.WaitFor(ctx, p.Name(), head))
+		err = errors.Join(err, r.WaitFor(ctx, p.Name(), head.Position))
 	}
-	s.rate = float64(events) / time.Since(start).Seconds()
+	s.rate = float64(head.Events) / time.Since(start).Seconds()
 	stop()
 	return s, errors.Join(err, <-done)
 }

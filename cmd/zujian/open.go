@@ -97,10 +97,9 @@ func (h *house) catchUp(ctx context.Context) error {
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- h.runner.Run(ctx, views(h.city)) }()
-	head, _ := h.store.Head()
-	var err error
+	head, err := h.store.Head(ctx)
 	for _, v := range views(h.city) {
-		err = errors.Join(err, h.runner.WaitFor(ctx, v.Name(), head))
+		err = errors.Join(err, h.runner.WaitFor(ctx, v.Name(), head.Position))
 	}
 	stop()
 	return errors.Join(err, <-done)

@@ -340,8 +340,7 @@ func (w *world) settled() {
 	if err := w.react.WaitIdle(ctx); err != nil {
 		w.t.Fatal(err)
 	}
-	head, _ := w.house.store.Head()
-	if err := w.house.runner.WaitAll(ctx, head); err != nil {
+	if err := w.house.runner.WaitAll(ctx, w.logHead().Position); err != nil {
 		w.t.Fatal(err)
 	}
 	for _, s := range w.react.Status() {
@@ -409,6 +408,13 @@ func (w *world) ruleResults(stream, eventType string) (out []string) {
 
 // head is how many events there are.
 func (w *world) head() uint64 {
-	_, n := w.house.store.Head()
-	return n
+	return w.logHead().Events
+}
+
+func (w *world) logHead() eventstore.Head {
+	h, err := w.house.store.Head(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h
 }

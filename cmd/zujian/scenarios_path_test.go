@@ -206,7 +206,7 @@ func (w *world) shows(unit, id, code string) {
 	}
 	w.get("bank", "/v1/escrow/"+id, "If-None-Match", seen.header.Get("ETag")).want(http.StatusNotModified)
 	w.settled()
-	head, _ := w.house.store.Head()
+	head := w.logHead().Position
 	at := []string{"Zujian-At-Least", strconv.FormatUint(uint64(head), 10)}
 	w.get("landlord", "/v1/views/housing/contracts?unit_id="+unit, at...).want(http.StatusOK).is("items.0.id", id).is("items.0.state", "FILED")
 	w.get("tenant", "/v1/views/money/ledgers/"+id, at...).want(http.StatusOK).is("received_fen", 1400000).is("state", "FUNDED")

@@ -48,8 +48,11 @@ func (c *verifyCmd) verify(g *globals, res *verifyResult) error {
 		return fmt.Errorf("log: %w", err)
 	}
 	return withHouse(g, func(h *house) error {
-		head, events := h.store.Head()
-		res.Events, res.Head = events, uint64(head)
+		head, err := h.store.Head(g.Ctx)
+		if err != nil {
+			return err
+		}
+		res.Events, res.Head = head.Events, uint64(head.Position)
 		if c.LogOnly {
 			return nil
 		}

@@ -201,8 +201,8 @@ func survivors(t *testing.T, s *Store, kept []acked) (heads map[string]eventstor
 		byPosition[r.Position] = r
 		want++
 	}
-	if _, n := s.Head(); n != want {
-		return nil, fmt.Errorf("GAP: the head counts %d events, the log yields %d", n, want)
+	if h, err := s.Head(t0); err != nil || h.Events != want {
+		return nil, fmt.Errorf("GAP: the head counts %d events (%w), the log yields %d", h.Events, err, want)
 	}
 	for _, a := range kept {
 		last := a.events[len(a.events)-1]

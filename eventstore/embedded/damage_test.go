@@ -227,7 +227,10 @@ func TestFailedSyncIsFatal(t *testing.T) {
 	if _, err := s.Append(t0, "a-1", eventstore.NoStream, storetest.Event(0)); err != nil {
 		t.Fatal(err)
 	}
-	head, _ := s.Head()
+	head, err := s.Head(t0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	broken.Store(true)
 	if _, err := s.Append(t0, "a-1", 0, storetest.Event(1)); !errors.Is(err, eventstore.ErrClosed) || !errors.Is(err, syscall.EIO) {
 		t.Fatalf("got %v, want ErrClosed for EIO", err)
@@ -236,10 +239,10 @@ func TestFailedSyncIsFatal(t *testing.T) {
 	if _, err := s.Append(t0, "a-1", 0, storetest.Event(1)); !errors.Is(err, eventstore.ErrClosed) {
 		t.Fatalf("after the failure: got %v, want ErrClosed", err)
 	}
-	if err := s.Wait(t0, head); !errors.Is(err, eventstore.ErrClosed) {
+	if err := s.Wait(t0, head.Position); !errors.Is(err, eventstore.ErrClosed) {
 		t.Fatalf("wait: got %v, want ErrClosed", err)
 	}
-	if got := storetest.Collect(t, s.All(t0, 0)); len(got) != 1 || got[0].Position != head {
+	if got := storetest.Collect(t, s.All(t0, 0)); len(got) != 1 || got[0].Position != head.Position {
 		t.Fatalf("readers see %v, want what was durable", got)
 	}
 }

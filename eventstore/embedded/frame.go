@@ -20,12 +20,20 @@ import (
 //	 24 u64 revision                                                u16 role, actor, command, causation, correlation:
 //	 32 i64 stored at, µs                                           bytes of each text
 //	136 type role actor stream command causation correlation data
+//
+// The lengths of stream and type have 13 bits: the upper 5 are the upper 5 of the lengths of role and of actor. The top
+// bit of policy says that data is binary, that of schema that the event is from outside: then data starts with the
+// metadata's length (u32) and the metadata.
 const (
 	offCRC, offOrdinal, offPosition, offRevision, offStoredAt = 4, 8, 16, 24, 32
 	offCommitment, offID, offAt, offSalt                      = 40, 72, 88, 96
 	offDataLen, offSchema, offPolicy, offLens, frameHeader    = 112, 116, 120, 124, 136
 
-	frameBytesMax = frameHeader + eventstore.StreamBytesMax + eventstore.TypeBytesMax + eventstore.EventBytesMax
+	frameBytesMax = frameHeader + eventstore.StreamBytesMax + eventstore.TypeBytesMax + rawHeader + eventstore.EventBytesMax
+
+	rawHeader = 4       // Length of the metadata of an event from outside.
+	flagBit   = 1 << 31 // Of schema: from outside. Of policy: binary.
+	lensLow   = 1<<11 - 1
 )
 
 // The domains separate the two hashes of a commitment from each other and from everything else. 16 bytes each.
@@ -58,6 +66,7 @@ func (f frame) revision() eventstore.Revision { return eventstore.Revision(le.Ui
 func (f frame) storedAt() int64               { return int64(le.Uint64(f[offStoredAt:])) }
 func (f frame) id() []byte                    { return f[offID : offID+16] }
 func (f frame) lens() lens                    { return lens(f[offLens:frameHeader]) }
+func (f frame) outside() bool                 { return le.Uint32(f[offSchema:])&flagBit != 0 }
 
 func (f frame) stream() []byte {
 	l := f.lens()
@@ -68,10 +77,10 @@ func (f frame) stream() []byte {
 // lens are the lengths of the texts of a frame.
 type lens []byte
 
-func (l lens) stream() int      { return int(l[0]) }
-func (l lens) typ() int         { return int(l[1]) }
-func (l lens) role() int        { return int(le.Uint16(l[2:])) }
-func (l lens) actor() int       { return int(le.Uint16(l[4:])) }
+func (l lens) stream() int      { return int(l[0]) | int(l[3]>>3)<<8 }
+func (l lens) typ() int         { return int(l[1]) | int(l[5]>>3)<<8 }
+func (l lens) role() int        { return int(le.Uint16(l[2:]) & lensLow) }
+func (l lens) actor() int       { return int(le.Uint16(l[4:]) & lensLow) }
 func (l lens) command() int     { return int(le.Uint16(l[6:])) }
 func (l lens) causation() int   { return int(le.Uint16(l[8:])) }
 func (l lens) correlation() int { return int(le.Uint16(l[10:])) }
@@ -82,8 +91,12 @@ func (l lens) total() int {
 // frameSize is the length of the event's frame.
 func frameSize(stream string, e *eventstore.NewEvent) int {
 	m := &e.Meta
-	return frameHeader + len(e.Type) + len(m.Role) + len(m.Actor) + len(stream) + len(m.Command) + len(m.Causation) +
+	size := frameHeader + len(e.Type) + len(m.Role) + len(m.Actor) + len(stream) + len(m.Command) + len(m.Causation) +
 		len(m.Correlation) + len(e.Data)
+	if m.Outside {
+		size += rawHeader + len(m.Raw)
+	}
+	return size
 }
 
 // appendFrame adds the event's frame to dst, all but what only the leader knows: ordinal, position, revision, stored
@@ -97,16 +110,30 @@ func appendFrame(dst []byte, stream string, e *eventstore.NewEvent, salt []byte)
 	copy(head[offID:], e.ID[:])
 	le.PutUint64(head[offAt:], uint64(m.At.UnixMicro()))
 	copy(head[offSalt:offDataLen], salt)
-	le.PutUint32(head[offDataLen:], uint32(len(e.Data)))
-	le.PutUint32(head[offSchema:], uint32(m.Schema))
-	le.PutUint32(head[offPolicy:], uint32(m.Policy))
-	head[offLens], head[offLens+1] = byte(len(stream)), byte(len(e.Type))
+	schema, policy, data := uint32(m.Schema), uint32(m.Policy), len(e.Data)
+	if m.Outside {
+		schema |= flagBit
+		data += rawHeader + len(m.Raw)
+	}
+	if e.Binary {
+		policy |= flagBit
+	}
+	le.PutUint32(head[offDataLen:], uint32(data))
+	le.PutUint32(head[offSchema:], schema)
+	le.PutUint32(head[offPolicy:], policy)
 	for i, text := range [...]string{m.Role, m.Actor, m.Command, m.Causation, m.Correlation} {
 		le.PutUint16(head[offLens+2+2*i:], uint16(len(text)))
 	}
+	head[offLens], head[offLens+1] = byte(len(stream)), byte(len(e.Type))
+	head[offLens+3] |= byte(len(stream) >> 8 << 3)
+	head[offLens+5] |= byte(len(e.Type) >> 8 << 3)
 	dst = append(dst, head[:]...)
 	for _, text := range [...]string{e.Type, m.Role, m.Actor, stream, m.Command, m.Causation, m.Correlation} {
 		dst = append(dst, text...)
+	}
+	if m.Outside {
+		dst = le.AppendUint32(dst, uint32(len(m.Raw)))
+		dst = append(dst, m.Raw...)
 	}
 	dst = append(dst, e.Data...)
 	content := sha256.Sum256(dst[start+offID-len(contentDomain):])
@@ -144,7 +171,7 @@ func Commitment(ordinal uint64, rev eventstore.Revision, storedAtMicros int64, c
 }
 
 // content is the hash of all that the caller gave, and the salt: domain, id, decided at, salt, lengths, schema, policy,
-// type, role, actor, stream, command, causation, correlation, data, as they lie in the frame from its byte 72 on.
+// type, role, actor, stream, command, causation, correlation, raw metadata if from outside, data, as they lie in the frame from its byte 72 on.
 func (f frame) content(scratch []byte) (sum [32]byte, _ []byte) {
 	scratch = append(append(scratch[:0], contentDomain...), f[offID:]...)
 	return sha256.Sum256(scratch), scratch
@@ -170,7 +197,11 @@ func readFrame(b []byte, seed uint32, at eventstore.Position) (frame, error) {
 	if f.position() != at+eventstore.Position(n) {
 		return nil, errPlace
 	}
-	if frameHeader+f.lens().total()+int(le.Uint32(f[offDataLen:])) != len(f) {
+	data := int(le.Uint32(f[offDataLen:]))
+	if frameHeader+f.lens().total()+data != len(f) {
+		return nil, errLength
+	}
+	if f.outside() && (data < rawHeader || int64(le.Uint32(f[len(f)-data:]))+rawHeader > int64(data)) {
 		return nil, errLength
 	}
 	return f, nil
@@ -219,9 +250,14 @@ func (d *decoder) event(f frame) eventstore.Recorded {
 	m.Command = cut(l.command())
 	m.Causation = cut(l.causation())
 	m.Correlation = texts
-	m.Schema = int(le.Uint32(f[offSchema:]))
-	m.Policy = int(le.Uint32(f[offPolicy:]))
+	m.Schema = int(le.Uint32(f[offSchema:]) &^ flagBit)
+	m.Policy = int(le.Uint32(f[offPolicy:]) &^ flagBit)
 	m.At = time.UnixMicro(int64(le.Uint64(f[offAt:]))).UTC()
+	r.Binary = le.Uint32(f[offPolicy:])&flagBit != 0
+	if f.outside() {
+		m.Outside = true
+		m.Raw = string(next(int(le.Uint32(next(rawHeader)))))
+	}
 	r.Data = f[at:len(f):len(f)]
 	return r
 }

@@ -29,8 +29,11 @@ func goldenLog(tb testing.TB) []byte {
 			tb.Fatal(err)
 		}
 	}
-	end, _ := s.Head()
-	return bytes.Clone(fileData(tb, fs, "log/"+segmentName(0))[:end])
+	end, err := s.Head(t0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return bytes.Clone(fileData(tb, fs, "log/"+segmentName(0))[:end.Position])
 }
 
 // TestFormat holds the bytes on disk still: a log written today is read by every later version.

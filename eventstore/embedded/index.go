@@ -226,6 +226,28 @@ func (x *index) starts(dst []eventstore.Position, stream string, from eventstore
 	return dst, errors.Join(it.Error(), it.Close())
 }
 
+// startsBack appends to dst where up to n events of the stream start, from revision from down. What starts at limit or
+// later is passed over.
+func (x *index) startsBack(dst []eventstore.Position, stream string, from eventstore.Revision, n int, limit eventstore.Position,
+) ([]eventstore.Position, error) {
+	lower, upper := eventKey(stream, 0), eventKey(stream, from)
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: append(upper, 0)}) // Just behind from.
+	if err != nil {
+		return dst, fmt.Errorf("look up stream %s: %w", stream, err)
+	}
+	for ok := it.Last(); ok && n > 0; ok = it.Prev() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return dst, errors.Join(err, it.Close())
+		}
+		if at := eventstore.Position(be.Uint64(v)); at < limit {
+			dst = append(dst, at)
+			n--
+		}
+	}
+	return dst, errors.Join(it.Error(), it.Close())
+}
+
 // withID returns where the events of this id start in the stream, or in one whose name has the same hash.
 func (x *index) withID(id []byte, stream string) (starts []eventstore.Position, err error) {
 	var lower, upper [33]byte

@@ -55,6 +55,10 @@ func (m *machine) append(t *rapid.T) {
 	if rapid.IntRange(0, 9).Draw(t, "large") == 0 {
 		es[0].Data = make([]byte, rapid.IntRange(0, 9000).Draw(t, "bytes"))
 	}
+	if rapid.IntRange(0, 4).Draw(t, "outside") == 0 {
+		es[0].Meta = eventstore.Metadata{Outside: true, Raw: rapid.StringN(0, 30, 90).Draw(t, "metadata")}
+		es[0].Binary = rapid.Bool().Draw(t, "binary")
+	}
 	before := len(m.pos)
 	want, wantErr := m.model.Append(t0, stream, expected, es...)
 	got, err := m.log.Append(t0, stream, expected, es...)
@@ -120,6 +124,15 @@ func TestModel(t *testing.T) {
 				n := rapid.IntRange(0, len(m.pos)).Draw(t, "ordinal")
 				m.same(t, "all", m.log.All(t0, m.after(n)), m.model.All(t0, eventstore.Position(n)))
 			},
+			"read a stream back": func(t *rapid.T) {
+				stream := rapid.SampledFrom([]string{"a-1", "a-10", "b-1", "c-1"}).Draw(t, "stream")
+				from := eventstore.Revision(rapid.IntRange(-1, 20).Draw(t, "from"))
+				m.same(t, "stream "+stream+" back", m.log.StreamBack(t0, stream, from), m.model.StreamBack(t0, stream, from))
+			},
+			"read all back": func(t *rapid.T) {
+				n := rapid.IntRange(0, len(m.pos)).Draw(t, "ordinal")
+				m.same(t, "all back", m.log.AllBack(t0, m.after(n)), m.model.AllBack(t0, eventstore.Position(n)))
+			},
 			"read all after any number": func(t *rapid.T) {
 				end := uint64(m.after(len(m.pos)))
 				at := eventstore.Position(rapid.Uint64Range(0, end+5000).Draw(t, "position"))
@@ -147,8 +160,8 @@ func TestModel(t *testing.T) {
 				m.open(t)
 			},
 			"": func(t *rapid.T) {
-				if pos, n := m.log.Head(); pos != m.after(len(m.pos)) || n != uint64(len(m.pos)) {
-					t.Fatalf("head: got %d after %d events, want %d after %d", pos, n, m.after(len(m.pos)), len(m.pos))
+				if h, err := m.log.Head(t0); err != nil || h.Position != m.after(len(m.pos)) || h.Events != uint64(len(m.pos)) {
+					t.Fatalf("head: got %+v (%v), want %d after %d", h, err, m.after(len(m.pos)), len(m.pos))
 				}
 				if err := m.log.Verify(t0, nil); err != nil {
 					t.Fatal(err)

@@ -86,11 +86,15 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// Head returns the position of the last durable event and how many there are, which is the next one's ordinal.
-func (s *Store) Head() (last eventstore.Position, events uint64) {
-	s.durable.mu.Lock()
-	defer s.durable.mu.Unlock()
-	return eventstore.Position(s.durable.pos.Load()), s.durable.events
+// Head implements eventstore.Store: the last durable event.
+func (s *Store) Head(ctx context.Context) (h eventstore.Head, err error) {
+	err = s.reading(func() error {
+		s.durable.mu.Lock()
+		defer s.durable.mu.Unlock()
+		h = eventstore.Head{Position: s.durable.load(), Events: s.durable.events}
+		return ctx.Err()
+	})
+	return h, err
 }
 
 // LogID is the random name the log got when its folder was made.

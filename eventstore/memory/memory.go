@@ -134,6 +134,37 @@ func (s *Store) All(ctx context.Context, after eventstore.Position) iter.Seq2[ev
 	return s.seq(ctx, s.log[min(after, eventstore.Position(len(s.log))):]) // The log only grows: what is there stays.
 }
 
+// StreamBack implements eventstore.Store.
+func (s *Store) StreamBack(ctx context.Context, stream string, from eventstore.Revision) iter.Seq2[eventstore.Recorded, error] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.streams[stream]
+	var rs []eventstore.Recorded
+	for at := min(from, eventstore.Revision(len(have)-1)); at >= 0; at-- {
+		rs = append(rs, s.log[have[at]])
+	}
+	return s.seq(ctx, rs)
+}
+
+// AllBack implements eventstore.Store.
+func (s *Store) AllBack(ctx context.Context, upTo eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rs := slices.Clone(s.log[:min(upTo, eventstore.Position(len(s.log)))])
+	slices.Reverse(rs)
+	return s.seq(ctx, rs)
+}
+
+// Head implements eventstore.Store.
+func (s *Store) Head(ctx context.Context) (eventstore.Head, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return eventstore.Head{}, eventstore.ErrClosed
+	}
+	return eventstore.Head{Position: eventstore.Position(len(s.log)), Events: uint64(len(s.log))}, ctx.Err()
+}
+
 func (s *Store) seq(ctx context.Context, rs []eventstore.Recorded) iter.Seq2[eventstore.Recorded, error] {
 	closed := s.closed
 	return func(yield func(eventstore.Recorded, error) bool) {

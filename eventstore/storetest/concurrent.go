@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"testing"
@@ -186,6 +187,10 @@ func cancelledRead(t *testing.T, s eventstore.Store) {
 		"stream": func(ctx context.Context) (int, error) {
 			return drain(ctx, s, "contract-1")
 		},
+		"all back": func(ctx context.Context) (int, error) { return count(s.AllBack(ctx, eventstore.LastPosition)) },
+		"stream back": func(ctx context.Context) (int, error) {
+			return count(s.StreamBack(ctx, "contract-1", eventstore.LastRevision))
+		},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -214,6 +219,10 @@ func drain(ctx context.Context, s eventstore.Store, stream string) (n int, err e
 	if stream != "" {
 		seq = s.Stream(ctx, stream, 0)
 	}
+	return count(seq)
+}
+
+func count(seq iter.Seq2[eventstore.Recorded, error]) (n int, err error) {
 	for _, err := range seq {
 		if err != nil {
 			return n, err
@@ -304,8 +313,15 @@ func closedStore(t *testing.T, s eventstore.Store) {
 	if _, err := s.Append(t.Context(), "contract-1", 0, Event(1)); !errors.Is(err, eventstore.ErrClosed) {
 		t.Errorf("append: got %v, want ErrClosed", err)
 	}
-	for name, stream := range map[string]string{"all": "", "stream": "contract-1"} {
-		if _, err := drain(t.Context(), s, stream); !errors.Is(err, eventstore.ErrClosed) {
+	if _, err := s.Head(t.Context()); !errors.Is(err, eventstore.ErrClosed) {
+		t.Errorf("head: got %v, want ErrClosed", err)
+	}
+	for name, seq := range map[string]iter.Seq2[eventstore.Recorded, error]{
+		"all": s.All(t.Context(), 0), "stream": s.Stream(t.Context(), "contract-1", 0),
+		"all back":    s.AllBack(t.Context(), eventstore.LastPosition),
+		"stream back": s.StreamBack(t.Context(), "contract-1", eventstore.LastRevision),
+	} {
+		if _, err := count(seq); !errors.Is(err, eventstore.ErrClosed) {
 			t.Errorf("%s: got %v, want ErrClosed", name, err)
 		}
 	}

@@ -34,6 +34,8 @@ func Run(t *testing.T, open func(testing.TB) eventstore.Store) {
 		{"what was appended is read back whole", readBack},
 		{"a stream is read from any revision", readFrom},
 		{"all is read after any position", readAfter},
+		{"a stream and all are read back from anywhere", readBackwards},
+		{"the head is where the log ends", head},
 		{"the expected revision is exact", expectedRevision},
 		{"any revision appends at the end", anyRevision},
 		{"a repeated append returns the first result", repeatExact},
@@ -49,6 +51,8 @@ func Run(t *testing.T, open func(testing.TB) eventstore.Store) {
 		{"limits are inclusive", limits},
 		{"the largest event fits", largestEvent},
 		{"a large append fits", largeAppend},
+		{"events from outside come back byte for byte", outsideEvents},
+		{"outsiders may append many small events", outsideMany},
 		{"similar names are different streams", similarNames},
 		{"the caller may reuse its buffers", buffersReused},
 		{"times come back in UTC and whole microseconds", times},
@@ -122,7 +126,7 @@ func Diff(want, got []eventstore.Recorded) string {
 func Same(a, b eventstore.Recorded) bool {
 	same := a.Meta.At.Equal(b.Meta.At) && a.StoredAt.Equal(b.StoredAt)
 	a.Meta.At, a.StoredAt = b.Meta.At, b.StoredAt
-	return same && bytes.Equal(a.Data, b.Data) && a.ID == b.ID && a.Type == b.Type && a.Meta == b.Meta &&
+	return same && bytes.Equal(a.Data, b.Data) && a.Binary == b.Binary && a.ID == b.ID && a.Type == b.Type && a.Meta == b.Meta &&
 		a.Stream == b.Stream && a.Revision == b.Revision && a.Position == b.Position && a.Ordinal == b.Ordinal
 }
 
