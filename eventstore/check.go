@@ -81,6 +81,9 @@ func checkEvent(e *NewEvent) (bytes int, err error) {
 	if m.Schema < 0 || m.Schema > math.MaxInt32 || m.Policy < 0 || m.Policy > math.MaxInt32 {
 		return 0, fmt.Errorf("metadata schema %d or policy %d is not 0 to %d", m.Schema, m.Policy, math.MaxInt32)
 	}
+	if !m.Salt.known() {
+		return 0, fmt.Errorf("metadata salt: unknown suite 0x%02x", m.Salt[0])
+	}
 	if y := m.At.UTC().Year(); y < 0 || y > 9999 {
 		return 0, fmt.Errorf("metadata at: year %d is not 0 to 9999", y)
 	}

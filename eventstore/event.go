@@ -11,7 +11,7 @@ type NewEvent struct {
 	Meta   Metadata
 }
 
-// Metadata says where a fact came from. Every field but Causation is mandatory. It never holds personal data.
+// Metadata says where a fact came from. Every field but Causation and Salt is mandatory. It never holds personal data.
 // An event that a client of eventstore/wire wrote has the client's own metadata instead: Outside is true, Raw holds its
 // bytes, and every other field is zero.
 // $causationId and $correlationId are EventStoreDB's own spellings, so that its tools show them.
@@ -24,6 +24,7 @@ type Metadata struct {
 	Correlation string    `json:"$correlationId"`         // The outside request it all came from.
 	At          time.Time `json:"at"`                     // Decision time, UTC, whole microseconds.
 	Policy      int       `json:"policy"`                 // Version of the rule set (监管规则集) that decided.
+	Salt        Salt      `json:"salt,omitzero"`          // Of the commitment. Zero on the way in lets the store draw one.
 	Outside     bool      `json:"-"`                      // Written by a program that is no part of the product.
 	Raw         string    `json:"-"`                      // What it gave as metadata: any bytes.
 }

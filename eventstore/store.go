@@ -75,6 +75,7 @@ type Store interface {
 	// It MUST return ErrWrongRevision if the stream is not at expected, unless these same event ids
 	// are already there in this order, starting right after expected; then it returns the first write's result.
 	// With AnyRevision the repeat is recognised anywhere in the stream by its first event id.
+	// An event whose Salt is zero gets a random one.
 	Append(ctx context.Context, stream string, expected Revision, events ...NewEvent) (Appended, error)
 
 	// Stream yields the events of one stream from revision from on. A missing stream yields none.

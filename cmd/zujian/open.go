@@ -58,7 +58,7 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if h.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.Data, "log"), Now: o.now, Logger: g.Log, DeferSync: o.deferSync}); err != nil {
+	if h.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync}); err != nil {
 		return nil, err
 	}
 	if h.vault, err = seal.Open(g.Data, seal.Options{Suite: suite, Now: o.now, DeferSync: o.deferSync}); err != nil {

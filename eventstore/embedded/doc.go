@@ -10,7 +10,7 @@
 // Every checksum (CRC-32C) starts from the log's own id, so that nothing of another log, and nothing inside an event's
 // data, can pass for a group or a frame; it covers the position, so nothing stale can fit either.
 //
-// Each frame carries a random salt and a SHA-256 commitment to the event (see Commitment), so that a transparency log
+// Each frame carries a salt and the commitment to the event that package leaf defines, so that the verifiable register
 // over the events is a function of this log.
 //
 // # Decisions

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"zujian/eventstore"
+	"zujian/eventstore/leaf"
 )
 
 // A frame is one event. All numbers are little-endian.
@@ -24,6 +24,8 @@ import (
 // The lengths of stream and type have 13 bits: the upper 5 are the upper 5 of the lengths of role and of actor. The top
 // bit of policy says that data is binary, that of schema that the event is from outside: then data starts with the
 // metadata's length (u32) and the metadata.
+//
+// From byte 72 on it is the event's content as package leaf defines it.
 const (
 	offCRC, offOrdinal, offPosition, offRevision, offStoredAt = 4, 8, 16, 24, 32
 	offCommitment, offID, offAt, offSalt                      = 40, 72, 88, 96
@@ -34,12 +36,6 @@ const (
 	rawHeader = 4       // Length of the metadata of an event from outside.
 	flagBit   = 1 << 31 // Of schema: from outside. Of policy: binary.
 	lensLow   = 1<<11 - 1
-)
-
-// The domains separate the two hashes of a commitment from each other and from everything else. 16 bytes each.
-const (
-	contentDomain = "zujian.content.1"
-	eventDomain   = "zujian.event.v.1"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -65,6 +61,7 @@ func (f frame) position() eventstore.Position { return eventstore.Position(le.Ui
 func (f frame) revision() eventstore.Revision { return eventstore.Revision(le.Uint64(f[offRevision:])) }
 func (f frame) storedAt() int64               { return int64(le.Uint64(f[offStoredAt:])) }
 func (f frame) id() []byte                    { return f[offID : offID+16] }
+func (f frame) suite() byte                   { return eventstore.Salt(f[offSalt:]).Suite() }
 func (f frame) lens() lens                    { return lens(f[offLens:frameHeader]) }
 func (f frame) outside() bool                 { return le.Uint32(f[offSchema:])&flagBit != 0 }
 
@@ -101,42 +98,13 @@ func frameSize(stream string, e *eventstore.NewEvent) int {
 
 // appendFrame adds the event's frame to dst, all but what only the leader knows: ordinal, position, revision, stored
 // at, checksum. In place of the commitment it leaves the hash of the content, so that the leader hashes little.
-func appendFrame(dst []byte, stream string, e *eventstore.NewEvent, salt []byte) []byte {
+func appendFrame(dst []byte, stream string, e *eventstore.NewEvent) []byte {
 	start := len(dst)
-	m := &e.Meta
-	var head [frameHeader]byte
+	var head [offID]byte
 	le.PutUint32(head[0:], uint32(frameSize(stream, e)))
-	copy(head[offID-len(contentDomain):], contentDomain)
-	copy(head[offID:], e.ID[:])
-	le.PutUint64(head[offAt:], uint64(m.At.UnixMicro()))
-	copy(head[offSalt:offDataLen], salt)
-	schema, policy, data := uint32(m.Schema), uint32(m.Policy), len(e.Data)
-	if m.Outside {
-		schema |= flagBit
-		data += rawHeader + len(m.Raw)
-	}
-	if e.Binary {
-		policy |= flagBit
-	}
-	le.PutUint32(head[offDataLen:], uint32(data))
-	le.PutUint32(head[offSchema:], schema)
-	le.PutUint32(head[offPolicy:], policy)
-	for i, text := range [...]string{m.Role, m.Actor, m.Command, m.Causation, m.Correlation} {
-		le.PutUint16(head[offLens+2+2*i:], uint16(len(text)))
-	}
-	head[offLens], head[offLens+1] = byte(len(stream)), byte(len(e.Type))
-	head[offLens+3] |= byte(len(stream) >> 8 << 3)
-	head[offLens+5] |= byte(len(e.Type) >> 8 << 3)
-	dst = append(dst, head[:]...)
-	for _, text := range [...]string{e.Type, m.Role, m.Actor, stream, m.Command, m.Causation, m.Correlation} {
-		dst = append(dst, text...)
-	}
-	if m.Outside {
-		dst = le.AppendUint32(dst, uint32(len(m.Raw)))
-		dst = append(dst, m.Raw...)
-	}
-	dst = append(dst, e.Data...)
-	content := sha256.Sum256(dst[start+offID-len(contentDomain):])
+	copy(head[offID-len(leaf.Domain):], leaf.Domain)
+	dst = leaf.AppendContent(append(dst, head[:]...), stream, e)
+	content := leaf.Hash(e.Meta.Salt.Suite(), dst[start+offID-len(leaf.Domain):])
 	copy(dst[start+offCommitment:], content[:])
 	return dst
 }
@@ -149,7 +117,7 @@ func (f frame) finish(seed uint32, ordinal uint64, end eventstore.Position, rev 
 	le.PutUint64(f[offStoredAt:], uint64(storedAt))
 	var content [32]byte
 	copy(content[:], f[offCommitment:])
-	commitment := Commitment(ordinal, rev, storedAt, content)
+	commitment := leaf.Commit(f.suite(), ordinal, rev, content)
 	copy(f[offCommitment:], commitment[:])
 	le.PutUint32(f[offCRC:], f.crc(seed))
 }
@@ -158,23 +126,10 @@ func (f frame) crc(seed uint32) uint32 {
 	return crc32.Update(crc32.Update(seed, castagnoli, f[:offCRC]), castagnoli, f[offCRC+4:])
 }
 
-// Commitment binds an event to its place: SHA-256 over a domain, its ordinal, its revision, its stored-at time
-// (microseconds since 1970, UTC) and the hash of its content, each number 8 bytes little-endian.
-func Commitment(ordinal uint64, rev eventstore.Revision, storedAtMicros int64, content [32]byte) [32]byte {
-	var b [72]byte
-	copy(b[:], eventDomain)
-	le.PutUint64(b[16:], ordinal)
-	le.PutUint64(b[24:], uint64(rev))
-	le.PutUint64(b[32:], uint64(storedAtMicros))
-	copy(b[40:], content[:])
-	return sha256.Sum256(b[:])
-}
-
-// content is the hash of all that the caller gave, and the salt: domain, id, decided at, salt, lengths, schema, policy,
-// type, role, actor, stream, command, causation, correlation, raw metadata if from outside, data, as they lie in the frame from its byte 72 on.
+// content is the hash of the event's content.
 func (f frame) content(scratch []byte) (sum [32]byte, _ []byte) {
-	scratch = append(append(scratch[:0], contentDomain...), f[offID:]...)
-	return sha256.Sum256(scratch), scratch
+	scratch = append(append(scratch[:0], leaf.Domain...), f[offID:]...)
+	return leaf.Hash(f.suite(), scratch), scratch
 }
 
 // readFrame checks the frame that starts b, at position at of the log, and returns it. errShort means b may be only
@@ -253,6 +208,7 @@ func (d *decoder) event(f frame) eventstore.Recorded {
 	m.Schema = int(le.Uint32(f[offSchema:]) &^ flagBit)
 	m.Policy = int(le.Uint32(f[offPolicy:]) &^ flagBit)
 	m.At = time.UnixMicro(int64(le.Uint64(f[offAt:]))).UTC()
+	m.Salt = eventstore.Salt(f[offSalt:])
 	r.Binary = le.Uint32(f[offPolicy:])&flagBit != 0
 	if f.outside() {
 		m.Outside = true

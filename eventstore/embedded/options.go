@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"zujian/eventstore"
 )
 
 const (
@@ -35,6 +37,7 @@ type Options struct {
 	SegmentBytes int64            // Size of a full-grown segment, 64 MiB if 0, at least 4 KiB.
 	Now          func() time.Time // Recorded time, kept monotone by the store; time.Now if nil.
 	Rand         io.Reader        // Salts and the log's id; crypto/rand if nil.
+	Suite        byte             // Of the salts it draws: eventstore.SaltINTL, also if 0, or SaltGM.
 	Logger       *slog.Logger     // Discarded if nil.
 	QueueAge     time.Duration    // An append is shed when one has waited this long unwritten; a second if 0.
 	Heads        int              // Streams whose head is kept in memory, 262,144 if 0.
@@ -60,6 +63,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
+	}
+	if o.Suite == 0 {
+		o.Suite = eventstore.SaltINTL
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -46,18 +46,20 @@ func (r *request) release() {
 	requests.Put(r)
 }
 
-func (r *request) encode(salt *salts, events []eventstore.NewEvent) error {
+func (r *request) encode(suite byte, random *salts, events []eventstore.NewEvent) error {
 	size := 0
 	for i := range events {
 		size += frameSize(r.stream, &events[i])
 	}
 	r.frames = slices.Grow(r.frames, size)
-	var b [16]byte
-	for i := range events {
-		if err := salt.fill(b[:]); err != nil {
-			return err
+	for _, e := range events {
+		if e.Meta.Salt.IsZero() && !e.Meta.Outside {
+			var err error
+			if e.Meta.Salt, err = eventstore.NewSalt(suite, random); err != nil {
+				return err
+			}
 		}
-		r.frames = appendFrame(r.frames, r.stream, &events[i], b[:])
+		r.frames = appendFrame(r.frames, r.stream, &e)
 	}
 	return nil
 }

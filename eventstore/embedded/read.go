@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"zujian/eventstore"
+	"zujian/eventstore/leaf"
 )
 
 const (
@@ -270,33 +271,20 @@ func (s *Store) readStream(ctx context.Context, stream string, from eventstore.R
 	}
 }
 
-// Leaf is what a transparency log needs of an event: its place, and its commitment with what opens it.
-type Leaf struct {
-	Ordinal        uint64
-	Position       eventstore.Position
-	Revision       eventstore.Revision
-	StoredAtMicros int64
-	Commitment     [32]byte // Commitment(Ordinal, Revision, StoredAtMicros, Content).
-	Content        [32]byte // Hash of what the caller gave, and Salt.
-	Salt           [16]byte
-}
-
-// Leaves yields the leaf of every event after position after, in order, up to the head when it was called.
-func (s *Store) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[Leaf, error] {
+// Leaves yields what the transparency log needs of every event after position after, in order, up to the head when it
+// was called. It is the commitment as stored; Verify compares it with the event.
+func (s *Store) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[leaf.Committed, error] {
 	limit := s.durable.load()
-	return func(yield func(Leaf, error) bool) {
+	return func(yield func(leaf.Committed, error) bool) {
 		r := reader{store: s}
-		var scratch []byte
 		err := s.frames(ctx, &r, after, limit, func(f frame) bool {
-			l := Leaf{
-				Ordinal: f.ordinal(), Position: f.position(), Revision: f.revision(), StoredAtMicros: f.storedAt(),
-				Commitment: [32]byte(f[offCommitment:]), Salt: [16]byte(f[offSalt:]),
-			}
-			l.Content, scratch = f.content(scratch)
-			return yield(l, nil)
+			return yield(leaf.Committed{
+				Ordinal: f.ordinal(), Revision: f.revision(), Position: f.position(), Suite: f.suite(),
+				Commitment: [32]byte(f[offCommitment:]), Stream: f.stream(),
+			}, nil)
 		})
 		if err != nil {
-			yield(Leaf{}, err)
+			yield(leaf.Committed{}, err)
 		}
 	}
 }

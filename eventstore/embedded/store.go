@@ -112,7 +112,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.R
 		return eventstore.Appended{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
 	r := newRequest(stream, expected, len(events))
-	if err := r.encode(&s.salt, events); err != nil {
+	if err := r.encode(s.opts.Suite, &s.salt, events); err != nil {
 		return eventstore.Appended{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
 	lead, err := s.queue.put(r, s.opts.Now(), s.opts.QueueAge)
@@ -277,19 +277,17 @@ type salts struct {
 	left int
 }
 
-func (s *salts) fill(dst []byte) error {
+// Read implements io.Reader.
+func (s *salts) Read(dst []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(dst) > 0 {
-		if s.left == 0 {
-			if _, err := io.ReadFull(s.from, s.buf[:]); err != nil {
-				return fmt.Errorf("read salt: %w", err)
-			}
-			s.left = len(s.buf)
+	if s.left == 0 {
+		if _, err := io.ReadFull(s.from, s.buf[:]); err != nil {
+			return 0, err
 		}
-		n := copy(dst, s.buf[len(s.buf)-s.left:])
-		s.left -= n
-		dst = dst[n:]
+		s.left = len(s.buf)
 	}
-	return nil
+	n := copy(dst, s.buf[len(s.buf)-s.left:])
+	s.left -= n
+	return n, nil
 }

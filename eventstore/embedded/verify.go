@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"zujian/eventstore"
+	"zujian/eventstore/leaf"
 )
 
 // Verify reads every durable byte of the log and its index and returns a *DamageError that names the first position
@@ -141,7 +142,7 @@ func (v *verifier) body(start mark, body []byte) error {
 		f := frame(body[:le.Uint32(body)])
 		var content [32]byte
 		content, v.scratch = f.content(v.scratch)
-		want := Commitment(f.ordinal(), f.revision(), f.storedAt(), content)
+		want := leaf.Commit(f.suite(), f.ordinal(), f.revision(), content)
 		if !bytes.Equal(want[:], f[offCommitment:offID]) {
 			return damage(pos, "event %d does not match its commitment", f.ordinal())
 		}

@@ -9,6 +9,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"iter"
 	"slices"
@@ -56,7 +57,9 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.R
 	case seen, expected != eventstore.AnyRevision && expected != last:
 		return eventstore.Appended{}, &eventstore.WrongRevision{Stream: stream, Expected: expected, Actual: last}
 	}
-	s.add(stream, events)
+	if err := s.add(stream, events); err != nil {
+		return eventstore.Appended{}, err
+	}
 	return eventstore.Appended{
 		Revision: last + eventstore.Revision(len(events)), Position: eventstore.Position(len(s.log)),
 	}, nil
@@ -82,7 +85,16 @@ func (s *Store) repeat(have []int, expected eventstore.Revision, events []events
 	return seen, 0
 }
 
-func (s *Store) add(stream string, events []eventstore.NewEvent) {
+func (s *Store) add(stream string, events []eventstore.NewEvent) error {
+	events = slices.Clone(events)
+	for i := range events {
+		if m := &events[i].Meta; m.Salt.IsZero() && !m.Outside {
+			var err error
+			if m.Salt, err = eventstore.NewSalt(eventstore.SaltINTL, rand.Reader); err != nil {
+				return err
+			}
+		}
+	}
 	now := time.Now
 	if s.Now != nil {
 		now = s.Now
@@ -105,6 +117,7 @@ func (s *Store) add(stream string, events []eventstore.NewEvent) {
 		s.streams[stream] = append(s.streams[stream], n)
 	}
 	s.wake()
+	return nil
 }
 
 func (s *Store) wake() {

@@ -278,6 +278,7 @@ func malformed(t *testing.T, s eventstore.Store) {
 		"correlation too long":      {"contract-1", -1, change(func(e *E) { e.Meta.Correlation = strings.Repeat("x", 1025) }), "correlation"},
 		"negative schema":           {"contract-1", -1, change(func(e *E) { e.Meta.Schema = -1 }), "schema"},
 		"policy too large":          {"contract-1", -1, change(func(e *E) { e.Meta.Policy = 1 << 31 }), "policy"},
+		"salt of no suite":          {"contract-1", -1, change(func(e *E) { e.Meta.Salt = eventstore.Salt{3} }), "salt"},
 		"decision time beyond 9999": {"contract-1", -1, change(func(e *E) { e.Meta.At = time.Date(10000, 1, 2, 0, 0, 0, 0, time.UTC) }), "at:"},
 	} {
 		_, err := s.Append(t.Context(), try.stream, try.at, try.es...)
@@ -290,6 +291,21 @@ func malformed(t *testing.T, s eventstore.Store) {
 	}
 }
 
+func salts(t *testing.T, s eventstore.Store) {
+	es := Events(0, 4)
+	es[1].Meta.Salt, es[2].Meta.Salt = eventstore.Salt{}, eventstore.Salt{}
+	mustAppend(t, s, "contract-1", eventstore.NoStream, es...)
+	mustAppend(t, s, "contract-1", eventstore.NoStream, es...) // A repeat draws none anew.
+	got := CheckLog(t, s)
+	if len(got) != len(es) || got[0].Meta.Salt != es[0].Meta.Salt || got[3].Meta.Salt != es[3].Meta.Salt {
+		t.Fatalf("given salts were not kept: %+v", got)
+	}
+	a, b := got[1].Meta.Salt, got[2].Meta.Salt
+	if a == b || a.Suite() != eventstore.SaltINTL && a.Suite() != eventstore.SaltGM {
+		t.Fatalf("drew the salts %x and %x", a, b)
+	}
+}
+
 func limits(t *testing.T, s eventstore.Store) {
 	stream := strings.Repeat("s", eventstore.StreamBytesMax)
 	es := Events(0, eventstore.AppendMax)
@@ -297,7 +313,8 @@ func limits(t *testing.T, s eventstore.Store) {
 	es[1].Data = nil
 	long := strings.Repeat("m", eventstore.MetaBytesMax)
 	es[2].Meta = eventstore.Metadata{Schema: 1<<31 - 1, Actor: long, Role: long, Command: long, Causation: long, Correlation: long, Policy: 1<<31 - 1}
-	es[3].Meta = eventstore.Metadata{}
+	es[2].Meta.Salt = eventstore.Salt{eventstore.SaltGM}
+	es[3].Meta = eventstore.Metadata{Salt: eventstore.Salt{eventstore.SaltINTL, 15: 1}}
 	es[4].Meta.At = time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)
 	a := mustAppend(t, s, stream, eventstore.NoStream, es...)
 	if a.Revision != eventstore.AppendMax-1 {

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(testing.TB) eventstore.Store) {
 	}{
 		{"an empty store yields nothing", emptyStore},
 		{"what was appended is read back whole", readBack},
+		{"a salt is kept, and drawn where there is none", salts},
 		{"a stream is read from any revision", readFrom},
 		{"all is read after any position", readAfter},
 		{"a stream and all are read back from anywhere", readBackwards},
@@ -88,6 +89,8 @@ func Event(n int) eventstore.NewEvent {
 	}
 	binary.BigEndian.PutUint64(e.ID[:], uint64(n)+1)
 	e.ID[15] = 0x80
+	e.Meta.Salt = eventstore.Salt{eventstore.SaltINTL + byte(n%2), 15: 0x80} // Kept, so that a read gives the same event.
+	binary.BigEndian.PutUint64(e.Meta.Salt[4:], uint64(n))
 	return e
 }
 
