@@ -16,6 +16,7 @@ type keysCmd struct {
 	Issue  keysIssueCmd  `cmd:"" help:"Issue a key and print it, once."`
 	List   keysListCmd   `cmd:"" help:"List keys, without secrets."`
 	Revoke keysRevokeCmd `cmd:"" help:"End a key."`
+	Rotate keysRotateCmd `cmd:"" help:"Wrap the keys of data subjects under a new key-encryption key. Events stay as they are."`
 }
 
 type keysIssueCmd struct {
@@ -102,6 +103,27 @@ func (c *keysRevokeCmd) Run(g *globals) error {
 	return withHouse(g, func(h *house) error {
 		_, err := h.desk.RevokeKey(g.Ctx, operator(g), c.ID, c.Reason)
 		return err
+	})
+}
+
+type keysRotateCmd struct {
+	Retire bool `help:"Destroy the older key-encryption keys afterwards: key folders backed up before no longer open."`
+}
+
+// Run implements the command.
+func (c *keysRotateCmd) Run(g *globals) error {
+	return withHouse(g, func(h *house) error {
+		bar := newProgress(g.Stderr, "keys", 1)
+		version, rewrapped, err := h.vault.Rotate(g.Ctx, c.Retire, bar.set)
+		bar.end()
+		if err != nil {
+			return err
+		}
+		if g.JSON {
+			return json.NewEncoder(g.Stdout).Encode(map[string]any{"kek_version": version, "rewrapped": rewrapped, "retired": c.Retire})
+		}
+		fmt.Fprintf(g.Stdout, "key-encryption key version %d wraps %d keys; older versions destroyed: %v\n", version, rewrapped, c.Retire)
+		return nil
 	})
 }
 

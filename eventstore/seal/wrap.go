@@ -31,6 +31,7 @@ type KeyWrapper interface {
 
 // fileWrapper keeps the KEK versions in one file of mode 0600, one line each: "1 <base64>". The newest wraps.
 type fileWrapper struct {
+	path string
 	keys map[byte]*secret
 	id   byte
 	rand io.Reader
@@ -65,7 +66,7 @@ func openFileWrapper(dir string, rand io.Reader, create bool) (*fileWrapper, err
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("seal: %s is readable by others (mode %o): chmod 600", path, info.Mode().Perm())
 	}
-	w := &fileWrapper{keys: map[byte]*secret{}, rand: rand}
+	w := &fileWrapper{path: path, keys: map[byte]*secret{}, rand: rand}
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
 		version, text, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
