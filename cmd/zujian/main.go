@@ -46,15 +46,17 @@ type cli struct {
 	Suite     string          `help:"Cipher suite of personal data: INTL (AES-256-GCM) or GM (SM4-GCM)." enum:"INTL,GM" default:"INTL" env:"ZUJIAN_SUITE"`
 	Config    kong.ConfigFlag `help:"Configuration file (JSON with flag names as keys)." env:"ZUJIAN_CONFIG" placeholder:"FILE"`
 
-	Serve      serveCmd  `cmd:"" help:"Run the product."`
-	Import     importCmd `cmd:"" help:"Load a legacy register."`
-	Export     exportCmd `cmd:"" help:"Write views as CSV, XLSX or Parquet."`
-	Index      indexCmd  `cmd:"" help:"Rent index tools."`
-	Verify     verifyCmd `cmd:"" help:"Check the log, and the views against a replay; exit 1 and the position when wrong."`
-	Keys       keysCmd   `cmd:"" help:"Issue, list and revoke API keys."`
-	Bench      benchCmd  `cmd:"" help:"Measure, each figure beside its limit in the same run."`
-	ShowConfig configCmd `cmd:"" name:"config" help:"Print the resulting configuration, without secrets."`
-	Version    struct{}  `cmd:"" help:"Print the version."`
+	Serve      serveCmd   `cmd:"" help:"Run the product."`
+	Import     importCmd  `cmd:"" help:"Load a legacy register."`
+	Export     exportCmd  `cmd:"" help:"Write views as CSV, XLSX or Parquet."`
+	Index      indexCmd   `cmd:"" help:"Rent index tools."`
+	Verify     verifyCmd  `cmd:"" help:"Check the log, and the views against a replay; exit 1 and the position when wrong."`
+	Backup     backupCmd  `cmd:"" help:"Copy the data folder while it is in use, whole or what came since an earlier copy."`
+	Restore    restoreCmd `cmd:"" help:"Make a data folder of a backup."`
+	Keys       keysCmd    `cmd:"" help:"Issue, list and revoke API keys."`
+	Bench      benchCmd   `cmd:"" help:"Measure, each figure beside its limit in the same run."`
+	ShowConfig configCmd  `cmd:"" name:"config" help:"Print the resulting configuration, without secrets."`
+	Version    struct{}   `cmd:"" help:"Print the version."`
 }
 
 // errUsage makes the process exit with 2.

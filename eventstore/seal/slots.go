@@ -199,7 +199,7 @@ func openTombstones(dir string, each func(subjectID)) (*tombstones, error) {
 	text := string(data)
 	for text != "" {
 		line, rest, whole := strings.Cut(text, "\n")
-		id, ok := parseTombstone(line)
+		id, _, ok := parseTombstone(line)
 		if !whole || !ok {
 			if rest != "" {
 				return nil, errors.Join(fmt.Errorf("seal: tombstone at byte %d is damaged", t.size), f.Close())
@@ -234,15 +234,16 @@ func (t *tombstones) add(id subjectID, at time.Time) error {
 	return nil
 }
 
-func parseTombstone(line string) (id subjectID, ok bool) {
+func parseTombstone(line string) (id subjectID, at time.Time, ok bool) {
 	i := strings.LastIndexByte(line, ' ')
 	if i < 0 || line[i+1:] != fmt.Sprintf("%08x", crc32.Checksum([]byte(line[:i]), castagnoli)) {
-		return id, false
+		return id, at, false
 	}
-	name, _, _ := strings.Cut(line, " ")
+	name, seconds, _ := strings.Cut(line[:i], " ")
 	raw, err := hex.DecodeString(name)
-	if err != nil || len(raw) != len(id) {
-		return id, false
+	unix, err2 := strconv.ParseInt(seconds, 10, 64)
+	if err != nil || err2 != nil || len(raw) != len(id) {
+		return id, at, false
 	}
-	return subjectID(raw), true
+	return subjectID(raw), time.Unix(unix, 0), true
 }

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// command runs one command of the program and returns its JSON answer and exit code.
+func command(t *testing.T, into any, args ...string) int {
+	t.Helper()
+	var out, errs lockedBuffer
+	code := run(t.Context(), append(args, "--json"), &out, &errs)
+	if code == 0 && into != nil {
+		if err := json.Unmarshal([]byte(out.String()), into); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out.String())
+		}
+	}
+	if code != 0 {
+		t.Logf("%v: exit %d: %s", args, code, errs.String())
+	}
+	return code
+}
+
+// TestBackupWhileServing backs a serving process up under a load of filings, whole and then what came since, and
+// restores each: what was acknowledged before a backup began is in it, whom a later erasure forgot stays forgotten, and
+// everything verifies.
+func TestBackupWhileServing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	p := startServer(t, data)
+	w := prepare(t, p, data)
+	guest := p.must(t, 201, "POST", "/v1/parties", w.city, map[string]any{
+		"kind": "PERSON", "name": "测试某", "doc_type": "CN_ID", "doc_no": testID(800), "phone": "13800000001",
+	}).field(t, "id")
+	var next, acked atomic.Int64
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	for range 4 {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				if _, ok := w.file(ctx, p.base, int(next.Add(1))-1); ok {
+					acked.Add(1)
+				}
+			}
+		})
+	}
+	wait := func(n int64) {
+		for deadline := time.Now().Add(2 * time.Minute); acked.Load() < n && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	var before [2]int64
+	backups := [2]string{filepath.Join(dir, "first"), filepath.Join(dir, "second")}
+	for i, to := range backups {
+		wait(int64(i+1) * 20)
+		before[i] = acked.Load()
+		args := []string{"backup", "--data", data, "--to", to}
+		if i > 0 {
+			args = append(args, "--since", backups[i-1])
+		}
+		if code := command(t, nil, args...); code != 0 {
+			t.Fatalf("backup %d: exit %d", i, code)
+		}
+	}
+	// Forgotten after both backups.
+	p.must(t, 200, "POST", "/v1/parties/"+guest+"/erasure", w.city, map[string]any{"reason": "当事人申请", "decision_no": "决字1"})
+	stop()
+	load.Wait()
+	p.kill()
+
+	for i, from := range backups {
+		to := filepath.Join(dir, "restored"+string(rune('1'+i)))
+		var res restoreResult
+		if code := command(t, &res, "restore", "--data", to, "--from", from, "--erased", filepath.Join(data, "keys", "erased")); code != 0 {
+			t.Fatalf("restore %d: exit %d", i, code)
+		}
+		if res.Tombstones != 1 {
+			t.Errorf("restore %d took %d erasures from the newer list, not 1", i, res.Tombstones)
+		}
+		if code := command(t, nil, "verify", "--data", to); code != 0 {
+			t.Errorf("restored folder %d does not verify", i)
+		}
+		r := startServer(t, to)
+		contracts := 0
+		for cursor := "/v1/views/housing/contracts?limit=200"; cursor != ""; {
+			a := r.must(t, 200, "GET", cursor, w.city, nil)
+			var page struct {
+				Items      []json.RawMessage `json:"items"`
+				NextCursor string            `json:"next_cursor"`
+			}
+			if err := json.Unmarshal(a.body, &page); err != nil {
+				t.Fatal(err)
+			}
+			contracts += len(page.Items)
+			if cursor = ""; page.NextCursor != "" {
+				cursor = "/v1/views/housing/contracts?limit=200&cursor=" + page.NextCursor
+			}
+		}
+		if int64(contracts) < before[i] {
+			t.Errorf("restored folder %d has %d filed contracts, %d were acknowledged before", i, contracts, before[i])
+		}
+		if got := r.must(t, 200, "GET", "/v1/parties/"+w.tenants[0], w.city, nil).field(t, "name"); got == "" {
+			t.Error("a person of the restored folder can't be read")
+		}
+		if got := topText(r.must(t, 200, "GET", "/v1/parties/"+guest, w.city, nil).body, "name"); got != "" {
+			t.Errorf("the restored folder knows an erased person again: %q", got)
+		}
+		r.kill()
+	}
+}
+
+// TestRestoreErasesAgain restores old keys beside a newer log: the log's own erasures are carried out first.
+func TestRestoreErasesAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	p := startServer(t, data)
+	city := readFirstKey(t, data)
+	guest := p.must(t, 201, "POST", "/v1/parties", city, map[string]any{
+		"kind": "PERSON", "name": "测试某", "doc_type": "CN_ID", "doc_no": testID(801), "phone": "13800000001",
+	}).field(t, "id")
+	old, late := filepath.Join(dir, "old"), filepath.Join(dir, "late")
+	if code := command(t, nil, "backup", "--data", data, "--to", old); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	p.must(t, 200, "POST", "/v1/parties/"+guest+"/erasure", city, map[string]any{"reason": "当事人申请", "decision_no": "决字1"})
+	if code := command(t, nil, "backup", "--data", data, "--to", late, "--keys-to", filepath.Join(dir, "apart")); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	p.kill()
+	to := filepath.Join(dir, "restored")
+	if code := command(t, nil, "restore", "--data", to, "--from", late); code != 1 {
+		t.Errorf("restore without keys: exit %d", code)
+	}
+	var res restoreResult
+	if code := command(t, &res, "restore", "--data", to, "--from", late, "--keys-from", filepath.Join(old, "keys")); code != 0 || res.Erased != 1 {
+		t.Errorf("exit %d, %d erased by the log", code, res.Erased)
+	}
+}
+
+func TestBackupRefusals(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	if code := command(t, nil, "keys", "issue", "--role", "city", "--data", data); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	good := filepath.Join(dir, "good")
+	for _, c := range []struct {
+		name string
+		code int
+		args []string
+	}{
+		{"a first backup", 0, []string{"backup", "--data", data, "--to", good}},
+		{"over an existing folder", exitUsage, []string{"backup", "--data", data, "--to", good}},
+		{"of no folder", exitFailed, []string{"backup", "--data", filepath.Join(dir, "none"), "--to", filepath.Join(dir, "b1")}},
+		{"since what is no backup", exitFailed, []string{"backup", "--data", data, "--to", filepath.Join(dir, "b2"), "--since", data}},
+		{"restore over a folder in use", exitUsage, []string{"restore", "--data", data, "--from", good}},
+		{"restore what is no backup", exitFailed, []string{"restore", "--data", filepath.Join(dir, "r1"), "--from", data}},
+	} {
+		if code := command(t, nil, c.args...); code != c.code {
+			t.Errorf("%s: exit %d, want %d", c.name, code, c.code)
+		}
+	}
+	segments, err := filepath.Glob(filepath.Join(good, "log", "*.seg"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("%v %v", segments, err)
+	}
+	raw, err := os.ReadFile(segments[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(raw)/2] ^= 4
+	if err := os.WriteFile(segments[0], raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(dir, "r2")
+	if code := command(t, nil, "restore", "--data", to, "--from", good); code != exitFailed {
+		t.Errorf("a damaged backup was restored: exit %d", code)
+	}
+	if _, err := os.Stat(to); err == nil {
+		t.Error("a failed restore left a folder behind")
+	}
+}

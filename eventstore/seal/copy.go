@@ -1,0 +1,113 @@
+package seal
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// keyFiles are the files of a key folder in the order in which they are copied: tombstones last, so that an erasure
+// during the copy is in it.
+var keyFiles = [...]string{"subjects", "identity", "kek", "erased"}
+
+// CopyKeys copies the key folder of DIR to the folder to, which it makes, while a vault may have it open. A copy opens
+// everything sealed up to its beginning. Keep copies no longer than an erasure may take, and apart from the log's.
+func CopyKeys(dir, to string) error {
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return fmt.Errorf("seal: copy keys: %w", err)
+	}
+	for _, name := range keyFiles {
+		err := copyFile(filepath.Join(dir, "keys", name), filepath.Join(to, name), name == "subjects")
+		if errors.Is(err, os.ErrNotExist) && name == "kek" {
+			continue // The wrapper keeps it elsewhere.
+		}
+		if err != nil {
+			return fmt.Errorf("seal: copy keys: %w", err)
+		}
+	}
+	return errors.Join(syncDir(to), syncDir(filepath.Dir(to)))
+}
+
+func copyFile(from, to string, slots bool) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if slots {
+		err = copySlots(in, out)
+	} else {
+		_, err = io.Copy(out, in)
+	}
+	return errors.Join(err, out.Sync(), out.Close())
+}
+
+const slotTries = 10 // A slot that is being overwritten is whole a moment later.
+
+// copySlots copies whole slots. What a group under way leaves torn at the end was not acknowledged, and is cut at opening.
+func copySlots(in *os.File, out io.Writer) error {
+	w := bufio.NewWriterSize(out, 1<<20)
+	var b [slotLen]byte
+	for n := int64(0); ; n++ {
+		for try := 0; ; try++ {
+			got, err := in.ReadAt(b[:], n*slotLen)
+			if err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+			if got < slotLen {
+				return w.Flush()
+			}
+			if _, whole := decodeSlot(b[:]); whole || b == [slotLen]byte{} || try == slotTries {
+				break // Damaged for good: copied as it is, and named when the copy is opened.
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if _, err := w.Write(b[:]); err != nil {
+			return err
+		}
+	}
+}
+
+// AddTombstones adds the erasures that the file lists, in the form of a key folder's own list ("erased"), to the list of
+// DIR's key folder, before it is opened: a restored folder must not know anybody whom a later erasure forgot. It gives
+// how many were new.
+func AddTombstones(dir, file string) (added int, err error) {
+	keys := filepath.Join(dir, "keys")
+	known := map[subjectID]bool{}
+	t, err := openTombstones(keys, func(id subjectID) { known[id] = true })
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, t.f.Close()) }()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return 0, fmt.Errorf("seal: add tombstones: %w", err)
+	}
+	for n, line := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
+		id, at, ok := parseTombstone(line)
+		if line == "" {
+			continue
+		}
+		if !ok {
+			return added, fmt.Errorf("seal: add tombstones: line %d of %s is damaged", n+1, file)
+		}
+		if known[id] {
+			continue
+		}
+		if err := t.add(id, at); err != nil {
+			return added, err
+		}
+		known[id] = true
+		added++
+	}
+	return added, nil
+}
