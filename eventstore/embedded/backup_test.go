@@ -93,8 +93,8 @@ func checkCopy(t *testing.T, s *Store, dir string, want Copied) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	if _, events := c.Head(); events != want.Events {
-		t.Errorf("copy opens with %d events, not %d", events, want.Events)
+	if h, err := c.Head(t.Context()); err != nil || h.Events != want.Events {
+		t.Errorf("copy opens with %d events, not %d: %v", h.Events, want.Events, err)
 	}
 	var n uint64
 	mine := c.All(t.Context(), 0)
