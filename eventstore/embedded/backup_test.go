@@ -120,7 +120,7 @@ func checkCopy(t *testing.T, s *Store, dir string, want Copied) {
 		}
 		n++
 	}
-	if _, err := c.Append(t.Context(), "after-1", eventstore.NoStream, storetest.Event(-1)); err != nil {
+	if _, err := c.Append(t.Context(), "after-1", eventstore.NoStream, storetest.Event(1<<40)); err != nil {
 		t.Errorf("append to the copy: %v", err)
 	}
 	if n != want.Events {
