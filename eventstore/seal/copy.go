@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // keyFiles are the files of a key folder in the order in which they are copied: tombstones last, so that an erasure
@@ -51,7 +50,7 @@ func copyFile(from, to string, slots bool) error {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-const slotTries = 10 // A slot that is being overwritten is whole a moment later.
+const slotTries = 1000 // A slot that is being overwritten is whole a moment later.
 
 // copySlots copies whole slots. What a group under way leaves torn at the end was not acknowledged, and is cut at opening.
 func copySlots(in *os.File, out io.Writer) error {
@@ -69,7 +68,6 @@ func copySlots(in *os.File, out io.Writer) error {
 			if _, whole := decodeSlot(b[:]); whole || b == [slotLen]byte{} || try == slotTries {
 				break // Damaged for good: copied as it is, and named when the copy is opened.
 			}
-			time.Sleep(time.Millisecond)
 		}
 		if _, err := w.Write(b[:]); err != nil {
 			return err
