@@ -38,7 +38,8 @@ var layers = []struct{ part, may string }{
 
 // owners says which parts may import a third-party module; a module not listed is free for every part but the domain.
 var owners = []struct{ module, parts string }{
-	{"github.com/cockroachdb/pebble", "eventstore/embedded projections/pebbleviews"},
+	{"github.com/cockroachdb/pebble", "eventstore/embedded eventstore/faults projections/pebbleviews"},
+	{"github.com/anishathalye/porcupine", "eventstore/faults"},
 	{"github.com/labstack/echo", "api"},
 	{"github.com/EventStore/EventStore-Client-Go", "eventstore/esdb eventstore/wire"},
 	{"github.com/redis/go-redis", "projections/redisviews projections/feed"},
@@ -53,7 +54,7 @@ var owners = []struct{ module, parts string }{
 var impure = []string{"net", "os", "log", "sync", "math/rand", "database", "context", "crypto/rand", "io/fs"}
 
 // timed are the store adapters: each defaults its own clock and times its own disk.
-var timed = []string{"eventstore/embedded", "eventstore/memory", "eventstore/storetest"}
+var timed = []string{"eventstore/embedded", "eventstore/faults", "eventstore/memory", "eventstore/storetest"}
 
 // banned is what nobody but the composition root reads: times and ids come from the caller.
 var banned = map[string][]string{
@@ -77,7 +78,7 @@ func TestImportsFindsPlantedViolations(t *testing.T) {
 		{"eventstore/x.go", `import _ "zujian/domain"`, "may not import zujian/domain"},
 		{"eventstore/embedded/x.go", `import _ "zujian/domain"`, "may not import zujian/domain"},
 		{"projections/housing/x.go", `import _ "zujian/eventstore/aggregate"`, "may not import"},
-		{"projections/housing/x.go", `import _ "github.com/cockroachdb/pebble/v2"`, "only eventstore/embedded projections/pebbleviews may"},
+		{"projections/housing/x.go", `import _ "github.com/cockroachdb/pebble/v2"`, "only eventstore/embedded eventstore/faults projections/pebbleviews may"},
 		{"eventstore/memory/x.go", `import _ "github.com/labstack/echo/v4"`, "only api may"},
 		{"api/web/x.go", `import _ "zujian/eventstore/aggregate"`, "may not import"},
 		{"helpers/x.go", `import _ "zujian/domain"`, "is not listed"},

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"zujian/eventstore"
+	"zujian/eventstore/faults"
 	"zujian/eventstore/storetest"
 )
 
@@ -133,7 +132,7 @@ func checkCopy(t *testing.T, s *Store, dir string, want Copied) {
 func TestCopySurvivesPowerLoss(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 25 {
-		fs := newPowerFS(vfs.NewCrashableMem())
+		fs := faults.NewDisk()
 		s, err := Open(crashOptions(fs, false))
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +146,7 @@ func TestCopySurvivesPowerLoss(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		after := fs.fail(vfs.CrashCloneCfg{UnsyncedDataPercent: survival[rng.IntN(len(survival))], RNG: rng})
+		after := fs.PowerLoss(faults.Survival[rng.IntN(len(faults.Survival))], rng)
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}

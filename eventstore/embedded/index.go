@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore"
 )
@@ -28,6 +28,7 @@ const (
 	markBytes       = 1 + 16 + 4*8
 	indexBatchBytes = 4 << 20 // A batch takes no further group beyond this.
 	indexCache      = 32 << 20
+	retryPause      = 50 * time.Millisecond // Between two tries to write a table on a disk that refuses it.
 )
 
 // mark is a point of the log between two groups.
@@ -44,13 +45,16 @@ type index struct {
 	db    *pebble.DB
 	cache *pebble.Cache
 	id    logID
+
+	failing chan error // Holds one error of writing tables behind the index, which Pebble tries again for ever.
 }
 
 // openIndex opens the folder's index, or makes a new one if it is of another log, another version, or damaged.
-func openIndex(fs vfs.FS, dir string, id logID, log *slog.Logger) (*index, mark, error) {
-	path := fs.PathJoin(dir, indexName)
+func openIndex(o Options, id logID) (*index, mark, error) {
+	fs, log := o.FS, o.Logger
+	path := fs.PathJoin(o.Dir, indexName)
 	for try := 0; ; try++ {
-		x, err := openDB(fs, path, id, log, false)
+		x, err := openDB(o, id, false)
 		if err == nil {
 			var m mark
 			if m, err = x.mark(); err == nil {
@@ -68,26 +72,50 @@ func openIndex(fs vfs.FS, dir string, id logID, log *slog.Logger) (*index, mark,
 	}
 }
 
-func openDB(fs vfs.FS, path string, id logID, log *slog.Logger, readOnly bool) (*index, error) {
+func openDB(o Options, id logID, readOnly bool) (*index, error) {
 	cache := pebble.NewCache(indexCache)
+	x := &index{cache: cache, id: id, failing: make(chan error, 1)}
 	opts := &pebble.Options{
-		FS: fs, DisableWAL: true, Cache: cache, MemTableSize: indexMemory, ReadOnly: readOnly,
-		FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: pebbleLogger{log},
+		FS: o.FS, DisableWAL: true, Cache: cache, MemTableSize: indexMemory, ReadOnly: readOnly,
+		FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: pebbleLogger{o.Logger, o.Fatal},
 	}
+	opts.EventListener = &pebble.EventListener{BackgroundError: func(err error) { x.failed(o.Logger, err) }}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	db, err := pebble.Open(path, opts)
+	db, err := pebble.Open(o.FS.PathJoin(o.Dir, indexName), opts)
 	if err != nil {
 		cache.Unref()
 		return nil, err
 	}
-	return &index{db: db, cache: cache, id: id}, nil
+	x.db = db
+	return x, nil
 }
 
+// failed hears that a table could not be written. Pebble, which holds no lock of readers here, tries again at once.
+func (x *index) failed(log *slog.Logger, err error) {
+	select {
+	case x.failing <- err:
+		log.Error("index tables can't be written; trying again", slog.Any("err", err))
+	default:
+	}
+	time.Sleep(retryPause)
+}
+
+// close writes the index down if asked to. A disk that takes no more of it costs the next open time, nothing else.
 func (x *index) close(flush bool) (err error) {
 	if flush {
-		err = x.db.Flush()
+		select {
+		case <-x.failing: // Perhaps long ago.
+		default:
+		}
+		var flushed <-chan struct{}
+		if flushed, err = x.db.AsyncFlush(); err == nil {
+			select {
+			case <-flushed:
+			case err = <-x.failing:
+			}
+		}
 	}
 	err = errors.Join(err, x.db.Close())
 	x.cache.Unref()
@@ -265,7 +293,10 @@ func (x *index) withID(id []byte, stream string) (starts []eventstore.Position, 
 }
 
 // pebbleLogger passes on what an operator must know. Pebble relies on Fatalf not returning.
-type pebbleLogger struct{ log *slog.Logger }
+type pebbleLogger struct {
+	log   *slog.Logger
+	fatal func(error)
+}
 
 func (l pebbleLogger) Infof(string, ...any) {}
 func (l pebbleLogger) Errorf(format string, args ...any) {
@@ -274,5 +305,5 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
 	l.Errorf(format, args...)
-	panic("embedded: index: " + fmt.Sprintf(format, args...))
+	l.fatal(errors.New("embedded: index: " + fmt.Sprintf(format, args...)))
 }

@@ -48,7 +48,7 @@ func open(o Options) (_ *Store, err error) {
 	}
 	s.id, s.seed = segs[0].id, segs[0].id.seed()
 	var m mark
-	if s.index, m, err = openIndex(o.FS, o.Dir, s.id, o.Logger); err != nil {
+	if s.index, m, err = openIndex(o, s.id); err != nil {
 		return nil, err
 	}
 	if err = s.recover(segs, m); err != nil {

@@ -43,6 +43,10 @@ type Options struct {
 	Heads        int              // Streams whose head is kept in memory, 262,144 if 0.
 	NoMmap       bool             // Read with pread even where a segment could be mapped.
 
+	// Fatal is called when the index can't keep its promises any more. It must not return, and should end the process:
+	// what is open stays locked. A panic if nil.
+	Fatal func(error)
+
 	// DeferSync acknowledges before the data is durable, until Sync is called. Only for loading a folder that is
 	// thrown away when the load fails.
 	DeferSync bool
@@ -69,6 +73,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(err error) { panic(err) }
 	}
 	if o.QueueAge == 0 {
 		o.QueueAge = queueAgeDefault

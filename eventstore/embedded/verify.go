@@ -72,7 +72,7 @@ func verifyDir(ctx context.Context, o Options, progress func(done, total int64))
 		return damage(0, "there is no segment")
 	}
 	v := verifier{scanner: scanner{segs: segs, seed: segs[0].id.seed(), limit: noPosition}, progress: progress}
-	x, err := openDB(o.FS, o.FS.PathJoin(o.Dir, indexName), segs[0].id, o.Logger, true)
+	x, err := openDB(o, segs[0].id, true)
 	if err == nil {
 		defer func() { err = errors.Join(err, x.close(false)) }()
 		if m, bad := x.mark(); bad == nil && m.pos > 0 {
