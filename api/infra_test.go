@@ -433,43 +433,6 @@ func TestTitlesSpeakTheReadersLanguage(t *testing.T) {
 	}
 }
 
-// TestOverloadSheds holds all slots and asks once more.
-func TestOverloadSheds(t *testing.T) {
-	w := newTown(t, func(o *api.Options) { o.InFlight = 1 })
-	inside, leave := make(chan struct{}), make(chan struct{})
-	slow := httptest.NewRequest("POST", "/v1/parties", &blockingBody{inside: inside, leave: leave})
-	slow.Header.Set("Authorization", "Bearer "+w.keys["city"])
-	slow.Header.Set("Content-Type", "application/json")
-	slow.ContentLength = 100
-	done := make(chan struct{})
-	go func() {
-		w.server.ServeHTTP(httptest.NewRecorder(), slow)
-		close(done)
-	}()
-	<-inside
-	r := w.do("city2", "GET", "/v1/rules", "").problem(http.StatusServiceUnavailable, "unavailable.overloaded")
-	if r.header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
-	}
-	w.do("", "GET", "/healthz", "").want(http.StatusOK)
-	close(leave)
-	<-done
-	w.do("city2", "GET", "/v1/rules", "").want(http.StatusOK)
-}
-
-type blockingBody struct {
-	inside, leave chan struct{}
-	once          sync.Once
-}
-
-func (b *blockingBody) Read([]byte) (int, error) {
-	b.once.Do(func() { close(b.inside) })
-	<-b.leave
-	return 0, fmt.Errorf("gone")
-}
-
-func (b *blockingBody) Close() error { return nil }
-
 // TestRegistrationTellsNobodyWhoIsKnown registers the same person twice and a new one: nothing in the answers differs.
 func TestRegistrationTellsNobodyWhoIsKnown(t *testing.T) {
 	w := newTown(t)

@@ -29,7 +29,7 @@ import (
 const (
 	RateDefault     = 200              // Requests a second of one key.
 	BurstDefault    = 400              //
-	InFlightDefault = 512              // Requests at work at once; more are shed with 503.
+	InFlightDefault = 128              // Requests at work at once; more wait a moment, then are shed with 503.
 	workTimeout     = 20 * time.Second // Longest a request may work.
 	atLeastWait     = 2 * time.Second
 	headerBytesMax  = 32 << 10
@@ -91,7 +91,8 @@ type Server struct {
 	limits   *limiters
 	flood    *limiters
 	metrics  *metrics
-	slots    chan struct{}
+	work     *gate    // Requests.
+	lasting  *gate    // Batches and streams.
 	busy     sync.Map // Idempotency keys at work: string → struct{}.
 	position atomic.Uint64
 }
@@ -129,7 +130,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, log: o.Log, ops: ops, problems: problems, pages: pages,
 		limits: newLimiters(o.RatePerSecond, o.Burst), flood: newLimiters(1, authFailuresBurst),
-		slots: make(chan struct{}, o.InFlight),
+		work: newGate(o.InFlight), lasting: newGate(streamsMax),
 	}
 	s.metrics = newMetrics(o.Registry)
 	return s, s.route()
@@ -202,13 +203,13 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		if probe(r.URL.Path) {
 			return s.finish(c, next)
 		}
-		select {
-		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
-		default:
-			s.fail(c, errOverloaded)
+		receive(c.Response().Writer, r)
+		place, patience := s.place(r)
+		if err := place.enter(r.Context(), patience); err != nil {
+			s.fail(c, err)
 			return nil
 		}
+		defer place.leave()
 		return s.finish(c, next)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/net/netutil"
 
 	"zujian/api"
 	"zujian/api/desk"
@@ -31,10 +32,13 @@ type serveCmd struct {
 	Months   int    `help:"Months of the demo city's history." default:"36"`
 	Seed     uint64 `help:"Seed of the demo city." default:"1"`
 	Rate     int    `help:"Requests a second one key may make; negative is no limit." default:"200" env:"ZUJIAN_RATE"`
-	InFlight int    `help:"Requests at work at once; above it the server sheds." default:"512" env:"ZUJIAN_IN_FLIGHT"`
+	InFlight int    `help:"Requests at work at once; more wait a moment, then are shed." default:"128" env:"ZUJIAN_IN_FLIGHT"`
 }
 
-const drain = 10 * time.Second // For requests at work when the server is told to stop.
+const (
+	drain          = 10 * time.Second // For requests at work when the server is told to stop.
+	connectionsMax = 4096             // Each may hold one body in memory; more wait to be accepted.
+)
 
 // Run implements the command.
 func (c *serveCmd) Run(g *globals) error {
@@ -56,16 +60,18 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	listener = netutil.LimitListener(listener, connectionsMax)
 	if err := h.firstKey(g); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(g.Ctx)) // Views go on while requests drain.
 	defer stop()
+	reactor := h.reactor(g)
 	server, err := api.New(api.Options{
 		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: replies{h.views.Replies(g.Now)},
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
 		StoreName: "embedded", RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
-		Index: rentindex.Projection{Model: h.city.Model},
+		Index: rentindex.Projection{Model: h.city.Model}, Registry: newRegistry(h, reactor),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -80,7 +86,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 		})
 	}
 	run(func() error { return h.runner.Run(ctx, views(h.city)) })
-	run(func() error { return h.reactor(g).Run(ctx, processes) })
+	run(func() error { return reactor.Run(ctx, processes) })
 	httpServer := server.HTTPServer(c.Addr)
 	run(func() error {
 		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"zujian/eventstore/embedded"
+	"zujian/projections"
+	"zujian/projections/process"
+)
+
+// houseMetrics tells Prometheus how log, views and processes stand. The API adds its own; deploy/grafana.json draws them.
+type houseMetrics struct {
+	house   *house
+	reactor *process.Runner
+	figures []houseFigure
+	view    map[string]*prometheus.Desc
+	process map[string]*prometheus.Desc
+}
+
+// houseFigure is one figure of the log.
+type houseFigure struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	of   func(embedded.Stats) float64
+}
+
+// newRegistry is what /metrics shows.
+func newRegistry(h *house, reactor *process.Runner) *prometheus.Registry {
+	log := func(name, help string, kind prometheus.ValueType, of func(embedded.Stats) float64) houseFigure {
+		return houseFigure{prometheus.NewDesc("zujian_log_"+name, help, nil, nil), kind, of}
+	}
+	of := func(part, label, name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("zujian_"+part+"_"+name, help, []string{label}, nil)
+	}
+	m := &houseMetrics{
+		house: h, reactor: reactor,
+		figures: []houseFigure{
+			log("events", "Events in the log.", prometheus.GaugeValue, func(s embedded.Stats) float64 { return float64(s.Events) }),
+			log("bytes", "Position of the log's end.", prometheus.GaugeValue, func(s embedded.Stats) float64 { return float64(s.Position) }),
+			log("segments", "Segment files.", prometheus.GaugeValue, func(s embedded.Stats) float64 { return float64(s.Segments) }),
+			log("groups_total", "Groups synced since the start.", prometheus.CounterValue, func(s embedded.Stats) float64 { return float64(s.Groups) }),
+			log("appends_total", "Appends written since the start.", prometheus.CounterValue, func(s embedded.Stats) float64 { return float64(s.Appends) }),
+			log("shed_total", "Appends refused because the queue was too old.", prometheus.CounterValue, func(s embedded.Stats) float64 { return float64(s.Shed) }),
+			log("queued", "Appends waiting to be written.", prometheus.GaugeValue, func(s embedded.Stats) float64 { return float64(s.Queued) }),
+			log("index_lag_bytes", "Bytes of log the index is behind.", prometheus.GaugeValue, func(s embedded.Stats) float64 { return float64(s.IndexLag) }),
+			log("last_sync_seconds", "How long the last sync took.", prometheus.GaugeValue, func(s embedded.Stats) float64 { return s.LastSync.Seconds() }),
+		},
+		view: map[string]*prometheus.Desc{}, process: map[string]*prometheus.Desc{},
+	}
+	for name, help := range map[string]string{
+		"lag_events": "Events it is behind the log.", "lag_seconds": "Age of the last event it read, while behind.",
+		"up": "1 while it follows the log, 0 when it has stopped.",
+	} {
+		m.view[name], m.process[name] = of("view", "view", name, help), of("process", "process", name, help)
+	}
+	m.process["sent_total"] = of("process", "process", "sent_total", "Commands executed since the start.")
+	m.process["rejected_total"] = of("process", "process", "rejected_total", "Commands refused since the start.")
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
+// Describe implements prometheus.Collector.
+func (m *houseMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range m.figures {
+		ch <- f.desc
+	}
+	for _, d := range m.view {
+		ch <- d
+	}
+	for _, d := range m.process {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *houseMetrics) Collect(ch chan<- prometheus.Metric) {
+	if store, ok := any(m.house.store).(interface{ Stats() embedded.Stats }); ok { // Another engine has figures of its own.
+		stats := store.Stats()
+		for _, f := range m.figures {
+			ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(stats))
+		}
+	}
+	for _, s := range m.house.runner.Status() {
+		if s.Active || s.State != projections.StateBuilding { // One of each name.
+			follow(ch, m.view, s)
+		}
+	}
+	for _, s := range m.reactor.Status() {
+		follow(ch, m.process, s.Status)
+		ch <- prometheus.MustNewConstMetric(m.process["sent_total"], prometheus.CounterValue, float64(s.Sent), s.Name)
+		ch <- prometheus.MustNewConstMetric(m.process["rejected_total"], prometheus.CounterValue, float64(s.Rejected), s.Name)
+	}
+}
+
+func follow(ch chan<- prometheus.Metric, descs map[string]*prometheus.Desc, s projections.Status) {
+	up := 1.0
+	if s.State == projections.StateStopped {
+		up = 0
+	}
+	for name, value := range map[string]float64{"lag_events": float64(s.LagEvents), "lag_seconds": s.LagSeconds, "up": up} {
+		ch <- prometheus.MustNewConstMetric(descs[name], prometheus.GaugeValue, value, s.Name)
+	}
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestDashboardNamesRealMetrics holds the dashboard and the alerts of deploy/ to what /metrics shows.
+func TestDashboardNamesRealMetrics(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	p := startServer(t, t.TempDir())
+	p.must(t, 200, "GET", "/v1/rules", "", nil)
+	shown := string(p.must(t, 200, "GET", "/metrics", "", nil).body)
+	named := regexp.MustCompile(`\b(zujian|process|go)_[a-z_]+\b`)
+	for _, file := range []string{"../../deploy/grafana.json", "../../deploy/alerts.yaml"} {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := named.FindAllString(string(raw), -1)
+		if len(names) == 0 {
+			t.Errorf("%s names no metric", file)
+		}
+		for _, name := range names {
+			if !strings.Contains(shown, "\n"+name+" ") && !strings.Contains(shown, "\n"+name+"{") {
+				t.Errorf("%s: there is no %s", file, name)
+			}
+		}
+	}
+}
