@@ -1,67 +1,94 @@
 package projections
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"slices"
+	"strings"
 )
 
 // Effect is what one row adds beside itself: index entries, and sums in shared cells. A projection computes it as a pure
 // function of the row; Replace puts the difference in the view. So an index never keeps a stale entry and a sum is always
 // the sum over the rows.
 type Effect struct {
-	Index map[string]string   // Key to value.
-	Sums  map[string]Counters // Cell key to what the row adds.
+	marks []entryMark
+	sums  []sum
+}
+
+// entryMark is an index entry; of two with one key the later counts.
+type entryMark struct{ key, value string }
+
+// sum is what a row adds to one counter of a cell.
+type sum struct {
+	cell, counter string
+	n             int64
 }
 
 // Mark adds an index entry.
-func (e *Effect) Mark(key, value string) {
-	if e.Index == nil {
-		e.Index = map[string]string{}
-	}
-	e.Index[key] = value
-}
+func (e *Effect) Mark(key, value string) { e.marks = append(e.marks, entryMark{key, value}) }
 
 // Sum adds n to a counter of a cell.
-func (e *Effect) Sum(cell, counter string, n int64) {
-	if e.Sums == nil {
-		e.Sums = map[string]Counters{}
+func (e *Effect) Sum(cell, counter string, n int64) { e.sums = append(e.sums, sum{cell, counter, n}) }
+
+// Replace takes away what before added and adds what e adds, touching only what differs. It uses both up.
+func (e Effect) Replace(ctx context.Context, v View, before Effect) error {
+	was, now := sortMarks(before.marks), sortMarks(e.marks)
+	for i, j := 0, 0; i < len(was) || j < len(now); {
+		switch {
+		case j == len(now) || (i < len(was) && was[i].key < now[j].key):
+			v.Delete(was[i].key)
+			i++
+		case i == len(was) || now[j].key < was[i].key:
+			v.Set(now[j].key, []byte(now[j].value))
+			j++
+		default:
+			if was[i].value != now[j].value {
+				v.Set(now[j].key, []byte(now[j].value))
+			}
+			i, j = i+1, j+1
+		}
 	}
-	if e.Sums[cell] == nil {
-		e.Sums[cell] = Counters{}
+	all := slices.Grow(e.sums, len(before.sums))
+	for _, s := range before.sums {
+		all = append(all, sum{s.cell, s.counter, -s.n})
 	}
-	e.Sums[cell][counter] += n
+	return addSums(ctx, v, all)
 }
 
-// Replace takes away what before added and adds what e adds, touching only what differs.
-func (e Effect) Replace(ctx context.Context, v View, before Effect) error {
-	for _, key := range slices.Sorted(maps.Keys(before.Index)) {
-		if _, stays := e.Index[key]; !stays {
-			v.Delete(key)
+func sortMarks(marks []entryMark) []entryMark {
+	slices.SortStableFunc(marks, func(a, b entryMark) int { return strings.Compare(a.key, b.key) })
+	out := marks[:0]
+	for i, m := range marks {
+		if i+1 == len(marks) || marks[i+1].key != m.key {
+			out = append(out, m)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(e.Index)) {
-		if old, had := before.Index[key]; !had || old != e.Index[key] {
-			v.Set(key, []byte(e.Index[key]))
+	return out
+}
+
+// addSums adds to every cell at once what is to be added to it.
+func addSums(ctx context.Context, v View, all []sum) error {
+	slices.SortFunc(all, func(a, b sum) int {
+		return cmp.Or(strings.Compare(a.cell, b.cell), strings.Compare(a.counter, b.counter))
+	})
+	out := all[:0]
+	for _, s := range all {
+		if n := len(out); n > 0 && out[n-1].cell == s.cell && out[n-1].counter == s.counter {
+			out[n-1].n += s.n
+		} else {
+			out = append(out, s)
 		}
 	}
-	cells := slices.AppendSeq(slices.Collect(maps.Keys(e.Sums)), maps.Keys(before.Sums))
-	slices.Sort(cells)
-	for _, cell := range slices.Compact(cells) {
-		delta := Counters{}
-		for name, n := range e.Sums[cell] {
-			delta[name] += n
+	out = slices.DeleteFunc(out, func(s sum) bool { return s.n == 0 })
+	for len(out) > 0 {
+		n := 1
+		for n < len(out) && out[n].cell == out[0].cell {
+			n++
 		}
-		for name, n := range before.Sums[cell] {
-			delta[name] -= n
-		}
-		maps.DeleteFunc(delta, func(_ string, n int64) bool { return n == 0 })
-		if len(delta) == 0 {
-			continue
-		}
-		if err := Bump(ctx, v, cell, delta); err != nil {
+		if err := bump(ctx, v, out[0].cell, out[:n]); err != nil {
 			return err
 		}
+		out = out[n:]
 	}
 	return nil
 }

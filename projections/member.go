@@ -20,6 +20,7 @@ type member struct {
 	saved      eventstore.Position // Checkpoint in the view store.
 	seen       mark                // Read up to here; at or behind saved only events it does not want are missing.
 	failures   int                 // In a row.
+	rows       rows                // Decoded, as committed.
 }
 
 // applyError is the projection's own failure: trying again would not help.
@@ -118,7 +119,11 @@ func (m *member) commit(ctx context.Context, r *Runner, next eventstore.Position
 			return nil
 		}
 		w := &Watched{View: v}
-		err := apply(ctx, m.projection, w, slices.Clip(events))
+		cached := &rowView{View: w, rows: &m.rows}
+		err := apply(ctx, m.projection, cached, slices.Clip(events))
+		if err == nil {
+			cached.flush()
+		}
 		switch {
 		case w.err != nil:
 			return w.err // Also when the projection went on without its answer.
@@ -130,6 +135,7 @@ func (m *member) commit(ctx context.Context, r *Runner, next eventstore.Position
 		return nil
 	})
 	if err != nil {
+		m.rows = rows{}
 		return err
 	}
 	m.saved = next

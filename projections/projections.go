@@ -114,20 +114,32 @@ func CheckBatch(name string, version int, prev, next eventstore.Position) error 
 	return nil
 }
 
-// Get reads the JSON value at key; a missing key is the zero T.
+// Get reads the JSON value at key; a missing key is the zero T. Inside a batch the value may be shared with the view's
+// rows in memory: whoever changes what it points to MUST Put or Delete it before the batch goes on.
 func Get[T any](ctx context.Context, r Reader, key string) (t T, err error) {
+	v, cached := r.(*rowView)
+	if cached {
+		if x, ok := v.value(key); ok {
+			if t, ok = x.(T); ok {
+				return t, ctx.Err()
+			}
+		}
+	}
 	raw, ok, err := r.Get(ctx, key)
 	if err == nil && ok {
 		err = json.Unmarshal(raw, &t)
+		if cached && err == nil {
+			v.rows.put(key, t)
+		}
 	}
 	return t, err
 }
 
-// Put stores a view value. View values are plain structs, so encoding can't fail.
+// Put stores a view value. It is encoded at the end of the batch, so it MUST NOT be changed but through another Put.
 func Put[T any](v View, key string, value T) {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		panic("projections: " + err.Error())
+	if r, ok := v.(*rowView); ok {
+		r.putValue(key, value)
+		return
 	}
-	v.Set(key, raw)
+	v.Set(key, encodeRow(value))
 }

@@ -21,7 +21,7 @@ var ErrDiffers = errors.New("projections: view differs from its replay")
 const PositionMax = ^eventstore.Position(0)
 
 // Replay builds a view from the first event in memory, up to and including position upTo, and returns it as a Reader.
-// It uses the same reading and batches as Run, and nothing of what Run stored.
+// It uses nothing of what Run stored or keeps in memory: every row is read from its bytes.
 func Replay(ctx context.Context, store eventstore.Store, types domain.Catalogue, p Projection, upTo eventstore.Position) (Reader, error) {
 	var views Memory
 	wants := newFilter(p.Types())

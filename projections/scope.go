@@ -155,6 +155,14 @@ type Counters map[string]int64
 
 // Bump adds deltas to the counters at key. A counter at 0 is dropped, an empty cell deleted.
 func Bump(ctx context.Context, v View, key string, deltas Counters) error {
+	all := make([]sum, 0, len(deltas))
+	for name, d := range deltas {
+		all = append(all, sum{key, name, d})
+	}
+	return bump(ctx, v, key, all)
+}
+
+func bump(ctx context.Context, v View, key string, deltas []sum) error {
 	cell, err := Get[Counters](ctx, v, key)
 	if err != nil {
 		return err
@@ -162,9 +170,11 @@ func Bump(ctx context.Context, v View, key string, deltas Counters) error {
 	if cell == nil {
 		cell = Counters{}
 	}
-	for name, d := range deltas {
-		if cell[name] += d; cell[name] == 0 {
-			delete(cell, name)
+	for _, d := range deltas {
+		if n := cell[d.counter] + d.n; n == 0 {
+			delete(cell, d.counter)
+		} else {
+			cell[d.counter] = n
 		}
 	}
 	if len(cell) == 0 {

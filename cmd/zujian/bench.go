@@ -21,6 +21,7 @@ type benchCmd struct {
 	Seconds float64  `help:"How long each part may measure; making its data comes on top." default:"10"`
 	Clients int      `help:"Clients that file at once." default:"64"`
 	Only    []string `help:"Parts: log, http, views. All if none is named." placeholder:"PART"`
+	Profile string   `help:"Folder for pprof profiles (cpu, mutex, block, allocs) of each part." type:"path" placeholder:"DIR"`
 	Dir     string   `help:"Folder to measure in; it should be on the disk the register is on. Default: beside the data folder." type:"path"`
 }
 
@@ -44,6 +45,8 @@ type bench struct {
 	dir     string
 	seconds float64
 	clients int
+	profile string // Folder of profiles; "" = none.
+	part    string
 	say     func(format string, a ...any)
 }
 
@@ -79,12 +82,13 @@ func (c *benchCmd) Run(g *globals) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	own := *g
 	own.Log = slog.New(slog.NewJSONHandler(io.Discard, nil)) // Lines are made as in service, and thrown away.
-	b := &bench{ctx: g.Ctx, g: &own, dir: dir, seconds: c.Seconds, clients: c.Clients}
+	b := &bench{ctx: g.Ctx, g: &own, dir: dir, seconds: c.Seconds, clients: c.Clients, profile: c.Profile}
 	report := benchReport{Program: "zujian " + version, Go: runtime.Version(), Cores: runtime.GOMAXPROCS(0), Seconds: c.Seconds, Clients: c.Clients}
 	for _, p := range benchParts {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, p.name) {
 			continue
 		}
+		b.part = p.name
 		b.say = func(format string, a ...any) { // A lost progress line harms nobody.
 			_, _ = fmt.Fprintf(g.Stderr, "bench %s: %s\n", p.name, fmt.Sprintf(format, a...))
 		}

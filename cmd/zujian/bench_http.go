@@ -53,7 +53,7 @@ func benchHTTP(b *bench) (_ []benchRow, err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	b.say("filing with %d clients", b.clients)
-	return s.measure(world)
+	return profiled(b, func() ([]benchRow, error) { return s.measure(world) })
 }
 
 // benchServer is the product on a loopback port, as serve runs it.

@@ -48,7 +48,7 @@ func benchViews(b *bench) (_ []benchRow, err error) {
 		return nil, err
 	}
 	b.say("replaying %d events", h.store.Stats().Events)
-	return measureViews(b, h)
+	return profiled(b, func() ([]benchRow, error) { return measureViews(b, h) })
 }
 
 func measureViews(b *bench, h *house) ([]benchRow, error) {

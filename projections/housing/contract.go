@@ -104,7 +104,19 @@ func contractEvent(ctx context.Context, v projections.View, e projections.Event,
 	after := before.after(id, ev)
 	after.Trail = before.Trail.Add(e)
 	projections.Put(v, key, after)
+	if before.ID != "" && quietContract(ev) {
+		return nil
+	}
 	return contractEffect(after).Replace(ctx, v, contractEffect(before))
+}
+
+// quietContract is true of events that change nothing listed or counted beside the row.
+func quietContract(ev contract.Event) bool {
+	switch ev.(type) {
+	case contract.SignedByParty, contract.OccupantAdded, contract.OccupantRemoved, contract.NoticeGiven, contract.TerminationAgreed:
+		return true
+	}
+	return false
 }
 
 func (c Contract) after(id string, ev contract.Event) Contract {

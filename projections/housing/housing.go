@@ -185,7 +185,19 @@ func unitEvent(ctx context.Context, v projections.View, e projections.Event, ev 
 	}
 	after := unitRow{State: unit.Decider.Evolve(before.State, ev), Trail: before.Trail.Add(e)}
 	projections.Put(v, key, after)
+	if before.Trail.Events > 0 && quietUnit(ev) {
+		return nil
+	}
 	return unitEffect(id, after).Replace(ctx, v, unitEffect(id, before))
+}
+
+// quietUnit is true of events that change nothing listed or counted beside the row.
+func quietUnit(ev unit.Event) bool {
+	switch ev.(type) {
+	case unit.Reserved, unit.Leased, unit.ReservationLost, unit.Released, unit.LeaseEnded, unit.LeaseChanged:
+		return true
+	}
+	return false
 }
 
 func unitEffect(id string, r unitRow) (e projections.Effect) {
