@@ -161,7 +161,11 @@ func draftContract(ctx context.Context, s *Server, c *call, in NewContract) (ans
 }
 
 func readContract(ctx context.Context, s *Server, c *call) (answer, error) {
-	state, r, err := s.o.Desk.Contract(ctx, c.Actor, c.path("id"), time.Time{})
+	asOf, err := c.asOf()
+	if err != nil {
+		return answer{}, err
+	}
+	state, r, err := s.o.Desk.Contract(ctx, c.Actor, c.path("id"), asOf)
 	if err != nil {
 		return answer{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"time"
 
 	"zujian/api/desk"
 	"zujian/domain"
@@ -26,7 +25,11 @@ func ledgerAct(ctx context.Context, s *Server, c *call, status int, side desk.Si
 }
 
 func readEscrow(ctx context.Context, s *Server, c *call) (answer, error) {
-	state, r, err := s.o.Desk.Ledger(ctx, c.Actor, c.path("contract"), time.Time{})
+	asOf, err := c.asOf()
+	if err != nil {
+		return answer{}, err
+	}
+	state, r, err := s.o.Desk.Ledger(ctx, c.Actor, c.path("contract"), asOf)
 	if err != nil {
 		return answer{}, err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -124,9 +125,14 @@ func approveGuidance(ctx context.Context, s *Server, c *call, in Version) (answe
 // eventScanMax bounds what one request reads when a type filter matches little.
 const eventScanMax = 20_000
 
-// listEvents pages through the log as it is: personal fields are sealed in it and stay so.
+// listEvents pages through the log as it is: personal fields are sealed in it and stay so. One stream, or what one view
+// reads, up to a position, is what an answer was made from: its made.events leads here.
 func listEvents(ctx context.Context, s *Server, c *call) (answer, error) {
 	after, _ := strconv.ParseUint(c.query["after"], 10, 63) // Its form was checked; absent is 0.
+	upto, err := strconv.ParseUint(c.query["upto"], 10, 63)
+	if err != nil {
+		upto = math.MaxInt64
+	}
 	var types []string
 	if t := c.query["types"]; t != "" {
 		types = strings.Split(t, ",")
@@ -136,11 +142,28 @@ func listEvents(ctx context.Context, s *Server, c *call) (answer, error) {
 			return answer{}, errParameter.With("parameter", "types")
 		}
 	}
+	if v := c.query["view"]; v != "" {
+		of, ok := s.viewTypes(v)
+		if !ok || types != nil {
+			return answer{}, errParameter.With("parameter", "view")
+		}
+		types = of
+	}
+	events := s.o.Store.All(ctx, eventstore.Position(after))
+	if stream := c.query["stream"]; stream != "" {
+		events = s.o.Store.Stream(ctx, stream, 0)
+	}
 	body := Events{Events: []LogEvent{}, NextAfter: int64(after)}
 	scanned := 0
-	for e, err := range s.o.Store.All(ctx, eventstore.Position(after)) {
+	for e, err := range events {
 		if err != nil {
 			return answer{}, err
+		}
+		if uint64(e.Position) > upto {
+			break
+		}
+		if uint64(e.Position) <= after {
+			continue // Of a stream, which is read from its start.
 		}
 		body.NextAfter = int64(e.Position)
 		if types == nil || slices.Contains(types, e.Type) {

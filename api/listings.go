@@ -60,7 +60,11 @@ func (s *Server) listingNow(ctx context.Context, c *call, r desk.Receipt, err er
 }
 
 func readListing(ctx context.Context, s *Server, c *call) (answer, error) {
-	state, r, err := s.o.Desk.Listing(ctx, c.Actor, c.path("id"), time.Time{})
+	asOf, err := c.asOf()
+	if err != nil {
+		return answer{}, err
+	}
+	state, r, err := s.o.Desk.Listing(ctx, c.Actor, c.path("id"), asOf)
 	if err != nil {
 		return answer{}, err
 	}

@@ -386,7 +386,7 @@ type FieldError struct {
 type Figures struct {
 	Area string `json:"area"`
 
-	// Made How the view stood
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
 	Made                 Made                   `json:"made"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
@@ -473,7 +473,7 @@ type Ledger struct {
 	Deposit         map[string]interface{}   `json:"deposit"`
 	ExpectedRentFen int64                    `json:"expected_rent_fen,omitempty,omitzero"`
 
-	// Made How the view stood
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
 	Made                 Made                     `json:"made"`
 	Mode                 string                   `json:"mode"`
 	ReceivedFen          int64                    `json:"received_fen,omitempty,omitzero"`
@@ -577,11 +577,19 @@ type LogEvent struct {
 	Type       string              `json:"type"`
 }
 
-// Made How the view stood
+// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
 type Made struct {
-	Position int64  `json:"position"`
-	Version  int    `json:"version"`
-	View     string `json:"view"`
+	// AsOf With asOf: what the log had recorded at this instant
+	AsOf time.Time `json:"as_of,omitempty,omitzero"`
+
+	// Events Paths of /v1/events: of the entity's streams, or of all that the view reads
+	Events   []string `json:"events"`
+	Position int64    `json:"position"`
+
+	// Rows Figure → the list behind it
+	Rows    map[string]string `json:"rows,omitempty,omitzero"`
+	Version int               `json:"version"`
+	View    string            `json:"view"`
 }
 
 // Mandate defines model for Mandate.
@@ -1275,7 +1283,7 @@ type RosterRemoval struct {
 type Rows struct {
 	Items []map[string]interface{} `json:"items"`
 
-	// Made How the view stood
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
 	Made       Made   `json:"made"`
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
@@ -1345,7 +1353,7 @@ type Subject struct {
 	Kind  string `json:"kind"`
 	Level int    `json:"level"`
 
-	// Made How the view stood
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
 	Made Made `json:"made"`
 
 	// Name Masked unless one's own or an organisation's
@@ -1422,7 +1430,7 @@ type UnitFile struct {
 	Home map[string]interface{} `json:"home"`
 	Id   string                 `json:"id"`
 
-	// Made How the view stood
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
 	Made                 Made                   `json:"made"`
 	State                string                 `json:"state"`
 	AdditionalProperties map[string]interface{} `json:"-"`
@@ -1571,6 +1579,9 @@ type DraftContractParams struct {
 
 // ReadContractParams defines parameters for ReadContract.
 type ReadContractParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
@@ -1724,6 +1735,9 @@ type TerminateContractParams struct {
 
 // ReadEscrowParams defines parameters for ReadEscrow.
 type ReadEscrowParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
@@ -1851,7 +1865,16 @@ type ListEventsParams struct {
 
 	// Types Comma-separated event types
 	Types string `form:"types,omitempty" json:"types,omitempty,omitzero"`
-	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// View Instead of types: what this view reads
+	View string `form:"view,omitempty" json:"view,omitempty,omitzero"`
+
+	// Stream One stream, as an answer's made.events names it
+	Stream string `form:"stream,omitempty" json:"stream,omitempty,omitzero"`
+
+	// Upto Up to and including this position
+	Upto  int64 `form:"upto,omitempty" json:"upto,omitempty,omitzero"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
 // FileInOneCallParams defines parameters for FileInOneCall.
@@ -1901,6 +1924,9 @@ type DraftListingParams struct {
 
 // ReadListingParams defines parameters for ReadListing.
 type ReadListingParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
@@ -2006,6 +2032,9 @@ type RegisterPartyParams struct {
 
 // ReadPartyParams defines parameters for ReadParty.
 type ReadPartyParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
@@ -2249,6 +2278,9 @@ type ViewMatrixParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
@@ -2261,6 +2293,18 @@ type ViewContractsParams struct {
 	Area     Area      `form:"area,omitempty" json:"area,omitempty,omitzero"`
 	Kind     string    `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
 	State    string    `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// SignedIn Signed in this month, of the area
+	SignedIn MonthText `form:"signed_in,omitempty" json:"signed_in,omitempty,omitzero"`
+
+	// FiledIn Filed in this month, of the area
+	FiledIn MonthText `form:"filed_in,omitempty" json:"filed_in,omitempty,omitzero"`
+
+	// UnfiledOn Signed and still unfiled though their last day to file was before this one
+	UnfiledOn DayText `form:"unfiled_on,omitempty" json:"unfiled_on,omitempty,omitzero"`
+
+	// EndingBy Filed and ending from the day asked (on) to this one, both included
+	EndingBy DayText `form:"ending_by,omitempty" json:"ending_by,omitempty,omitzero"`
 
 	// On Valid on this day
 	On    On    `form:"on,omitempty" json:"on,omitempty,omitzero"`
@@ -2279,6 +2323,37 @@ type ViewFilingRateParams struct {
 	From MonthText `form:"from" json:"from"`
 	To   MonthText `form:"to" json:"to"`
 
+	// On Valid on this day
+	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ViewListingBoardParams defines parameters for ViewListingBoard.
+type ViewListingBoardParams struct {
+	Area Area      `form:"area,omitempty" json:"area,omitempty,omitzero"`
+	From MonthText `form:"from" json:"from"`
+	To   MonthText `form:"to" json:"to"`
+
+	// On Valid on this day
+	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ViewListingsParams defines parameters for ViewListings.
+type ViewListingsParams struct {
+	Area    Area      `form:"area,omitempty" json:"area,omitempty,omitzero"`
+	UnitId  UnitQuery `form:"unit_id,omitempty" json:"unit_id,omitempty,omitzero"`
+	PartyId Ref       `form:"party_id,omitempty" json:"party_id,omitempty,omitzero"`
+	State   string    `form:"state,omitempty" json:"state,omitempty,omitzero"`
+	Limit   Limit     `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
@@ -2289,6 +2364,21 @@ type ViewStockParams struct {
 
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ViewUnfiledParams defines parameters for ViewUnfiled.
+type ViewUnfiledParams struct {
+	Area Area `form:"area,omitempty" json:"area,omitempty,omitzero"`
+
+	// On Valid on this day
+	On    On    `form:"on,omitempty" json:"on,omitempty,omitzero"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
@@ -2311,15 +2401,24 @@ type ViewUnitsParams struct {
 
 // ViewUnitParams defines parameters for ViewUnit.
 type ViewUnitParams struct {
+	// On Valid on this day
+	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
 // ViewBoardsParams defines parameters for ViewBoards.
 type ViewBoardsParams struct {
-	Kind  string `form:"kind" json:"kind"`
-	Id    Ref    `form:"id,omitempty" json:"id,omitempty,omitzero"`
-	Limit Limit  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Kind string `form:"kind" json:"kind"`
+	Id   Ref    `form:"id,omitempty" json:"id,omitempty,omitzero"`
+
+	// On Valid on this day
+	On    On    `form:"on,omitempty" json:"on,omitempty,omitzero"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor From the last page's Link; bound to caller and filter
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
@@ -2347,6 +2446,9 @@ type ViewLedgersParams struct {
 
 // ViewLedgerParams defines parameters for ViewLedger.
 type ViewLedgerParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
@@ -2381,7 +2483,10 @@ type ViewSubjectsParams struct {
 	OrgKind      string `form:"org_kind,omitempty" json:"org_kind,omitempty,omitzero"`
 	District     string `form:"district,omitempty" json:"district,omitempty,omitzero"`
 	OpeningState string `form:"opening_state,omitempty" json:"opening_state,omitempty,omitzero"`
-	Limit        Limit  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// On Valid on this day
+	On    On    `form:"on,omitempty" json:"on,omitempty,omitzero"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// Cursor From the last page's Link; bound to caller and filter
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
@@ -2392,6 +2497,12 @@ type ViewSubjectsParams struct {
 
 // ViewSubjectParams defines parameters for ViewSubject.
 type ViewSubjectParams struct {
+	// On Valid on this day
+	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }

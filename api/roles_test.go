@@ -49,6 +49,7 @@ var mayCall = map[string]string{
 	"readGuidance": "*", "proposeGuidance": "C", "approveGuidance": "C", "readRentIndex": "*",
 
 	"viewSubject": "ltcbDCA", "viewSubjects": "ltcbDCA", "viewContracts": "ltcbDCA", "viewUnit": "ltcbpDCA", "viewUnits": "ltcbDCA",
+	"viewListings": "lcbDCA", "viewListingBoard": "DCA", "viewUnfiled": "DCA",
 	"viewMatrix": "DCA", "viewFilingRate": "DCA", "viewStock": "DCA", "viewLedger": "ltckDCA", "viewPostings": "ltckDCA",
 	"viewLedgers": "ltckDCA", "viewReleasesDue": "lckDCA", "viewBoards": "ltckDCA",
 

@@ -12,9 +12,9 @@ import (
 
 // page is a list answer: rows, the next page, and how the view stood.
 type page[T any] struct {
-	Items      []T              `json:"items"`
-	NextCursor string           `json:"next_cursor,omitempty"`
-	Made       projections.Made `json:"made"`
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty"`
+	Made       made   `json:"made"`
 }
 
 // listView answers one page of a view. The cursor of the view is sealed for this caller and question.
@@ -32,7 +32,7 @@ func listView[T any](ctx context.Context, s *Server, c *call, p projections.Proj
 		if err != nil {
 			return err
 		}
-		body.Items, body.Made, next = append(body.Items, rows...), projections.MadeBy(p, r), after
+		body.Items, body.Made, next = append(body.Items, rows...), madeBy(p, r), after
 		return nil
 	})
 	if errors.Is(err, projections.ErrCursor) {
@@ -45,9 +45,9 @@ func listView[T any](ctx context.Context, s *Server, c *call, p projections.Proj
 	return answer{body: body, next: next}, err
 }
 
-// oneOf answers with one row of a view, or as if there were none.
-func oneOf[T any](ctx context.Context, s *Server, p projections.Projection,
-	read func(r projections.Reader) (T, bool, error), body func(row T, made projections.Made) any,
+// figures answers with figures over many rows. They answer by business day (?on), never ?asOf: see projections.AsOf.
+func figures[T any](ctx context.Context, s *Server, p projections.Projection,
+	read func(r projections.Reader) (T, bool, error), body func(row T, made made) any,
 ) (answer, error) {
 	var a answer
 	err := s.o.Views.Read(ctx, p.Name(), func(r projections.Reader) error {
@@ -55,20 +55,21 @@ func oneOf[T any](ctx context.Context, s *Server, p projections.Projection,
 		if err == nil && !ok {
 			err = errNotFound
 		}
-		a.body = body(row, projections.MadeBy(p, r))
+		a.body = body(row, madeBy(p, r))
 		return err
 	})
 	return a, err
 }
 
 func viewLedger(ctx context.Context, s *Server, c *call) (answer, error) {
-	return oneOf(ctx, s, money.Projection{}, func(r projections.Reader) (money.Ledger, bool, error) {
-		return money.LedgerOf(ctx, r, scopeOf(c.Actor), c.path("contract"))
-	}, func(l money.Ledger, made projections.Made) any {
+	id := c.path("contract")
+	return entity(ctx, s, c, money.Projection{}, streamOf("escrow", id), func(r projections.Reader) (money.Ledger, bool, error) {
+		return money.LedgerOf(ctx, r, scopeOf(c.Actor), id)
+	}, func(l money.Ledger, m made) any {
 		return struct {
 			money.Ledger
-			Made projections.Made `json:"made"`
-		}{l, made}
+			Made made `json:"made"`
+		}{l, m}
 	})
 }
 
@@ -106,7 +107,7 @@ func viewReleasesDue(ctx context.Context, s *Server, c *call) (answer, error) {
 
 func viewBoards(ctx context.Context, s *Server, c *call) (answer, error) {
 	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Board, string, error) {
-		return money.Boards(ctx, r, scope, c.query["kind"], c.query["id"], p)
+		return money.Boards(ctx, r, scope, c.query["kind"], c.query["id"], c.on(), p)
 	})
 }
 

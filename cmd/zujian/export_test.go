@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"zujian/domain/listing"
 	"zujian/domain/unit"
 	"zujian/projections"
+	"zujian/projections/housing"
 	"zujian/projections/money"
 	"zujian/projections/projectiontest"
 	"zujian/projections/rentindex"
@@ -183,7 +185,7 @@ func TestExportXLSX(t *testing.T) {
 	for _, r := range made {
 		got[r[0]] = r[1]
 	}
-	if got["view"] != "housing" || got["position"] == "" || got["version"] != "1" {
+	if got["view"] != "housing" || got["position"] == "" || got["version"] != fmt.Sprint(housing.Projection{}.Version()) {
 		t.Errorf("provenance %v", got)
 	}
 	contracts, _ := exported(t, "contracts", "xlsx", exportFilter{})

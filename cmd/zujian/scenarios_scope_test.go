@@ -242,6 +242,8 @@ func TestADistrictsFiguresAreItsOwn(t *testing.T) {
 	w.concerned("", "district", "320115004", "3", 1)
 	for _, path := range []string{
 		"/v1/views/housing/stock?area=320102", "/v1/views/housing/stock?area=city", "/v1/views/housing/filings?area=city&from=2026-01&to=2026-12",
+		"/v1/views/housing/listing-board?area=320102&from=2026-01&to=2026-12", "/v1/views/housing/unfiled?area=city",
+		"/v1/views/housing/contracts?area=city&unfiled_on=2026-12-01",
 	} {
 		w.get("district", path).problem(http.StatusNotFound, "resource.not_found")
 		w.get("city", path).want(http.StatusOK)

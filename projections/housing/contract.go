@@ -64,6 +64,8 @@ type Contract struct {
 	Occupants      int               `json:"occupants,omitempty"`
 	EndedOn        domain.Day        `json:"ended_on,omitzero"` // Last day in fact.
 	EndedBy        string            `json:"ended_by,omitempty"`
+	Ground         string            `json:"ground,omitempty"` // Of a termination.
+	Renews         string            `json:"renews,omitempty"`
 	RenewedBy      string            `json:"renewed_by,omitempty"`
 	UpstreamEnded  string            `json:"upstream_ended,omitempty"` // HEAD contract that ended above it.
 	Amendments     int               `json:"amendments,omitempty"`
@@ -149,7 +151,7 @@ func (c Contract) after(id string, ev contract.Event) Contract {
 	case contract.OccupantRemoved:
 		c.Occupants = e.Occupants
 	case contract.Terminated:
-		c.State, c.EndedOn, c.EndedBy = StageEnded, e.On, e.By
+		c.State, c.EndedOn, c.EndedBy, c.Ground = StageEnded, e.On, e.By, e.Ground
 	case contract.Expired:
 		c.State, c.EndedOn, c.EndedBy = StageEnded, e.On, "EXPIRED"
 	case contract.Renewed:
@@ -173,7 +175,7 @@ func (c Contract) drafted(id string, e contract.Drafted) Contract {
 		Parent: t.Parent, Lessors: ids(t.Lessors), Lessees: ids(t.Lessees), Brokerage: t.Brokerage, AdminCode: u.AdminCode,
 		ReportUnit: u.ReportUnit, Street: u.Street, Start: t.Start, End: t.End, MonthlyRentFen: t.MonthlyRentFen,
 		PayCycleMonths: t.PayCycleMonths, DepositFen: t.DepositFen, EscrowMode: t.Escrow.Mode, EscrowBank: t.Escrow.Bank,
-		ContentHash: e.ContentHash, Occupants: len(t.Occupants), Trail: c.Trail,
+		ContentHash: e.ContentHash, Occupants: len(t.Occupants), Renews: t.Renews, Trail: c.Trail,
 	}
 }
 
@@ -241,6 +243,9 @@ func (c Contract) inArea(e *projections.Effect, a string) {
 			}
 		} else if c.State != StageEnded {
 			e.Mark(projections.Key(keyUnfiled, a, c.FileBy.String(), c.ID), "")
+			for _, lessor := range c.Lessors {
+				e.Sum(projections.Key(keyUnfiledBy, a, lessor), c.FileBy.String(), 1)
+			}
 		}
 	}
 	if !c.FiledOn.IsZero() && !void {
@@ -248,6 +253,9 @@ func (c Contract) inArea(e *projections.Effect, a string) {
 	}
 	if !c.EndedOn.IsZero() && !void {
 		e.Sum(projections.Key(keyFlow, a, c.EndedOn.Month().String()), "ended_"+c.EndedBy, 1)
+		if c.Ground != "" {
+			e.Sum(projections.Key(keyFlow, a, c.EndedOn.Month().String()), "ended_ground_"+c.Ground, 1)
+		}
 	}
 	if c.filed() && !c.Start.IsZero() {
 		counter := "out"
@@ -255,8 +263,13 @@ func (c Contract) inArea(e *projections.Effect, a string) {
 			counter = "head"
 		}
 		active := func(day domain.Day, n int64) {
-			e.Sum(projections.Key(keyActiveM, a, day.Month().String()), counter, n)
-			e.Sum(projections.Key(keyActiveD, a, day.String()), counter, n)
+			for _, cell := range []string{projections.Key(keyActiveM, a, day.Month().String()), projections.Key(keyActiveD, a, day.String())} {
+				e.Sum(cell, counter, n)
+				if c.Kind == contract.KindOut && len(c.Rooms) > 0 {
+					e.Sum(cell, "out_by_room", n)
+					e.Sum(cell, "rooms", n*int64(len(c.Rooms)))
+				}
+			}
 		}
 		if last := c.lastDay(); last.IsZero() || last >= c.Start {
 			active(c.Start, 1)
@@ -266,6 +279,7 @@ func (c Contract) inArea(e *projections.Effect, a string) {
 		}
 		if c.State == StageFiled && !c.End.IsZero() && c.Origin != "LEGACY" {
 			e.Mark(projections.Key(keyEnding, a, c.End.String(), c.ID), "")
+			e.Sum(projections.Key(keyEndingDay, a, c.End.String()), "n", 1)
 		}
 	}
 }
@@ -282,10 +296,11 @@ func (c Contract) filedIn(e *projections.Effect, a string) {
 	e.Sum(cell, "filed", 1)
 	e.Sum(cell, "filed_"+c.FiledByRole, 1)
 	e.Sum(cell, "filed_"+c.Kind, 1)
+	e.Sum(cell, "term_months", int64(c.Start.MonthsUntil(c.End)))
 	e.Sum(cell, fmt.Sprintf("days_%02d", min(max(0, int(c.FiledOn-c.SignedOn)), daysToFileMax)), 1)
 	for name, yes := range map[string]bool{
 		"filed_late": c.Late, "filed_by_room": c.LetMode != contract.LetWhole, "filed_long": c.Start.MonthsUntil(c.End) >= 12,
-		"filed_renewed": c.RenewedBy != "",
+		"filed_renewed": c.RenewedBy != "", "filed_renewal": c.Renews != "",
 	} {
 		if yes {
 			e.Sum(cell, name, 1)

@@ -27,7 +27,7 @@ type Projection struct{}
 func (Projection) Name() string { return "housing" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -58,10 +58,15 @@ const (
 	keyConNo     = "cn" // filing number → contract
 	keyConParent = "ch" // head contract, contract
 	keyUnfiled   = "cw" // area, last day to file, contract: signed, not filed
+	keyUnfiledBy = "wl" // area, lessor → Counters by last day to file
+	keyEndingDay = "cd" // area, end → Counters{n}
 	keyEnding    = "ce" // area, end, contract: filed and running
 	keyStock     = "s"  // area → Counters
 	keyFlow      = "f"  // area, month → Counters
-	keyActiveM   = "am" // area, month → Counters{out, head}: leases begun minus ended
+	keyEstate    = "es" // area, estate → Counters{buildings}
+	keyMinutes   = "lm" // area, month verified, minutes → Counters{n}
+	keyValid     = "lv" // area, last valid day → Counters{n}: published listings
+	keyActiveM   = "am" // area, month → Counters{out, head, out_by_room, rooms}: leases begun minus ended
 	keyActiveD   = "ad" // area, day → the same by day
 )
 
@@ -167,6 +172,9 @@ func buildingEffect(b Building) (e projections.Effect) {
 	}
 	for _, a := range areas(b.AdminCode, b.ReportUnit, b.Street) {
 		e.Sum(projections.Key(keyStock, a), "buildings", 1)
+		if b.Estate != "" {
+			e.Sum(projections.Key(keyEstate, a, b.Estate), "buildings", 1)
+		}
 	}
 	return e
 }
@@ -216,12 +224,15 @@ func unitEffect(id string, r unitRow) (e projections.Effect) {
 		e.Sum(cell, "gross_area_c", h.GrossAreaC)
 		e.Sum(cell, "rooms", int64(len(s.Rooms)))
 		for name, yes := range map[string]bool{
-			"units_titled": h.RealEstateUnitNo != "", "units_owner_known": len(s.Ownership) > 0, "units_flagged": len(s.Flags) > 0,
+			"units_addressed": h.Address != "", "units_rentable": rentable(s), "units_titled": h.RealEstateUnitNo != "" || titled(s), "units_owner_known": len(s.Ownership) > 0, "units_flagged": len(s.Flags) > 0,
 			"units_safety_cd": s.Safety.Grade == "C" || s.Safety.Grade == "D", "units_conversion_approved": s.Conversion != "",
 		} {
 			if yes {
 				e.Sum(cell, name, 1)
 			}
+		}
+		for _, flag := range s.Flags {
+			e.Sum(cell, "units_flag_"+flag, 1)
 		}
 		for _, room := range s.Rooms {
 			if room.Origin == unit.OriginPartition {
@@ -230,4 +241,16 @@ func unitEffect(id string, r unitRow) (e projections.Effect) {
 		}
 	}
 	return e
+}
+
+// rentable: a dwelling, or approved as one, neither seized nor dangerous. Whether a contract may be filed on it is
+// decided by the rules in force, not here.
+func rentable(s unit.State) bool {
+	dwelling := slices.Contains([]string{"RESIDENTIAL", "APARTMENT", "DORMITORY"}, s.Home.PlannedUse) || s.Conversion != ""
+	return dwelling && s.Safety.Grade != "D" && !slices.Contains(s.Flags, unit.FlagSeized)
+}
+
+// titled: an owner stands on record with the number of a title certificate.
+func titled(s unit.State) bool {
+	return slices.ContainsFunc(s.Ownership, func(o unit.OwnershipRecorded) bool { return o.TitleNo != "" })
 }

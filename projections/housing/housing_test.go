@@ -68,7 +68,7 @@ func scenario() *projectiontest.Log {
 	gone := terms("3")
 	l.Add("contract-c3", at, gone, contract.Signed{SignedOn: day}, filed(gone, "BA3", day, day.AddDays(1)), contract.FilingCancelled{FilingNo: "BA3", Reason: "x", DecisionNo: "d", CancelledOn: day.AddDays(2)})
 	l.Add("contract-c4", at, contract.LegacyRecorded{Source: contract.LegacySource{Name: "a.csv", Row: 2}, Kind: contract.KindOut, Observation: domain.Observation{Month: domain.Date(2020, 5, 1).Month(), ReportUnit: "320115"}, FiledOn: domain.Date(2020, 5, 9), Start: domain.Date(2020, 5, 1), End: domain.Date(2021, 4, 30), MonthlyRentFen: 1})
-	l.Add("contract-c1", at.AddDate(0, 2, 0), contract.Terminated{By: contract.Agreed, On: day.AddMonths(2), Kind: contract.KindOut, Unit: "u1"})
+	l.Add("contract-c1", at.AddDate(0, 2, 0), contract.Terminated{By: contract.Agreed, Ground: "MUTUAL", On: day.AddMonths(2), Kind: contract.KindOut, Unit: "u1"})
 	l.Add("unit-u1", at.AddDate(0, 2, 0), unit.LeaseEnded{Contract: "c1", On: day.AddMonths(2)})
 	return l
 }
@@ -142,6 +142,64 @@ func TestView(t *testing.T) {
 	stock, err := housing.Stock(ctx, r, housing.AreaCity)
 	if err != nil || stock["units"] != 2 || stock["buildings"] != 1 || stock["units_safety_cd"] != 1 || stock["rooms_partition"] != 1 || stock["listings_LET"] != 1 {
 		t.Errorf("stock %v, %v", stock, err)
+	}
+	if stock["units_rentable"] != 1 || stock["units_titled"] != 1 {
+		t.Errorf("a home of grade D, or one nobody owns: %v", stock)
+	}
+	if n, err := housing.Estates(ctx, r, housing.AreaCity); err != nil || n != 1 {
+		t.Errorf("%d estates, %v", n, err)
+	}
+	if f.MeanTerm != 11 && f.MeanTerm != 12 || f.LongTermBP != 10_000 && f.LongTermBP != 0 || f.Ended != 0 {
+		t.Errorf("terms and ends of March: %+v", f)
+	}
+	may, err := housing.FilingRate(ctx, r, "320115", (day.Month() + 2), (day.Month() + 2))
+	if err != nil || may.Ended != 1 || may.EndedBy[contract.Agreed] != 1 || may.EndedGround["MUTUAL"] != 1 {
+		t.Errorf("ends of May: %+v, %v", may, err)
+	}
+	late, _, err := housing.UnfiledByLessor(ctx, r, "320115", day.AddDays(31), page)
+	if d := cmp.Diff(late, []housing.Overdue{{Lessor: "own", N: 1, Oldest: day.AddDays(30)}}); d != "" || err != nil {
+		t.Errorf("overdue: %s %v", d, err)
+	}
+	if late, _, err := housing.UnfiledByLessor(ctx, r, "320115", day.AddDays(30), page); err != nil || len(late) != 0 {
+		t.Errorf("overdue a day early: %v %v", late, err)
+	}
+}
+
+func TestListingBoard(t *testing.T) {
+	l := &projectiontest.Log{}
+	l.Add("unit-u1", at, unit.Registered{Home: home})
+	place := listing.Submitted{AdminCode: "320115", ReportUnit: "320115", Street: "320115004"}
+	offer := func(id string, minutes int, events ...listing.Event) {
+		l.Add("listing-"+id, at, listing.Drafted{Offer: listing.Offer{Unit: "u1", LetMode: listing.LetWhole, Publisher: "own"}}, place)
+		for _, e := range events {
+			l.Add("listing-"+id, at.Add(time.Duration(minutes)*time.Minute), e)
+		}
+	}
+	code := func(no string, days int) listing.Verified {
+		return listing.Verified{Code: no, ValidUntil: day.AddDays(days)}
+	}
+	double := domain.Verdict{{Rule: "L-06", Version: 1, Outcome: domain.OutcomeReject}}
+	offer("fast", 0, code("a", 60), listing.Published{On: day})
+	offer("slow", 90, code("b", 10), listing.Published{On: day})
+	offer("slower", 300, code("c", 60), listing.Published{On: day}, listing.Revoked{Finding: "x"})
+	offer("twice", 5, listing.Rejected{Reasons: []string{"L-06"}, Rules: double}, listing.Objected{Text: "x"}, listing.ObjectionDecided{Upheld: true}, code("d", 60))
+	offer("open", 5, listing.Held{Rules: domain.Verdict{{Rule: "L-01", Version: 1, Outcome: domain.OutcomeHold}}})
+	r := projectiontest.Laws(t, housing.Projection{}, l)
+	b, err := housing.Listed(t.Context(), r, "320115", day.Month(), day.Month(), day.AddDays(11))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.MedianMinutes == nil || *b.MedianMinutes != 5 {
+		t.Errorf("median of 0, 5, 90 and 300 minutes, the lower: %v", b.MedianMinutes)
+	}
+	b.MedianMinutes, b.Months = nil, nil
+	want := housing.ListingBoard{
+		Area: "320115", On: day.AddDays(11), Submitted: 5, Verified: 4, Published: 3, PassRateBP: 8000, Rejections: 1, Stale: 1, DuplicatesStopped: 1,
+		FakeConfirmed: 1, Objections: 1, Overturned: 1, OverturnBP: 10_000,
+		States: projections.Counters{"PUBLISHED": 2, "REVOKED": 1, "VERIFIED": 1, "HELD": 1},
+	}
+	if d := cmp.Diff(b, want); d != "" {
+		t.Error(d)
 	}
 }
 

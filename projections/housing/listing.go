@@ -2,7 +2,9 @@ package housing
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"zujian/domain"
 	"zujian/domain/listing"
@@ -16,7 +18,12 @@ type listingRow struct {
 	Published   domain.Day        `json:"published,omitzero"`
 	EndedOn     domain.Day        `json:"ended_on,omitzero"`
 	Submissions int               `json:"submissions,omitempty"`
+	SubmittedAt time.Time         `json:"submitted_at,omitzero"` // The last time.
+	Minutes     *int64            `json:"minutes,omitempty"`     // From there to the first verification.
 	Rejections  int               `json:"rejections,omitempty"`
+	Duplicates  int               `json:"duplicates,omitempty"` // Times L-06 stopped it.
+	ObjectedOn  domain.Day        `json:"objected_on,omitzero"`
+	Overturned  bool              `json:"overturned,omitempty"`
 	Trail       projections.Trail `json:"trail"`
 }
 
@@ -29,7 +36,7 @@ func listingEvent(ctx context.Context, v projections.View, e projections.Event, 
 	}
 	after, on := before, domain.DayOf(e.Meta.At)
 	after.State, after.Trail = listing.Decider.Evolve(before.State, ev), before.Trail.Add(e)
-	switch ev.(type) {
+	switch ev := ev.(type) {
 	case listing.Drafted: // Its place is known at the submission; until then, from the unit.
 		u, err := projections.Get[unitRow](ctx, v, projections.Key(keyUnit, after.State.Offer.Unit))
 		if err != nil {
@@ -38,19 +45,40 @@ func listingEvent(ctx context.Context, v projections.View, e projections.Event, 
 		h := u.State.Home
 		after.State.Place = listing.Submitted{Building: h.Building, AdminCode: h.AdminCode, ReportUnit: h.ReportUnit, Street: h.Street, Address: h.Address}
 	case listing.Submitted:
-		after.Submitted, after.Submissions = orDay(after.Submitted, on), after.Submissions+1
+		after.Submitted, after.Submissions, after.SubmittedAt = orDay(after.Submitted, on), after.Submissions+1, e.Meta.At
 	case listing.Verified:
 		after.Verified = orDay(after.Verified, on)
+		if after.Minutes == nil && !after.SubmittedAt.IsZero() {
+			minutes := min(max(0, int64(e.Meta.At.Sub(after.SubmittedAt)/time.Minute)), minutesMax)
+			after.Minutes = &minutes
+		}
 	case listing.Published:
 		after.Published = orDay(after.Published, on)
 	case listing.Rejected:
 		after.Rejections++
+		after.Duplicates += stopped(ev.Rules)
+	case listing.Held:
+		after.Duplicates += stopped(ev.Rules)
+	case listing.Objected:
+		after.ObjectedOn = on
+	case listing.ObjectionDecided:
+		after.Overturned = ev.Upheld
 	}
 	if after.State.Ended() {
 		after.EndedOn = orDay(after.EndedOn, on)
 	}
 	projections.Put(v, key, after)
 	return listingEffect(id, after).Replace(ctx, v, listingEffect(id, before))
+}
+
+const minutesMax = 999_999 // Longer waits count as this long.
+
+// stopped is 1 when the rule on double listings (L-06) fired.
+func stopped(v domain.Verdict) int {
+	if slices.ContainsFunc(v.Fired(), func(r domain.RuleResult) bool { return r.Rule == "L-06" }) {
+		return 1
+	}
+	return 0
 }
 
 func orDay(have, now domain.Day) domain.Day {
@@ -83,6 +111,7 @@ func listingEffect(id string, r listingRow) (e projections.Effect) {
 				e.Sum(projections.Key(keyFlow, a, day.Month().String()), name, 1)
 			}
 		}
+		r.countIn(&e, a)
 		if !r.EndedOn.IsZero() {
 			e.Sum(projections.Key(keyFlow, a, r.EndedOn.Month().String()), "listings_ended_"+string(s.Stage), 1)
 		}
@@ -91,6 +120,26 @@ func listingEffect(id string, r listingRow) (e projections.Effect) {
 		}
 	}
 	return e
+}
+
+// countIn adds a listing's verification, its validity and its troubles to the figures of one area.
+func (r listingRow) countIn(e *projections.Effect, a string) {
+	if r.Minutes != nil {
+		e.Sum(projections.Key(keyMinutes, a, r.Verified.Month().String(), fmt.Sprintf("%06d", *r.Minutes)), "n", 1)
+	}
+	if r.State.Stage == listing.StagePublished && !r.State.ValidUntil.IsZero() {
+		e.Sum(projections.Key(keyValid, a, r.State.ValidUntil.String()), "n", 1)
+	}
+	if r.Duplicates > 0 {
+		e.Sum(projections.Key(keyFlow, a, r.Submitted.Month().String()), "listings_duplicates_stopped", int64(r.Duplicates))
+	}
+	if !r.ObjectedOn.IsZero() {
+		cell := projections.Key(keyFlow, a, r.ObjectedOn.Month().String())
+		e.Sum(cell, "listings_objections", 1)
+		if r.Overturned {
+			e.Sum(cell, "listings_objections_upheld", 1)
+		}
+	}
 }
 
 func listingParties(s listing.State) []string {

@@ -3,7 +3,7 @@ package housing
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"iter"
 	"slices"
 
 	"zujian/domain"
@@ -100,106 +100,6 @@ func SeesArea(s projections.Scope, area string) bool {
 	return s.All || (s.District != "" && s.District == area)
 }
 
-// Stock is the counts of homes, listings by state and buildings of an area now (V-H1, V-H2).
-func Stock(ctx context.Context, r projections.Reader, area string) (projections.Counters, error) {
-	return projections.Get[projections.Counters](ctx, r, projections.Key(keyStock, area))
-}
-
-// MonthFigures is one month's flow in an area. Names of counters are those the effects use.
-type MonthFigures struct {
-	Month    domain.Month         `json:"month"`
-	Counters projections.Counters `json:"counters"`
-}
-
-// Filing is the filing figures of an area over months (V-H3).
-type Filing struct {
-	Area        string         `json:"area"`
-	Signed      int64          `json:"signed"`
-	Filed       int64          `json:"filed"`   // Filed in these months, whenever signed.
-	InTime      int64          `json:"in_time"` // Of those signed in these months, filed within 30 days.
-	SignedFiled int64          `json:"signed_filed"`
-	RateBP      int64          `json:"rate_bp"` // InTime / Signed, basis points, half up.
-	MedianDays  int64          `json:"median_days"`
-	SelfFiled   int64          `json:"self_filed"` // By lessees.
-	Late        int64          `json:"late"`
-	Legacy      int64          `json:"legacy"`
-	Months      []MonthFigures `json:"months"`
-}
-
-const monthsMax = 600 // Fifty years in one answer.
-
-// FilingRate reads the flow of an area from a month to a month, both included.
-func FilingRate(ctx context.Context, r projections.Reader, area string, from, to domain.Month) (Filing, error) {
-	f := Filing{Area: area, Months: []MonthFigures{}}
-	sum := projections.Counters{}
-	for pair, err := range r.Scan(ctx, projections.Key(keyFlow, area, from.String()), projections.Key(keyFlow, area, (to+1).String()), false) {
-		if err != nil {
-			return f, err
-		}
-		if len(f.Months) == monthsMax {
-			break
-		}
-		m, err := domain.ParseMonth(projections.Tail(pair.Key))
-		if err != nil {
-			return f, err
-		}
-		c, err := projections.Get[projections.Counters](ctx, r, pair.Key)
-		if err != nil {
-			return f, err
-		}
-		f.Months = append(f.Months, MonthFigures{Month: m, Counters: c})
-		for name, n := range c {
-			sum[name] += n
-		}
-	}
-	f.Signed, f.Filed, f.InTime, f.SignedFiled = sum["signed"], sum["filed"], sum["signed_filed_in_time"], sum["signed_filed"]
-	f.SelfFiled, f.Late, f.Legacy = sum["filed_LESSEE"], sum["filed_late"], sum["legacy"]
-	if f.Signed > 0 {
-		f.RateBP = (f.InTime*20_000 + f.Signed) / (2 * f.Signed)
-	}
-	f.MedianDays = medianDays(sum)
-	return f, nil
-}
-
-// medianDays is the lower median of the days from signing to filing.
-func medianDays(c projections.Counters) int64 {
-	total := c["filed"]
-	seen := int64(0)
-	for d := range int64(daysToFileMax + 1) {
-		if seen += c[fmt.Sprintf("days_%02d", d)]; total > 0 && seen*2 >= total {
-			return d
-		}
-	}
-	return 0
-}
-
-// Active counts the filed contracts in force in an area on a day.
-type Active struct {
-	Out  int64 `json:"out"`
-	Head int64 `json:"head"`
-}
-
-// ActiveOn adds up what began and ended: whole months before the day's month, then its days.
-func ActiveOn(ctx context.Context, r projections.Reader, area string, on domain.Day) (a Active, err error) {
-	add := func(from, to string) error {
-		for pair, err := range r.Scan(ctx, from, to, false) {
-			if err != nil {
-				return err
-			}
-			c, err := projections.Get[projections.Counters](ctx, r, pair.Key)
-			if err != nil {
-				return err
-			}
-			a.Out, a.Head = a.Out+c["out"], a.Head+c["head"]
-		}
-		return nil
-	}
-	if err = add(projections.Prefix(keyActiveM, area), projections.Key(keyActiveM, area, on.Month().String())); err != nil {
-		return a, err
-	}
-	return a, add(projections.Key(keyActiveD, area, on.Month().First().String()), projections.Key(keyActiveD, area, on.AddDays(1).String()))
-}
-
 // Unit is one home (户) as the stock list shows it.
 type Unit struct {
 	ID      string            `json:"id"`
@@ -293,6 +193,46 @@ func stateOn(ctx context.Context, r projections.Reader, id string, s unit.State,
 		return HomeListed, nil
 	}
 	return HomeVacant, nil
+}
+
+// UnitStreams are the streams a home's file is made from: its own and those of its listings.
+func UnitStreams(ctx context.Context, r projections.Reader, id string) ([]string, error) {
+	streams := []string{"unit-" + id}
+	for pair, err := range r.Scan(ctx, projections.Prefix(keyOfUnit, id), projections.PrefixEnd(keyOfUnit, id), false) {
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, "listing-"+projections.Tail(pair.Key))
+	}
+	return streams, nil
+}
+
+// BuildingStreams are the streams a building's matrix is made from: its own and those of every home that ever stood in
+// its table.
+func BuildingStreams(ctx context.Context, r projections.Reader, id string) ([]string, error) {
+	streams := []string{"building-" + id}
+	for pair, err := range r.Scan(ctx, projections.Prefix(keyTable, id), projections.PrefixEnd(keyTable, id), false) {
+		if err != nil {
+			return nil, err
+		}
+		more, err := UnitStreams(ctx, r, projections.Tail(pair.Key))
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, more...)
+	}
+	return streams, nil
+}
+
+// ContractsOf are the ids of all contracts a party was ever named in: parties never change by an amendment.
+func ContractsOf(ctx context.Context, r projections.Reader, party string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for pair, err := range r.Scan(ctx, projections.Prefix(keyConParty, party), projections.PrefixEnd(keyConParty, party), false) {
+			if !yield(projections.Tail(pair.Key), err) {
+				return
+			}
+		}
+	}
 }
 
 // BuildingOf reads one building. The register of buildings is no secret.

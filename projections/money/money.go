@@ -27,7 +27,7 @@ type Projection struct{}
 func (Projection) Name() string { return "money" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types the view reads: everything about ledgers and statements.
 func (Projection) Types() []string {
@@ -48,6 +48,7 @@ const (
 	keyCash      = "x"  // bank, value day, position → Cash
 	keyDue       = "r"  // due day, contract, tranche → bank
 	keyBoard     = "a"  // kind, id, bank → Counters
+	keyExpected  = "ae" // lessor, bank, day → Counters{due_fen}: what its tenants are to pay into supervision
 	keyStatement = "s"  // bank, day → Day
 	keyOpenDay   = "so" // bank, day: statements with open discrepancies
 )
@@ -111,7 +112,26 @@ func ledgerEvent(ctx context.Context, v projections.View, e projections.Event, e
 	}
 	entry(v, contract, e, ev)
 	due(v, contract, before.State, after.State)
+	if err := expected(after).Replace(ctx, v, expected(before)); err != nil {
+		return err
+	}
 	return board(ctx, v, before, after)
+}
+
+// expected is when a ledger's collections are due, for its lessor's account. What a lease that ended would still have
+// collected is due no more.
+func expected(r row) (e projections.Effect) {
+	s := r.State
+	if r.Trail.Events == 0 {
+		return e
+	}
+	for _, c := range s.Plan.Collections {
+		if s.Ended != nil && c.Due > s.Ended.On {
+			continue
+		}
+		e.Sum(projections.Key(keyExpected, s.Plan.Lessor, s.Bank, c.Due.String()), "due_fen", int64(c.RentFen+c.DepositFen))
+	}
+	return e
 }
 
 func index(v projections.View, contract string, s escrow.State) {

@@ -125,14 +125,6 @@ type Due struct {
 	Attempts  int        `json:"attempts,omitempty"`
 }
 
-// Board is the sums of the ledgers of one party, district or bank (V-M1). Names of Figures are those of figures.
-type Board struct {
-	Kind    string               `json:"kind"`
-	ID      string               `json:"id"`
-	Bank    string               `json:"bank,omitempty"`
-	Figures projections.Counters `json:"figures"`
-}
-
 // LedgerOf reads one ledger; ok is false when there is none or the scope does not see it.
 func LedgerOf(ctx context.Context, r projections.Reader, s projections.Scope, contract string) (Ledger, bool, error) {
 	got, err := projections.Get[row](ctx, r, projections.Key(keyLedger, contract))
@@ -291,40 +283,6 @@ func ReleasesDue(ctx context.Context, r projections.Reader, s projections.Scope,
 		}
 		st, _, err := StateOf(ctx, r, d.Contract)
 		return d, sees(s, st), err
-	})
-}
-
-// Boards lists the sums of one kind (BoardParty, BoardArea, BoardBank, BoardCity), of one id or of all.
-func Boards(ctx context.Context, r projections.Reader, s projections.Scope, kind, id string, p projections.Page) ([]Board, string, error) {
-	if !s.All && id == "" { // A reader of one row asks for it, not for all.
-		switch kind {
-		case BoardParty:
-			id = s.Party
-		case BoardArea:
-			id = s.District
-		case BoardBank:
-			id = s.Bank
-		}
-	}
-	prefix := []string{keyBoard, kind}
-	if id != "" {
-		prefix = append(prefix, id)
-	}
-	return projections.List(ctx, r, prefix, false, p, func(pair projections.Pair) (Board, bool, error) {
-		b := Board{Kind: kind}
-		b.ID, b.Bank = boardParts(pair.Key)
-		var err error
-		b.Figures, err = projections.Get[projections.Counters](ctx, r, pair.Key)
-		keep := s.All
-		switch kind {
-		case BoardParty:
-			keep = keep || (s.Party != "" && s.Party == b.ID)
-		case BoardArea:
-			keep = keep || (s.District != "" && s.District == b.ID)
-		case BoardBank:
-			keep = keep || (s.Bank != "" && s.Bank == b.ID)
-		}
-		return b, keep, err
 	})
 }
 

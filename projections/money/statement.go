@@ -2,6 +2,7 @@ package money
 
 import (
 	"context"
+	"slices"
 
 	"zujian/domain"
 	"zujian/domain/statement"
@@ -61,7 +62,7 @@ func statementEvent(ctx context.Context, v projections.View, e projections.Event
 		return err
 	}
 	d.Bank, d.Date, d.Trail = bank, date, d.Trail.Add(e)
-	was, wasFen := d.Open, d.OpenFen
+	was, wasFen, before := d.Open, d.OpenFen, slices.Clone(d.Discrepancies)
 	switch ev := ev.(type) {
 	case statement.Imported:
 		d.OpeningFen, d.ClosingFen, d.LedgerFen, d.Lines, d.Matched = ev.OpeningFen, ev.ClosingFen, ev.LedgerFen, len(ev.Lines), ev.Matched
@@ -89,6 +90,54 @@ func statementEvent(ctx context.Context, v projections.View, e projections.Event
 	} else {
 		v.Delete(open)
 	}
-	delta := projections.Counters{"open_discrepancies": int64(d.Open - was), "open_discrepancies_fen": int64(d.OpenFen - wasFen)}
-	return projections.Bump(ctx, v, projections.Key(keyBoard, BoardBank, bank, ""), delta)
+	delta := projections.Counters{
+		"open_discrepancies": int64(d.Open - was), "open_discrepancies_fen": int64(d.OpenFen - wasFen),
+		"unexplained_fen": int64(signedOpen(d.Discrepancies) - signedOpen(before)),
+	}
+	if err := projections.Bump(ctx, v, projections.Key(keyBoard, BoardBank, bank, ""), delta); err != nil {
+		return err
+	}
+	return unexplained(ctx, v, bank, before, d.Discrepancies)
 }
+
+// unexplained puts open differences on the account of the lessor whose contract they name: what the bank has more or
+// less than the ledgers say is no longer in that account.
+func unexplained(ctx context.Context, v projections.View, bank string, before, after []Discrepancy) error {
+	for i, x := range after {
+		now, was := x.open(), i < len(before) && before[i].open()
+		if now == was || x.Contract == "" {
+			continue
+		}
+		l, err := projections.Get[row](ctx, v, projections.Key(keyLedger, x.Contract))
+		if err != nil {
+			return err
+		}
+		lessor := l.State.Plan.Lessor
+		if lessor == "" {
+			continue
+		}
+		sign := int64(1)
+		if was {
+			sign = -1
+		}
+		if err := projections.Bump(ctx, v, projections.Key(keyBoard, BoardParty, lessor, bank), projections.Counters{
+			"open_discrepancies": sign, "open_discrepancies_fen": sign * int64(x.size()), "unexplained_fen": sign * int64(x.BankFen-x.LedgerFen),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signedOpen is Σ (bank − ledger) of the open ones.
+func signedOpen(ds []Discrepancy) (sum domain.Fen) {
+	for _, d := range ds {
+		if d.open() {
+			sum += d.BankFen - d.LedgerFen
+		}
+	}
+	return sum
+}
+
+// open is true until somebody explained it.
+func (d Discrepancy) open() bool { return d.Classification == "" }

@@ -22,7 +22,7 @@ type Projection struct{}
 func (Projection) Name() string { return "people" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -36,19 +36,20 @@ func (Projection) Types() []string {
 
 // Keys of the view.
 const (
-	keySubject  = "s" // party → Subject
-	keyKind     = "k" // kind, org kind, party
-	keyArea     = "d" // district, party → Counters: why the party is of that district
-	keyUSCC     = "x" // code → party
-	keyIdentity = "i" // blind index → party
-	keyOpening  = "o" // opening state, district, party
-	keyRoster   = "b" // brokerage, practitioner
-	keyDeal     = "e" // practitioner, signed day, contract
-	keyMandate  = "m" // to, from, mandate
-	keyContract = "c" // contract → lease
-	keyTally    = "t" // party → Counters: contracts and ledgers
-	keyLedger   = "g" // contract → ledger
-	keyCount    = "n" // district → Counters
+	keySubject  = "s"  // party → Subject
+	keyKind     = "k"  // kind, org kind, party
+	keyArea     = "d"  // district, party → Counters: why the party is of that district
+	keyUSCC     = "x"  // code → party
+	keyIdentity = "i"  // blind index → party
+	keyOpening  = "o"  // opening state, district, party
+	keyRoster   = "b"  // brokerage, practitioner
+	keyEver     = "be" // brokerage, practitioner: on its roster once
+	keyDeal     = "e"  // practitioner, signed day, contract
+	keyMandate  = "m"  // to, from, mandate
+	keyContract = "c"  // contract → lease
+	keyTally    = "t"  // party → Counters: contracts and ledgers
+	keyLedger   = "g"  // contract → ledger
+	keyCount    = "n"  // district → Counters
 )
 
 // Opening states (开业信息报送).
@@ -96,6 +97,10 @@ type Subject struct {
 	// upstream_ended, ledgers, ledgers_frozen; filled by the queries.
 	Tally         projections.Counters `json:"tally,omitempty"`
 	Practitioners int                  `json:"practitioners,omitempty"` // Of a brokerage, filled by the queries.
+
+	// Of rental enterprises and brokerages, on the day asked; filled by the queries.
+	ScopeOK        *bool `json:"scope_ok,omitempty"`             // The business scope (经营范围) names the business.
+	OpeningOverdue int   `json:"opening_overdue_days,omitempty"` // Days since the report was due, while there is none.
 }
 
 // Apply folds a batch.
@@ -127,6 +132,9 @@ func partyEvent(ctx context.Context, v projections.View, e projections.Event, ev
 	after := before.after(ev, domain.DayOf(e.Meta.At))
 	after.ID, after.Trail = id, before.Trail.Add(e)
 	projections.Put(v, key, after)
+	if r, ok := ev.(party.PractitionerRostered); ok {
+		v.Set(projections.Key(keyEver, r.Brokerage, id), nil)
+	}
 	return effect(after).Replace(ctx, v, effect(before))
 }
 

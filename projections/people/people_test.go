@@ -74,7 +74,7 @@ func TestView(t *testing.T) {
 	if strings.Contains(projectiontest.Dump(t, r), "sealed-ten") {
 		t.Error("an erased person's sealed name stays in the view")
 	}
-	op, ok, err := people.SubjectOf(ctx, r, all, "op")
+	op, ok, err := people.SubjectOf(ctx, r, all, "op", day)
 	want := projections.Counters{"lessor_out": 1, "rooms": 2, "upstream_ended": 1, "ledgers": 1, "ledgers_open": 1, "ledgers_frozen": 1}
 	if d := cmp.Diff(op.Tally, want); d != "" || err != nil || !ok || op.OpeningState != people.OpeningPublished {
 		t.Errorf("operator %+v %v %v\n%s", op, ok, err, d)

@@ -3,8 +3,10 @@ package people
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"zujian/domain"
+	"zujian/domain/party"
 	"zujian/projections"
 )
 
@@ -24,8 +26,8 @@ func (s Subject) sees(ctx context.Context, r projections.Reader, scope projectio
 	return there, err
 }
 
-// SubjectOf reads one party; ok is false when there is none or the scope does not see it.
-func SubjectOf(ctx context.Context, r projections.Reader, scope projections.Scope, id string) (Subject, bool, error) {
+// SubjectOf reads one party on a day; ok is false when there is none or the scope does not see it.
+func SubjectOf(ctx context.Context, r projections.Reader, scope projections.Scope, id string, on domain.Day) (Subject, bool, error) {
 	s, err := projections.Get[Subject](ctx, r, projections.Key(keySubject, id))
 	if err != nil || s.ID == "" {
 		return Subject{}, false, err
@@ -42,7 +44,39 @@ func SubjectOf(ctx context.Context, r projections.Reader, scope projections.Scop
 	if len(tally) > 0 {
 		s.Tally = tally
 	}
-	return s, true, nil
+	return s.standing(on), true, nil
+}
+
+// openingDays after its licence a business must have reported its opening (S-05).
+const openingDays = 30
+
+// standing fills in what depends on the day: whether the opening report is overdue and the business scope says what the
+// business does.
+func (s Subject) standing(on domain.Day) Subject {
+	word := map[string]string{party.OrgRentalEnterprise: "租赁", party.OrgSubleaseOperator: "租赁", party.OrgBrokerage: "经纪"}[s.OrgKind]
+	if word == "" {
+		return s
+	}
+	ok := strings.Contains(s.ScopeText, word)
+	s.ScopeOK = &ok
+	reported := s.OpeningState == OpeningReported || s.OpeningState == OpeningPublished
+	if due := s.LicenceIssued.AddDays(openingDays); !reported && !s.LicenceIssued.IsZero() && on > due {
+		s.OpeningOverdue = int(on - due)
+	}
+	return s
+}
+
+// SubjectStreams are the streams of a party and of all who ever were its practitioners. Its tally also counts contracts
+// and their ledgers, which the view of homes lists (housing.ContractsOf).
+func SubjectStreams(ctx context.Context, r projections.Reader, id string) ([]string, error) {
+	streams := []string{"party-" + id}
+	for pair, err := range r.Scan(ctx, projections.Prefix(keyEver, id), projections.PrefixEnd(keyEver, id), false) {
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, "party-"+projections.Tail(pair.Key))
+	}
+	return streams, nil
 }
 
 // Find gives the id of the party with a credit code or with a document's blind index; "" for none. For the desk alone:
@@ -62,6 +96,7 @@ type Filter struct {
 	District      string
 	OpeningState  string // REPORTED, PUBLISHED, RETURNED
 	LevelMin      int
+	On            domain.Day // What is overdue is counted up to it.
 }
 
 func (f Filter) keeps(s Subject) bool {
@@ -75,7 +110,7 @@ func Subjects(ctx context.Context, r projections.Reader, scope projections.Scope
 		f.District = scope.District
 	}
 	if !scope.All && scope.District == "" && scope.Party != "" { // A party's roster is itself.
-		s, ok, err := SubjectOf(ctx, r, scope, scope.Party)
+		s, ok, err := SubjectOf(ctx, r, scope, scope.Party, f.On)
 		if err != nil || !ok || !f.keeps(s) || p.Cursor != "" {
 			return nil, "", err
 		}
@@ -95,7 +130,7 @@ func Subjects(ctx context.Context, r projections.Reader, scope projections.Scope
 		prefix = []string{keyKind, f.Kind, f.OrgKind}
 	}
 	return projections.List(ctx, r, prefix, false, p, func(pair projections.Pair) (Subject, bool, error) {
-		s, ok, err := SubjectOf(ctx, r, scope, projections.Tail(pair.Key))
+		s, ok, err := SubjectOf(ctx, r, scope, projections.Tail(pair.Key), f.On)
 		return s, ok && f.keeps(s), err
 	})
 }
@@ -122,7 +157,7 @@ const dealsMax = 10_000 // One person signs fewer in 90 days.
 
 // PractitionerOf reads one practitioner on a day.
 func PractitionerOf(ctx context.Context, r projections.Reader, scope projections.Scope, id string, on domain.Day) (Practitioner, bool, error) {
-	s, ok, err := SubjectOf(ctx, r, scope, id)
+	s, ok, err := SubjectOf(ctx, r, scope, id, on)
 	if err != nil || !ok {
 		return Practitioner{}, false, err
 	}
@@ -144,7 +179,7 @@ func PractitionerOf(ctx context.Context, r projections.Reader, scope projections
 
 // Practitioners lists a brokerage's roster on a day.
 func Practitioners(ctx context.Context, r projections.Reader, scope projections.Scope, brokerage string, on domain.Day, p projections.Page) ([]Practitioner, string, error) {
-	if _, ok, err := SubjectOf(ctx, r, scope, brokerage); err != nil || !ok {
+	if _, ok, err := SubjectOf(ctx, r, scope, brokerage, on); err != nil || !ok {
 		return nil, "", err
 	}
 	inner := scope
