@@ -1,9 +1,11 @@
 #!/bin/sh
-# Installs by apt what the tests need and is missing: what README's shell block uses. Needs root on Debian.
+# Installs by apt what the tests need and is missing: what README's shell block uses, and Redis for the tests of views
+# kept there (each starts its own; the package's own service is not needed). Needs root on Debian.
 set -eu
 missing=""
 command -v curl >/dev/null || missing="$missing curl"
 command -v python3 >/dev/null || missing="$missing python3"
+command -v redis-server >/dev/null || missing="$missing redis-server"
 [ -z "$missing" ] && exit 0
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive

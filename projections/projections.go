@@ -1,6 +1,6 @@
 // Package projections is the port of views and the runner that keeps them: batches, checkpoint, lag, versions.
 // A view is a pure function of the log: same events in the same order, in whatever batches, same view. Concrete
-// views live in projections/<view>, their stores in projections/pebbleviews (and later redisviews).
+// views live in projections/<view>, their stores in projections/pebbleviews and projections/redisviews.
 package projections
 
 import (
@@ -86,6 +86,9 @@ type Views interface {
 // ErrNotBuilt means no version of the view is active yet.
 var ErrNotBuilt = errors.New("projections: view not built yet")
 
+// ErrUnavailable means the view store can't be reached, or gave up on this call; try again later.
+var ErrUnavailable = errors.New("projections: view store unavailable")
+
 // ErrActive means the version is the one readers see: it can't be dropped.
 var ErrActive = errors.New("projections: version is active")
 
@@ -110,6 +113,25 @@ func CheckBatch(name string, version int, prev, next eventstore.Position) error 
 	}
 	if next < prev {
 		return fmt.Errorf("projections: %s@%d: checkpoint would go back from %d to %d", name, version, prev, next)
+	}
+	return nil
+}
+
+// Limits of a reply kept for idempotency.
+const (
+	ReplyKeyBytesMax   = 512
+	ReplyValueBytesMax = 2 << 20
+)
+
+// CheckReply refuses replies no store should keep.
+func CheckReply(key string, value []byte, expires time.Time) error {
+	switch {
+	case key == "" || len(key) > ReplyKeyBytesMax:
+		return fmt.Errorf("put reply: key of %d bytes, not 1 to %d", len(key), ReplyKeyBytesMax)
+	case len(value) > ReplyValueBytesMax:
+		return fmt.Errorf("put reply: %d bytes, more than %d", len(value), ReplyValueBytesMax)
+	case expires.UnixMicro() < 0:
+		return errors.New("put reply: expires before 1970")
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ var layers = []struct{ part, may string }{
 	{"eventstore/", "eventstore eventstore/leaf"},
 	{"eventstore", ""},
 	{"projections/pebbleviews", "eventstore projections"},
+	{"projections/redisviews", "eventstore projections"},
 	{"projections/viewstest", "domain eventstore projections"},
 	{"projections/process", "domain eventstore eventstore/aggregate projections"},
 	{"projections/process/", "domain domain/ eventstore eventstore/aggregate projections projections/process"},

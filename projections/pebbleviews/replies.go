@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"zujian/projections"
 )
 
 // Replies keeps what was answered under an idempotency key until it expires. It shares the database, not the keyspace,
@@ -15,12 +17,6 @@ type Replies struct {
 	views *Views
 	now   func() time.Time
 }
-
-// Limits of one reply.
-const (
-	ReplyKeyBytesMax   = 512
-	ReplyValueBytesMax = 2 << 20
-)
 
 // sweepBatch bounds one deletion; sweeping goes on until nothing is left.
 const sweepBatch = 1000
@@ -56,16 +52,10 @@ func (r *Replies) Get(key string) ([]byte, bool, error) {
 
 // Put keeps a reply until expires, in place of an earlier one. Microseconds count. It is not synced.
 func (r *Replies) Put(key string, value []byte, expires time.Time) error {
-	if key == "" || len(key) > ReplyKeyBytesMax {
-		return fmt.Errorf("put reply: key of %d bytes, not 1 to %d", len(key), ReplyKeyBytesMax)
-	}
-	if len(value) > ReplyValueBytesMax {
-		return fmt.Errorf("put reply: %d bytes, more than %d", len(value), ReplyValueBytesMax)
+	if err := projections.CheckReply(key, value, expires); err != nil {
+		return err
 	}
 	at := expires.UnixMicro()
-	if at < 0 {
-		return fmt.Errorf("put reply: expires before 1970")
-	}
 	if err := r.views.enter(); err != nil {
 		return err
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
-	"sort"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -47,19 +45,24 @@ func (r *reader) Scan(ctx context.Context, from, to string, reverse bool) iter.S
 			return
 		}
 		defer func() { _ = it.Close() }() // Its error is looked at below.
-		c := &cursor{it: it, skip: len(r.prefix), reverse: reverse}
-		for p, ok := c.next(); ok; p, ok = c.next() {
-			if err := ctx.Err(); err != nil {
-				yield(projections.Pair{}, err)
-				return
-			}
-			if !yield(p, nil) {
-				return
-			}
+		scanAll(ctx, it, len(r.prefix), from, to, reverse, yield)
+	}
+}
+
+// scanAll yields what an iterator has in its bounds.
+func scanAll(ctx context.Context, it *pebble.Iterator, skip int, from, to string, reverse bool, yield func(projections.Pair, error) bool) {
+	c := &cursor{it: it, skip: skip, reverse: reverse}
+	for p, ok := c.next(); ok; p, ok = c.next() {
+		if err := ctx.Err(); err != nil {
+			yield(projections.Pair{}, err)
+			return
 		}
-		if err := it.Error(); err != nil {
-			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
+		if !yield(p, nil) {
+			return
 		}
+	}
+	if err := it.Error(); err != nil {
+		yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
 	}
 }
 
@@ -104,42 +107,21 @@ func (c *cursor) next() (projections.Pair, bool) {
 	return projections.Pair{Key: string(c.it.Key()[c.skip:]), Value: value}, true
 }
 
-// batchView is a view inside a batch: its own writes over the committed rows. A nil write is a deletion.
+// batchView is a view inside a batch: its own writes over the committed rows.
 type batchView struct {
-	db     *pebble.DB
-	space  *keyspace
-	writes map[string][]byte
-	order  []string           // Keys of writes as they first came.
-	sorted []string           // The first len(sorted) of order, sorted; brought up to date by a scan.
-	free   []*pebble.Iterator // Of this batch, for the next scan: the committed rows stand still meanwhile.
+	projections.Writes
+	db    *pebble.DB
+	space *keyspace
+	free  []*pebble.Iterator // Of this batch, for the next scan: the committed rows stand still meanwhile.
 }
 
 func (v *batchView) Position() eventstore.Position { return v.space.checkpoint }
 
-func (v *batchView) Set(key string, value []byte) {
-	if value == nil {
-		value = []byte{}
-	}
-	v.write(key, value)
-}
-
-func (v *batchView) Delete(key string) { v.write(key, nil) }
-
-func (v *batchView) write(key string, value []byte) {
-	if v.writes == nil {
-		v.writes = map[string][]byte{}
-	}
-	if _, again := v.writes[key]; !again {
-		v.order = append(v.order, key)
-	}
-	v.writes[key] = value
-}
-
 func (v *batchView) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	if value, mine := v.writes[key]; mine {
+	if value, mine := v.Writes.Get(key); mine {
 		return value, value != nil, nil
 	}
-	if value, known := v.space.rows.get(key); known {
+	if value, known := v.space.rows.Get(key); known {
 		return value, value != nil, nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -149,14 +131,13 @@ func (v *batchView) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("get %q: %w", key, err)
 	}
-	v.space.rows.put(key, value)
+	v.space.rows.Put(key, value)
 	return value, ok, nil
 }
 
 // Scan merges the committed pairs with this batch's writes so far.
 func (v *batchView) Scan(ctx context.Context, from, to string, reverse bool) iter.Seq2[projections.Pair, error] {
-	mine := v.written(from, to, reverse)
-	return func(yield func(projections.Pair, error) bool) {
+	return v.Over(func(yield func(projections.Pair, error) bool) {
 		if to != "" && from >= to {
 			return
 		}
@@ -166,55 +147,8 @@ func (v *batchView) Scan(ctx context.Context, from, to string, reverse bool) ite
 			return
 		}
 		defer func() { v.free = append(v.free, it) }()
-		c := &cursor{it: it, skip: len(v.space.prefix), reverse: reverse}
-		stored, more := c.next()
-		at := 0
-		for more || at < len(mine) {
-			if err := ctx.Err(); err != nil {
-				yield(projections.Pair{}, err)
-				return
-			}
-			takeMine := at < len(mine) && (!more || mine[at].Key == stored.Key || (mine[at].Key < stored.Key) != reverse)
-			p := stored
-			if takeMine {
-				p = mine[at]
-				at++
-			}
-			if more && p.Key == stored.Key {
-				stored, more = c.next()
-			}
-			if p.Value != nil && !yield(p, nil) {
-				return
-			}
-		}
-		if err := it.Error(); err != nil {
-			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
-		}
-	}
-}
-
-// written is this batch's writes in a range, deletions with a nil value.
-func (v *batchView) written(from, to string, reverse bool) []projections.Pair {
-	if fresh := v.order[len(v.sorted):]; len(fresh) > 0 {
-		v.sorted = append(v.sorted, fresh...)
-		slices.Sort(v.sorted) // Nearly sorted already: pdqsort takes it in one go.
-	}
-	low := sort.SearchStrings(v.sorted, from)
-	high := len(v.sorted)
-	if to != "" {
-		high = sort.SearchStrings(v.sorted, to)
-	}
-	if low >= high {
-		return nil
-	}
-	out := make([]projections.Pair, 0, high-low)
-	for _, key := range v.sorted[low:high] {
-		out = append(out, projections.Pair{Key: key, Value: v.writes[key]})
-	}
-	if reverse {
-		slices.Reverse(out)
-	}
-	return out
+		scanAll(ctx, it, len(v.space.prefix), from, to, reverse, yield)
+	}, from, to, reverse)
 }
 
 func (v *batchView) iterator(from, to string) (*pebble.Iterator, error) {
@@ -242,9 +176,9 @@ func (v *batchView) commit(checkpoint []byte, next eventstore.Position) error {
 	defer func() { _ = b.Close() }() // It was applied or is given up.
 	key := append(make([]byte, 0, 128), v.space.prefix...)
 	var errs []error
-	for _, k := range v.order {
+	for _, k := range v.Keys() {
 		key = append(key[:len(v.space.prefix)], k...)
-		if value := v.writes[k]; value != nil {
+		if value, _ := v.Writes.Get(k); value != nil {
 			errs = append(errs, b.Set(key, value, nil))
 		} else {
 			errs = append(errs, b.Delete(key, nil))
@@ -257,8 +191,9 @@ func (v *batchView) commit(checkpoint []byte, next eventstore.Position) error {
 	if err := b.Commit(pebble.NoSync); err != nil {
 		return err
 	}
-	for _, k := range v.order {
-		v.space.rows.put(k, v.writes[k])
+	for _, k := range v.Keys() {
+		value, _ := v.Writes.Get(k)
+		v.space.rows.Put(k, value)
 	}
 	v.space.checkpoint = next
 	return nil

@@ -8,7 +8,7 @@
 // loss the last moments, and the runner goes on from the checkpoint found.
 //
 // Folding reads rows far more often than anyone else, and a read that reaches Pebble costs some ten times one that does
-// not. So every view keeps the rows it used last in memory (rows.go), written with each batch; a batch's own writes are a
+// not. So every view keeps the rows it used last in memory (projections.RowCache), written with each batch; a batch's own writes are a
 // map until it commits. Only the one batch that runs in a keyspace uses them; queries read a Pebble snapshot.
 package pebbleviews
 
@@ -73,7 +73,7 @@ type keyspace struct {
 	mu         sync.Mutex
 	prefix     []byte
 	checkpoint eventstore.Position
-	rows       rows
+	rows       projections.RowCache
 }
 
 var _ projections.Views = (*Views)(nil)
@@ -219,7 +219,7 @@ func (v *Views) keyspace(name string, version int) (*keyspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open view %s@%d: %w", name, version, err)
 	}
-	k = &keyspace{prefix: dataPrefix(name, version), checkpoint: at, rows: rows{max: v.row, complete: !written}}
+	k = &keyspace{prefix: dataPrefix(name, version), checkpoint: at, rows: projections.NewRowCache(v.row, !written)}
 	v.spaces[id] = k
 	return k, nil
 }
@@ -293,7 +293,7 @@ func (v *Views) Drop(_ context.Context, name string, version int) error {
 	if err := errors.Join(b.DeleteRange(k.prefix, end, nil), b.Delete(checkpointKey(name, version), nil), b.Commit(pebble.NoSync)); err != nil {
 		return fmt.Errorf("drop %s@%d: %w", name, version, err)
 	}
-	k.checkpoint, k.rows = 0, rows{max: v.row, complete: true}
+	k.checkpoint, k.rows = 0, projections.NewRowCache(v.row, true)
 	return nil
 }
 

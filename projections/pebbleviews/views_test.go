@@ -154,8 +154,8 @@ func TestReplies(t *testing.T) {
 		t.Errorf("last Sweep = %d, %v", n, err)
 	}
 	for _, err := range []error{
-		r.Put("", nil, now), r.Put(string(make([]byte, ReplyKeyBytesMax+1)), nil, now),
-		r.Put("k", make([]byte, ReplyValueBytesMax+1), now), r.Put("k", nil, time.Unix(-1, 0)),
+		r.Put("", nil, now), r.Put(string(make([]byte, projections.ReplyKeyBytesMax+1)), nil, now),
+		r.Put("k", make([]byte, projections.ReplyValueBytesMax+1), now), r.Put("k", nil, time.Unix(-1, 0)),
 	} {
 		if err == nil {
 			t.Error("a reply beyond its limits was kept")

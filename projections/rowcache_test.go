@@ -1,4 +1,4 @@
-package pebbleviews
+package projections
 
 import (
 	"fmt"
@@ -6,12 +6,12 @@ import (
 )
 
 func TestRowsKnowWhatIsNowhereUntilTheyForget(t *testing.T) {
-	r := rows{max: 20 * 1024, complete: true}
+	r := RowCache{max: 20 * 1024, complete: true}
 	for i := range 100 {
-		if _, known := r.get("never"); known != r.complete {
+		if _, known := r.Get("never"); known != r.complete {
 			t.Fatal("a missing row is not judged by completeness")
 		}
-		r.put(fmt.Sprint(i), make([]byte, 400))
+		r.Put(fmt.Sprint(i), make([]byte, 400))
 		_, first := r.young["0"]
 		_, second := r.old["0"]
 		if r.complete && !first && !second {
@@ -24,19 +24,19 @@ func TestRowsKnowWhatIsNowhereUntilTheyForget(t *testing.T) {
 }
 
 func TestRowsAreBounded(t *testing.T) {
-	r := rows{max: 100 * 1024}
+	r := RowCache{max: 100 * 1024}
 	value := make([]byte, 400)
 	for i := range 10_000 {
-		r.put(fmt.Sprintf("key%05d", i), value)
-		if _, known := r.get("key00000"); !known {
+		r.Put(fmt.Sprintf("key%05d", i), value)
+		if _, known := r.Get("key00000"); !known {
 			t.Fatalf("the row used all the time is forgotten after %d", i)
 		}
 	}
 	if n := len(r.young) + len(r.old); n > 220 || n < 90 {
 		t.Errorf("%d rows of 0.5 KB are kept in 100 KB", n)
 	}
-	r.put("huge", make([]byte, 1<<20))
-	r.put("next", nil)
+	r.Put("huge", make([]byte, 1<<20))
+	r.Put("next", nil)
 	if n := len(r.young); n != 1 {
 		t.Errorf("a huge row stays in a generation of %d", n)
 	}
