@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"zujian/cmd/zujian/internal/tabular"
-	"zujian/projections/rentindex/stat"
 )
 
 // indexCmd holds the rent index tools.
@@ -27,8 +24,8 @@ type indexCmd struct {
 // indexFitCmd computes an index from tables through the engine the register uses.
 type indexFitCmd struct {
 	Spec    string   `required:"" help:"What to compute, as JSON." placeholder:"FILE"`
-	In      []string `required:"" sep:"none" help:"A table: CSV, CSV.gz, XLSX or NDJSON. May be repeated." placeholder:"FILE"`
-	Out     string   `required:"" help:"Where the result goes, as JSON; - is the standard output." placeholder:"FILE"`
+	In      []string `required:"" sep:"none" help:"A table: CSV, CSV.gz, XLSX, Parquet or NDJSON. May be repeated." placeholder:"FILE"`
+	Out     string   `required:"" help:"Where the result goes, as JSON; the series alone as CSV if it ends in .csv; - is the standard output." placeholder:"FILE"`
 	Threads int      `help:"Threads to use; the figures do not depend on it. 0 is one per processor." default:"0"`
 }
 
@@ -69,11 +66,10 @@ func (c *indexFitCmd) Run(g *globals) error {
 }
 
 func (c *indexFitCmd) report(g *globals, r *fitResult) error {
-	doc, err := json.MarshalIndent(r, "", " ")
+	doc, err := r.document(c.Out)
 	if err != nil {
 		return fmt.Errorf("encode the result: %w", err)
 	}
-	doc = append(doc, '\n')
 	if c.Out == "-" {
 		_, err := g.Stdout.Write(doc)
 		return err
@@ -119,64 +115,12 @@ func writeFileAtomic(path string, data []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// tableSums are the cells of some tables and what became of their rows.
-type tableSums struct {
-	rowsIn, rowsUsed int64
-	dropped          map[string]int64
-	cells            map[cellKey]*stat.Cell
-}
-
-func newTableSums() *tableSums {
-	return &tableSums{dropped: map[string]int64{}, cells: map[cellKey]*stat.Cell{}}
-}
-
-const unreadable = "row: not readable"
-
-func (t *tableSums) add(r *rowReader, row tabular.Row) error {
-	t.rowsIn++
-	key, o, reason := r.observe(row)
-	if reason != "" {
-		t.dropped[reason]++
-		return nil
-	}
-	cell := t.cells[key]
-	if cell == nil {
-		cell = &stat.Cell{}
-		t.cells[key] = cell
-	}
-	if err := cell.Add(o); err != nil {
-		if errors.Is(err, stat.ErrTerm) { // A level of hundreds of bytes.
-			t.dropped["level: too long"]++
-			return nil
-		}
-		return fmt.Errorf("%s row %d: %w", row.Source, row.Number, err)
-	}
-	t.rowsUsed++
-	return nil
-}
-
-func (t *tableSums) merge(o *tableSums) error {
-	t.rowsIn += o.rowsIn
-	t.rowsUsed += o.rowsUsed
-	for reason, n := range o.dropped {
-		t.dropped[reason] += n
-	}
-	for key, cell := range o.cells {
-		if t.cells[key] == nil {
-			t.cells[key] = cell
-		} else if err := t.cells[key].Merge(cell); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 const batchRows = 1024 // Rows handed from a reader to a summing thread at once.
 
 // readSums reads the tables, several at a time, and sums their rows on threads threads. The sums are exact, so neither
 // changes a bit of them. The error is that of the first file, in the order given, that has one.
 func readSums(ctx context.Context, r *rowReader, paths []string, threads int, progress func(int64)) (*tableSums, error) {
-	batches := make(chan []tabular.Row, 2*threads)
+	batches := make(chan tableBatch, 2*threads)
 	shards := make([]*tableSums, threads)
 	bad := make([]int64, len(paths)) // Unreadable rows by file.
 	failed := make([]error, len(paths))
@@ -188,9 +132,9 @@ func readSums(ctx context.Context, r *rowReader, paths []string, threads int, pr
 		summing.Go(func() error {
 			var err error
 			for batch := range batches { // Drained to the end, so that no reader hangs.
-				for _, row := range batch {
+				for _, row := range batch.rows {
 					if err == nil {
-						if err = shards[i].add(r, row); err != nil {
+						if err = shards[i].add(r, batch.file, row); err != nil {
 							stop()
 						}
 					}
@@ -202,7 +146,7 @@ func readSums(ctx context.Context, r *rowReader, paths []string, threads int, pr
 	reading.SetLimit(threads)
 	for i, path := range paths {
 		reading.Go(func() error {
-			bad[i], failed[i] = readTable(ctx, r, path, batches, progress)
+			bad[i], failed[i] = readTable(ctx, r, i, path, batches, progress)
 			return nil
 		})
 	}
@@ -231,7 +175,13 @@ func readSums(ctx context.Context, r *rowReader, paths []string, threads int, pr
 	return all, nil
 }
 
-func readTable(ctx context.Context, r *rowReader, path string, to chan<- []tabular.Row, progress func(int64)) (bad int64, err error) {
+// tableBatch is some rows of one file.
+type tableBatch struct {
+	file int // Its place on the command line.
+	rows []tabular.Row
+}
+
+func readTable(ctx context.Context, r *rowReader, file int, path string, to chan<- tableBatch, progress func(int64)) (bad int64, err error) {
 	batch := make([]tabular.Row, 0, batchRows)
 	for row, err := range tabular.Read(path, tabular.Options{Required: r.columns, Progress: progress}) {
 		var unreadable *tabular.RowError
@@ -246,108 +196,10 @@ func readTable(ctx context.Context, r *rowReader, path string, to chan<- []tabul
 			if ctx.Err() != nil {
 				return bad, ctx.Err()
 			}
-			to <- batch
+			to <- tableBatch{file, batch}
 			batch = make([]tabular.Row, 0, batchRows)
 		}
 	}
-	to <- batch
+	to <- tableBatch{file, batch}
 	return bad, ctx.Err()
-}
-
-// fitResult is the result document (§7 of the index method).
-type fitResult struct {
-	Method       string           `json:"method"`
-	Version      string           `json:"method_version"`
-	RowsIn       int64            `json:"rows_in"`
-	RowsUsed     int64            `json:"rows_used"`
-	Dropped      map[string]int64 `json:"dropped"`
-	Sigma        *float64         `json:"sigma,omitempty"`
-	R2           *float64         `json:"r2,omitempty"`
-	DF           *int64           `json:"df,omitempty"`
-	Seconds      float64          `json:"seconds"`
-	InputsSHA256 string           `json:"inputs_sha256"`
-	Fits         []fitOne         `json:"fits,omitempty"` // One per level of "by".
-	Unused       []string         `json:"dropped_columns,omitempty"`
-	Coefficients []fitCoefficient `json:"coefficients"`
-	Series       []fitPoint       `json:"series"`
-}
-
-type fitOne struct {
-	By       string   `json:"by"`
-	RowsUsed int64    `json:"rows_used"`
-	Sigma    *float64 `json:"sigma"`
-	R2       *float64 `json:"r2"`
-	DF       int64    `json:"df"`
-	Unused   []string `json:"dropped_columns,omitempty"`
-}
-
-type fitCoefficient struct {
-	By       string   `json:"by,omitempty"`
-	Term     string   `json:"term"`
-	Estimate *float64 `json:"estimate"` // null: the column is a combination of earlier ones.
-	SE       *float64 `json:"se"`       // null: no degree of freedom is left.
-}
-
-type fitPoint struct {
-	By       *string  `json:"by"`
-	Period   string   `json:"period"`
-	N        int64    `json:"n"`
-	LogIndex float64  `json:"log_index"`
-	SE       *float64 `json:"se"`
-	Index    *float64 `json:"index"`
-}
-
-// fit solves one model, or one for each level.
-func (t *tableSums) fit(s *indexSpec) (*fitResult, error) {
-	if t.rowsUsed == 0 {
-		return nil, fmt.Errorf("none of %d rows can be used: %v", t.rowsIn, t.dropped)
-	}
-	r := &fitResult{
-		Method: s.Method, Version: stat.MethodTimeDummy, RowsIn: t.rowsIn, RowsUsed: t.rowsUsed, Dropped: t.dropped,
-		Coefficients: []fitCoefficient{}, Series: []fitPoint{},
-	}
-	var keyed []stat.Keyed
-	periods := map[string][]stat.Period{}
-	byPeriod := func(a, b cellKey) int { return cmp.Or(cmp.Compare(a.by, b.by), cmp.Compare(a.period, b.period)) }
-	for _, key := range slices.SortedFunc(maps.Keys(t.cells), byPeriod) {
-		keyed = append(keyed, stat.Keyed{Key: key.by + "/" + key.period, Cell: t.cells[key]})
-		periods[key.by] = append(periods[key.by], stat.Period{Name: key.period, Cell: t.cells[key]})
-	}
-	sum := stat.InputsSHA256(keyed)
-	r.InputsSHA256 = hex.EncodeToString(sum[:])
-	for _, by := range slices.Sorted(maps.Keys(periods)) {
-		f, err := stat.TimeDummy(s.design(), periods[by])
-		if err != nil {
-			if s.By != nil {
-				return nil, fmt.Errorf("%s %s: %w", *s.By, by, err)
-			}
-			return nil, err
-		}
-		r.take(s, by, f)
-	}
-	return r, nil
-}
-
-// take adds one fit to the result. Coefficients of periods are named by the unit ("month2018-02"), as lm names them.
-func (r *fitResult) take(s *indexSpec, by string, f *stat.Fit) {
-	var label *string
-	if s.By == nil {
-		r.Sigma, r.R2, r.DF, r.Unused = f.Sigma, f.R2, &f.DF, f.Dropped
-	} else {
-		label = &by
-		r.Fits = append(r.Fits, fitOne{By: by, RowsUsed: f.N, Sigma: f.Sigma, R2: f.R2, DF: f.DF, Unused: f.Dropped})
-	}
-	for _, c := range f.Coefficients {
-		out := fitCoefficient{By: by, Term: c.Term, SE: c.SE}
-		if !c.Dropped {
-			out.Estimate = &c.Estimate
-		}
-		r.Coefficients = append(r.Coefficients, out)
-	}
-	for i, p := range f.Points {
-		if i > 0 {
-			r.Coefficients = append(r.Coefficients, fitCoefficient{By: by, Term: s.Period.Unit + p.Period, Estimate: &p.LogIndex, SE: p.SE})
-		}
-		r.Series = append(r.Series, fitPoint{By: label, Period: p.Period, N: p.N, LogIndex: p.LogIndex, SE: p.SE, Index: p.Index})
-	}
 }

@@ -122,8 +122,8 @@ func TestIndexFitBy(t *testing.T) {
 		t.Fatalf("got %+v", r)
 	}
 	for _, p := range r.Series {
-		if want := map[string]float64{"2026-01": 0, "2026-02": 0.01, "2026-03": 0.02}[p.Period]; math.Abs(p.LogIndex-want) > 1e-9 || p.N != 40 {
-			t.Errorf("%s %s: got %v of %d", *p.By, p.Period, p.LogIndex, p.N)
+		if want := map[string]float64{"2026-01": 0, "2026-02": 0.01, "2026-03": 0.02}[p.Period]; math.Abs(*p.LogIndex-want) > 1e-9 || p.N != 40 {
+			t.Errorf("%s %s: got %v of %d", *p.By, p.Period, *p.LogIndex, p.N)
 		}
 	}
 }
@@ -155,7 +155,8 @@ func TestIndexFitRefusals(t *testing.T) {
 	good := fmt.Sprintf(rentSpec, "", "null")
 	table := writeTemp(t, "rents.csv", rentTable())
 	for name, spec := range map[string]string{
-		"a method to come":     strings.Replace(good, "hedonic", "rolling", 1),
+		"a window of one":      strings.Replace(good, `"hedonic"`, `"rolling", "window": 1`, 1),
+		"a negative stratum":   strings.Replace(good, `"hedonic"`, `"hedonic", "min_stratum": -1`, 1),
 		"an unknown method":    strings.Replace(good, "hedonic", "magic", 1),
 		"an unknown member":    strings.Replace(good, `"log"`, `"logs"`, 1),
 		"an unknown unit":      strings.Replace(good, `"month"`, `"week"`, 1),

@@ -17,18 +17,34 @@ import (
 // indexSpec says how a table becomes observations and which method reads them. Members whose names start with "_" are
 // notes.
 type indexSpec struct {
-	Method     string       `json:"method"`
-	Value      string       `json:"value"` // Column.
-	Log        *bool        `json:"log"`   // Whether to take the logarithm of the value (default); otherwise it is one already.
-	Period     specPeriod   `json:"period"`
-	Factors    []specFactor `json:"factors"`
-	Numeric    []specNumber `json:"numeric"`
-	Keep       []specKeep   `json:"keep"`
-	By         *string      `json:"by"` // A factor's name: one series per level, each fitted alone.
-	Window     int          `json:"window"`
-	Unit       string       `json:"unit"`
-	MinStratum int          `json:"min_stratum"`
+	Method  string       `json:"method"`
+	Value   string       `json:"value"` // Column.
+	Log     *bool        `json:"log"`   // Whether to take the logarithm of the value (default); otherwise it is one already.
+	Period  specPeriod   `json:"period"`
+	Factors []specFactor `json:"factors"`
+	Numeric []specNumber `json:"numeric"`
+	Keep    []specKeep   `json:"keep"`
+	By      *string      `json:"by"`     // A factor's name: one series per level, each fitted alone.
+	Window  int          `json:"window"` // Periods of a rolling window; 0 = 24.
+	Unit    string       `json:"unit"`   // Column that names the home, for repeat rents; "" = "unit".
+	// MinStratum is the least number of rows: of a stratum in both periods of a stratified median (0 = 10), and of each level
+	// in every period of a double imputation, which leaves the rows of other levels out (0 = 1).
+	MinStratum int `json:"min_stratum"`
 }
+
+// Methods.
+const (
+	methodHedonic    = "hedonic"
+	methodRolling    = "rolling"
+	methodImputation = "double-imputation"
+	methodRepeat     = "repeat"
+	methodMedian     = "stratified-median"
+)
+
+const (
+	windowDefault  = 24
+	stratumDefault = 10
+)
 
 type specPeriod struct {
 	Column string `json:"column"`
@@ -97,13 +113,16 @@ func parseIndexSpec(raw []byte) (*indexSpec, error) {
 }
 
 func (s *indexSpec) check() error {
-	switch s.Method {
-	case "hedonic":
-	case "rolling", "double-imputation", "repeat", "stratified-median":
-		return fmt.Errorf("method %q is not available yet; hedonic is", s.Method)
-	default:
+	if !slices.Contains([]string{methodHedonic, methodRolling, methodImputation, methodRepeat, methodMedian}, s.Method) {
 		return fmt.Errorf("method %q is none of hedonic, rolling, double-imputation, repeat, stratified-median", s.Method)
 	}
+	if s.Window < 0 || s.Window == 1 || s.MinStratum < 0 {
+		return errors.New("window is at least 2 periods, and min_stratum is not negative")
+	}
+	if s.Window == 0 {
+		s.Window = windowDefault
+	}
+	s.Unit = cmpOr(s.Unit, "unit")
 	if s.Value == "" || s.Period.Column == "" {
 		return errors.New("value and period.column name columns: both are required")
 	}
@@ -180,11 +199,19 @@ type rowReader struct {
 	columns []string
 	at      map[string]int
 	integer map[string]bool // Columns some keep rule wants whole.
-	byIndex int             // Of the factor in spec.By; -1.
+	factors []specFactor    // Those the method reads.
+	numeric []specNumber
+	byIndex int // Of the factor in spec.By; -1.
 }
 
 func newRowReader(s *indexSpec) *rowReader {
-	r := &rowReader{spec: s, at: map[string]int{}, integer: map[string]bool{}, byIndex: -1}
+	r := &rowReader{spec: s, at: map[string]int{}, integer: map[string]bool{}, factors: s.Factors, numeric: s.Numeric, byIndex: -1}
+	if s.Method == methodRepeat { // A home is compared with itself.
+		r.factors = slices.DeleteFunc(slices.Clone(s.Factors), func(f specFactor) bool { return s.By == nil || f.Name != *s.By })
+	}
+	if s.Method == methodRepeat || s.Method == methodMedian {
+		r.numeric = nil
+	}
 	need := func(column string) {
 		if _, known := r.at[column]; !known {
 			r.at[column] = len(r.columns)
@@ -193,14 +220,17 @@ func newRowReader(s *indexSpec) *rowReader {
 	}
 	need(s.Value)
 	need(s.Period.Column)
-	for i, f := range s.Factors {
+	for i, f := range r.factors {
 		need(f.Column)
 		if s.By != nil && f.Name == *s.By {
 			r.byIndex = i
 		}
 	}
-	for _, n := range s.Numeric {
+	for _, n := range r.numeric {
 		need(n.Column)
+	}
+	if s.Method == methodRepeat {
+		need(s.Unit)
 	}
 	for _, k := range s.Keep {
 		need(k.Column)
@@ -209,32 +239,41 @@ func newRowReader(s *indexSpec) *rowReader {
 	return r
 }
 
-// cellKey says which cell a row counts in.
-type cellKey struct{ by, period string }
+// seriesKey says which period of which series a row counts in.
+type seriesKey struct{ by, period string }
+
+// tableRow is what a method reads of a row.
+type tableRow struct {
+	seriesKey
+	o     stat.Observation
+	value int64        // On the grid, not in logs: stratified medians.
+	unit  string       // Repeat rents: the home…
+	date  tabular.Date // …and the day.
+}
 
 // missing is what an empty cell and R's NA mean.
 func missing(s string) bool { return s == "" || s == "NA" }
 
-// observe is the row's observation, or why it is dropped.
-func (r *rowReader) observe(row tabular.Row) (key cellKey, o stat.Observation, reason string) {
+// observe is what the row says, or why it is dropped.
+func (r *rowReader) observe(row tabular.Row) (t tableRow, reason string) {
 	value := func(column string) string { return row.Values[r.at[column]] }
 	s := r.spec
-	if key.period, reason = s.Period.of(value(s.Period.Column), row.Dates); reason != "" {
-		return key, o, reason
+	if t.date, t.period, reason = s.Period.of(value(s.Period.Column), row.Dates); reason != "" {
+		return t, reason
 	}
-	if o.Y, reason = gridNumber(s.Value, value(s.Value), s.Log == nil || *s.Log); reason != "" {
-		return key, o, reason
+	if t.o.Y, reason = gridNumber(s.Value, value(s.Value), s.Log == nil || *s.Log); reason != "" {
+		return t, reason
 	}
 	for i := range s.Keep {
 		if reason = s.Keep[i].refuses(value(s.Keep[i].Column)); reason != "" {
-			return key, o, reason
+			return t, reason
 		}
 	}
-	o.Levels = make([]string, 0, len(s.Factors))
-	for i, f := range s.Factors {
+	t.o.Levels = make([]string, 0, len(r.factors))
+	for i, f := range r.factors {
 		level := value(f.Column)
 		if missing(level) {
-			return key, o, f.Column + ": missing"
+			return t, f.Column + ": missing"
 		}
 		if r.integer[f.Column] || row.Dates != tabular.DatesText && strings.ContainsAny(level, ".eE") {
 			level = wholeText(level)
@@ -243,19 +282,43 @@ func (r *rowReader) observe(row tabular.Row) (key cellKey, o stat.Observation, r
 			level = prefix(level, f.Prefix)
 		}
 		if i == r.byIndex {
-			key.by = level
+			t.by = level
 			continue
 		}
-		o.Levels = append(o.Levels, stat.Level(f.Name, level))
+		t.o.Levels = append(t.o.Levels, stat.Level(f.Name, level))
 	}
-	for _, n := range s.Numeric {
+	for _, n := range r.numeric {
 		x, reason := gridNumber(n.Column, value(n.Column), n.Log)
 		if reason != "" {
-			return key, o, reason
+			return t, reason
 		}
-		o.Values = append(o.Values, stat.Value{Term: n.Name, X: x})
+		t.o.Values = append(t.o.Values, stat.Value{Term: n.Name, X: x})
 	}
-	return key, o, ""
+	switch s.Method {
+	case methodRepeat:
+		if t.unit = value(s.Unit); missing(t.unit) {
+			return t, s.Unit + ": missing"
+		}
+	case methodMedian:
+		t.value, reason = r.plain(value(s.Value))
+	}
+	return t, reason
+}
+
+// plain is the value itself on the grid: a median is not taken in logs.
+func (r *rowReader) plain(text string) (q int64, reason string) {
+	if r.spec.Log == nil || *r.spec.Log {
+		return gridNumber(r.spec.Value, text, false)
+	}
+	v, err := tabular.ParseNumber(text)
+	e, ok := stat.Exp(v)
+	if ok {
+		q, ok = stat.Quantise(e)
+	}
+	if err != nil || !ok {
+		return 0, r.spec.Value + ": out of range"
+	}
+	return q, ""
 }
 
 // wholeText writes a whole number one way: a level is 2, not 2.0 here and 2 there.
@@ -299,9 +362,9 @@ func gridNumber(column, text string, log bool) (q int64, reason string) {
 }
 
 // of is the name of the period a date falls in; names sort in time.
-func (p specPeriod) of(text string, dates tabular.DateSystem) (name, reason string) {
+func (p specPeriod) of(text string, dates tabular.DateSystem) (d tabular.Date, name, reason string) {
 	if missing(text) {
-		return "", p.Column + ": missing"
+		return d, "", p.Column + ": missing"
 	}
 	d, err := tabular.ParseDate(text, dates, p.Layout)
 	if err != nil && p.Layout == "" { // A table may have months or years only.
@@ -311,15 +374,15 @@ func (p specPeriod) of(text string, dates tabular.DateSystem) (name, reason stri
 		}
 	}
 	if err != nil {
-		return "", p.Column + ": not a date"
+		return d, "", p.Column + ": not a date"
 	}
 	switch p.Unit {
 	case "year":
-		return fmt.Sprintf("%04d", d.Year), ""
+		return d, fmt.Sprintf("%04d", d.Year), ""
 	case "quarter":
-		return fmt.Sprintf("%04d-Q%d", d.Year, (int(d.Month)+2)/3), ""
+		return d, fmt.Sprintf("%04d-Q%d", d.Year, (int(d.Month)+2)/3), ""
 	}
-	return fmt.Sprintf("%04d-%02d", d.Year, int(d.Month)), ""
+	return d, fmt.Sprintf("%04d-%02d", d.Year, int(d.Month)), ""
 }
 
 func (k *specKeep) refuses(text string) (reason string) {

@@ -208,10 +208,16 @@ func (r *reader) term(c *Cell) {
 	c.terms[c.intern(name, t.numeric)] = t
 }
 
-// Keyed is a cell and the name it counts under.
+// Sums are exact sums with a canonical encoding: a [Cell], [Strata] or [Pairs].
+type Sums interface {
+	N() int64
+	Encode(b []byte) []byte
+}
+
+// Keyed is some sums and the name they count under.
 type Keyed struct {
 	Key  string
-	Cell *Cell
+	Cell Sums
 }
 
 // InputsSHA256 is the SHA-256 of the non-empty cells in order of key: each key and encoding with its length in eight
@@ -222,7 +228,7 @@ func InputsSHA256(cells []Keyed) [32]byte {
 	h := sha256.New()
 	var buf []byte
 	for _, k := range cells {
-		if k.Cell.n == 0 {
+		if k.Cell.N() == 0 {
 			continue
 		}
 		buf = binary.BigEndian.AppendUint64(buf[:0], uint64(len(k.Key)))

@@ -29,6 +29,10 @@
 // Centred products are formed as integers before they become floats (n·Σxy − Σx·Σy): no cancellation, and a column
 // that does not vary within any period has a pivot of exactly zero.
 //
-// Further methods (rolling windows with a splice, double imputation, repeat rents) read the same cells: a window is
-// TimeDummy over fewer periods, an imputation is TimeDummy over one.
+// All methods read sums alone. A rolling window ([Rolling]) is the pooled model over fewer periods, a double imputation
+// ([DoubleImputation]) that of each period by itself; repeat rents ([RepeatRent]) read counts and sums of pairs, and
+// medians ([StratifiedMedian]) exact multisets. A spliced or imputed figure is linear in the rents, with weights that are
+// linear in the characteristics within a period: its standard error follows exactly from the same cells.
+//
+// What cannot be estimated is absent and named (a level a month lacks, a period no chain of pairs leads to), never NaN.
 package stat

@@ -344,10 +344,7 @@ func (sys *system) points(f *Fit, periods []Period, ch *cholesky, beta []float64
 			z := ch.forward(diff)
 			pt.SE = scaled(sigma, 1/float64(sys.counts[t])+1/float64(sys.counts[0])+dot(z, z))
 		}
-		if v, ok := Exp(pt.LogIndex); ok && v*100 <= math.MaxFloat64 {
-			v *= 100
-			pt.Index = &v
-		}
+		pt.Index = indexOf(pt.LogIndex)
 		f.Points = append(f.Points, pt)
 		t++
 	}

@@ -1,5 +1,5 @@
 // Package tabular reads tables people send: CSV (UTF-8 with or without a byte order mark, or GB18030; also gzipped),
-// XLSX workbooks and NDJSON. It finds the header row by the columns asked for, and hands on text with the place it
+// XLSX workbooks, Parquet and NDJSON. It finds the header row by the columns asked for, and hands on text with the place it
 // stood in. What a column means is its callers' business; writing tables is elsewhere.
 //
 // # Decisions
@@ -113,6 +113,9 @@ func read(f *os.File, source string, o Options, yield func(Row, error) bool) {
 	switch {
 	case bytes.HasPrefix(head, []byte("PK")):
 		readWorkbook(f, source, o, yield)
+		return
+	case bytes.Equal(head, []byte("PAR1")):
+		readParquet(f, source, o, yield)
 		return
 	case strings.EqualFold(filepath.Ext(source), ".xlsx"):
 		yield(Row{}, fmt.Errorf("read %s: %w: a workbook starts otherwise (older .xls and protected workbooks are not read)", source, ErrFormat))

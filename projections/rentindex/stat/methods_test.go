@@ -1,0 +1,588 @@
+package stat_test
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+	"pgregory.net/rapid"
+
+	"zujian/projections/rentindex/stat"
+)
+
+// rent is one row of a small made-up register.
+type rent struct {
+	period int
+	levels []string
+	x, y   float64
+}
+
+// smallRegister has two factors, a number and four periods; every level occurs in each.
+func smallRegister(n int) (rents []rent) {
+	random := rand.New(rand.NewPCG(7, 11))
+	for i := range n {
+		bed, mode := i%3, i/3%2
+		x := math.Round(random.Float64()*64) / 64
+		rents = append(rents, rent{
+			period: i / 6 % 4, levels: []string{fmt.Sprint("bed=", bed), fmt.Sprint("mode=", mode)}, x: x,
+			y: 3 + 0.2*float64(bed) - 0.1*float64(mode) + 0.3*x + 0.02*float64(i/6%4) + 0.1*random.NormFloat64(),
+		})
+	}
+	return rents
+}
+
+var smallDesign = stat.Design{Factors: []string{"bed", "mode"}, Numerics: []string{"x"}}
+
+func periodsOf(t testing.TB, rents []rent) []stat.Period {
+	cells := map[string]*stat.Cell{}
+	for _, r := range rents {
+		name := fmt.Sprint("p", r.period)
+		if cells[name] == nil {
+			cells[name] = &stat.Cell{}
+		}
+		o := stat.Observation{Y: grid(t, r.y), Levels: r.levels, Values: []stat.Value{{Term: "x", X: grid(t, r.x)}}}
+		if err := cells[name].Add(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return inOrder(cells)
+}
+
+// ols is dense least squares by QR: coefficients and the residual standard error.
+func ols(t testing.TB, rows [][]float64, y []float64) (beta []float64, sigma float64) {
+	x := mat.NewDense(len(rows), len(rows[0]), nil)
+	for i, r := range rows {
+		x.SetRow(i, r)
+	}
+	var qr mat.QR
+	qr.Factorize(x)
+	var b, fitted mat.VecDense
+	if err := qr.SolveVecTo(&b, false, mat.NewVecDense(len(y), y)); err != nil {
+		t.Fatal(err)
+	}
+	fitted.MulVec(x, &b)
+	rss := 0.0
+	for i := range y {
+		rss += math.Pow(y[i]-fitted.AtVec(i), 2)
+	}
+	return b.RawVector().Data, math.Sqrt(rss / float64(len(y)-len(rows[0])))
+}
+
+func dummy(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func (r rent) row() []float64 {
+	return []float64{1, dummy(r.levels[0] == "bed=1"), dummy(r.levels[0] == "bed=2"), dummy(r.levels[1] == "mode=1"), r.x}
+}
+
+// windowDeltas fits periods from…to-1 densely: log index of each against the first.
+func windowDeltas(t testing.TB, rents []rent, from, to int) (delta []float64, rss, df float64) {
+	var rows [][]float64
+	var y []float64
+	for _, r := range rents {
+		if r.period < from || r.period >= to {
+			continue
+		}
+		row := r.row()
+		for p := from + 1; p < to; p++ {
+			row = append(row, dummy(r.period == p))
+		}
+		rows, y = append(rows, row), append(y, r.y)
+	}
+	beta, sigma := ols(t, rows, y)
+	df = float64(len(y) - len(rows[0]))
+	return append([]float64{0}, beta[5:]...), sigma * sigma * df, df
+}
+
+// TestRolling splices dense fits by hand. The published figure is linear in the rents, so its error follows from moving
+// each rent in turn.
+func TestRolling(t *testing.T) {
+	t.Parallel()
+	rents := smallRegister(48)
+	splice := func(rents []rent) (published []float64, sigma float64) {
+		published, rss, df := windowDeltas(t, rents, 0, 3)
+		d, rss2, df2 := windowDeltas(t, rents, 1, 4)
+		link := 0.0
+		for v := range 2 {
+			link += (published[1+v] + d[2] - d[v]) / 2
+		}
+		return append(published, link), math.Sqrt((rss + rss2) / (df + df2))
+	}
+	want, sigma := splice(rents)
+	got, err := stat.Rolling(smallDesign, periodsOf(t, rents), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "sigma", *got.Sigma, sigma, 1e-8)
+	square := make([]float64, 4)
+	for i := range rents {
+		moved := slices.Clone(rents)
+		moved[i].y++
+		there, _ := splice(moved)
+		for p := range square {
+			square[p] += math.Pow(there[p]-want[p], 2)
+		}
+	}
+	for p, pt := range got.Points {
+		near(t, pt.Period, pt.LogIndex, want[p], 1e-8)
+		near(t, pt.Period+" error", *pt.SE, sigma*math.Sqrt(square[p]), 1e-6)
+	}
+	one, err1 := stat.Rolling(smallDesign, periodsOf(t, rents), 4)
+	pooled, err2 := stat.TimeDummy(smallDesign, periodsOf(t, rents))
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	for p := range one.Points { // One window is the pooled fit.
+		near(t, "pooled", one.Points[p].LogIndex, pooled.Points[p].LogIndex, 1e-13)
+		near(t, "pooled error", *one.Points[p].SE, *pooled.Points[p].SE, 1e-9)
+	}
+}
+
+// TestRollingKeepsWhatIsPublished adds a month: no earlier figure moves by a bit.
+func TestRollingKeepsWhatIsPublished(t *testing.T) {
+	t.Parallel()
+	ps := periodsOf(t, smallRegister(96))
+	before, err1 := stat.Rolling(smallDesign, ps[:3], 2)
+	after, err2 := stat.Rolling(smallDesign, ps, 2)
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	for i, p := range before.Points {
+		if math.Float64bits(p.LogIndex) != math.Float64bits(after.Points[i].LogIndex) {
+			t.Errorf("%s moved", p.Period)
+		}
+	}
+}
+
+// TestDoubleImputation fits each month densely and values the homes one by one.
+func TestDoubleImputation(t *testing.T) {
+	t.Parallel()
+	rents := smallRegister(72)
+	type compared struct{ l, p, f float64 }
+	impute := func(rents []rent) (out []compared, sigmas []float64) {
+		var betas [][]float64
+		for p := range 4 {
+			var rows [][]float64
+			var y []float64
+			for _, r := range rents {
+				if r.period == p {
+					rows, y = append(rows, r.row()), append(y, r.y)
+				}
+			}
+			beta, sigma := ols(t, rows, y)
+			betas, sigmas = append(betas, beta), append(sigmas, sigma)
+		}
+		mean := func(period, at int) (m float64) { // Predicted mean of one period's homes at another's prices.
+			n := 0.0
+			for _, r := range rents {
+				if r.period == period {
+					for j, x := range r.row() {
+						m += x * betas[at][j]
+					}
+					n++
+				}
+			}
+			return m / n
+		}
+		for p := range 4 {
+			l, q := mean(0, p)-mean(0, 0), mean(p, p)-mean(p, 0)
+			out = append(out, compared{l, q, (l + q) / 2})
+		}
+		return out, sigmas
+	}
+	want, sigmas := impute(rents)
+	square := make([]compared, 4)
+	for i := range rents {
+		moved := slices.Clone(rents)
+		moved[i].y++
+		there, _ := impute(moved)
+		for p := range square {
+			s := sigmas[rents[i].period]
+			square[p].l += math.Pow(s*(there[p].l-want[p].l), 2)
+			square[p].p += math.Pow(s*(there[p].p-want[p].p), 2)
+			square[p].f += math.Pow(s*(there[p].f-want[p].f), 2)
+		}
+	}
+	got, err := stat.DoubleImputation(smallDesign, periodsOf(t, rents))
+	if err != nil || got.N != 72 {
+		t.Fatal(got, err)
+	}
+	for p, pt := range got.Points {
+		for _, c := range []struct {
+			got       *stat.Imputed
+			log, vary float64
+		}{{pt.Laspeyres, want[p].l, square[p].l}, {pt.Paasche, want[p].p, square[p].p}, {pt.Fisher, want[p].f, square[p].f}} {
+			near(t, pt.Period, c.got.LogIndex, c.log, 1e-8)
+			near(t, pt.Period+" index", *c.got.Index, 100*math.Exp(c.log), 1e-8)
+			if p > 0 {
+				near(t, pt.Period+" error", *c.got.SE, math.Sqrt(c.vary), 1e-6)
+			}
+		}
+	}
+}
+
+// TestImputationOfALevelThatVanishes refuses what a month cannot value, by name, and only that.
+func TestImputationOfALevelThatVanishes(t *testing.T) {
+	t.Parallel()
+	first := cellOf(t, bed(t, 8, "1"), bed(t, 8.1, "1"), bed(t, 8.5, "2"), bed(t, 8.6, "2"))
+	second := cellOf(t, bed(t, 8.2, "1"), bed(t, 8.3, "1"), bed(t, 8.3, "1"))
+	f, err := stat.DoubleImputation(byBed, []stat.Period{{Name: "1", Cell: first}, {Name: "2", Cell: second}, {Name: "3"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := f.Points[1]
+	if p.Laspeyres != nil || p.Fisher != nil || p.Paasche == nil || !slices.Equal(p.Missing, []string{"bed2 in 2"}) {
+		t.Errorf("got %+v", p)
+	}
+	near(t, "Paasche", p.Paasche.LogIndex, (8.2+8.3+8.3)/3-8.05, 1e-9)
+	if e := f.Points[2]; e.Fisher != nil || e.N != 0 {
+		t.Errorf("an empty period: got %+v", e)
+	}
+}
+
+// sale is one row of a made-up register of repeated rents.
+type sale struct {
+	unit   string
+	period int
+	y      float64
+}
+
+func sales() (all []sale) {
+	random := rand.New(rand.NewPCG(5, 9))
+	for u := range 60 {
+		level, at := random.NormFloat64(), 0
+		for at < 8 {
+			at += random.IntN(4)
+			if at < 8 {
+				all = append(all, sale{fmt.Sprint("u", u), at, 7 + level + 0.01*float64(at) + 0.05*math.Sqrt(float64(1+at))*random.NormFloat64()})
+			}
+			if random.IntN(3) == 0 {
+				at++
+			}
+		}
+	}
+	return all
+}
+
+func periodName(p int) string { return fmt.Sprint("2026-0", p+1) }
+
+// TestRepeatRent solves the same regression densely, and its weighted third stage.
+func TestRepeatRent(t *testing.T) {
+	t.Parallel()
+	all := sales()
+	pairs := &stat.Pairs{}
+	var rows [][]float64
+	var dy, gaps []float64
+	for i := 1; i < len(all); i++ {
+		a, b := all[i-1], all[i]
+		if a.unit != b.unit {
+			continue
+		}
+		if err := pairs.Add(periodName(a.period), periodName(b.period), grid(t, a.y), grid(t, b.y)); err != nil {
+			t.Fatal(err)
+		}
+		if a.period == b.period {
+			continue
+		}
+		row := make([]float64, 7)
+		for p := range row {
+			row[p] = dummy(b.period == p+1) - dummy(a.period == p+1)
+		}
+		rows, dy, gaps = append(rows, row), append(dy, b.y-a.y), append(gaps, float64(b.period-a.period))
+	}
+	names := make([]string, 8)
+	for p := range names {
+		names[p] = periodName(p)
+	}
+	got, err := stat.RepeatRent(names, pairs, func(from, to int) int64 { return int64(to - from) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.N != int64(len(rows)) || got.DF != int64(len(rows)-7) || got.Variance == nil {
+		t.Fatalf("got %+v of %d pairs", got, len(rows))
+	}
+	beta, se, sigma := olsErrors(t, rows, dy)
+	near(t, "sigma", *got.Sigma, sigma, 1e-8)
+	for p := range 7 {
+		near(t, names[p+1], *got.Points[p+1].LogIndex, beta[p], 1e-8)
+		nearSE(t, names[p+1], got.Points[p+1].SE, se[p])
+	}
+	var second [][]float64
+	var square []float64
+	for i, row := range rows {
+		e := dy[i]
+		for j, x := range row {
+			e -= x * beta[j]
+		}
+		second, square = append(second, []float64{1, gaps[i]}), append(square, e*e)
+	}
+	growth, _ := ols(t, second, square)
+	near(t, "variance", got.Variance.Base, growth[0], 1e-6)
+	near(t, "growth", got.Variance.PerPeriod, growth[1], 1e-6)
+	for i := range rows {
+		w := 1 / math.Sqrt(growth[0]+growth[1]*gaps[i])
+		dy[i] *= w
+		for j := range rows[i] {
+			rows[i][j] *= w
+		}
+	}
+	beta, se, sigma = olsErrors(t, rows, dy)
+	near(t, "weighted sigma", *got.WeightedSigma, sigma, 1e-7)
+	for p := range 7 {
+		near(t, names[p+1], *got.Points[p+1].WeightedLog, beta[p], 1e-7)
+		nearSE(t, names[p+1], got.Points[p+1].WeightedSE, se[p])
+	}
+}
+
+func olsErrors(t testing.TB, rows [][]float64, y []float64) (beta, se []float64, sigma float64) {
+	beta, sigma = ols(t, rows, y)
+	x := mat.NewDense(len(rows), len(rows[0]), nil)
+	for i, r := range rows {
+		x.SetRow(i, r)
+	}
+	var xx, inverse mat.Dense
+	xx.Mul(x.T(), x)
+	if err := inverse.Inverse(&xx); err != nil {
+		t.Fatal(err)
+	}
+	for j := range rows[0] {
+		se = append(se, sigma*math.Sqrt(inverse.At(j, j)))
+	}
+	return beta, se, sigma
+}
+
+// TestRepeatRentOfSplitPeriods gives no figure where no chain of pairs leads.
+func TestRepeatRentOfSplitPeriods(t *testing.T) {
+	t.Parallel()
+	pairs := &stat.Pairs{}
+	for _, p := range [][2]string{{"2", "3"}, {"4", "5"}} {
+		if err := pairs.Add(p[0], p[1], 1<<32, 2<<32); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := func(from, to int) int64 { return int64(to - from) }
+	got, err := stat.RepeatRent([]string{"1", "2", "3", "4", "5"}, pairs, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, true, true, false, false} {
+		if p := got.Points[i]; (p.Index != nil) != want || p.SE != nil {
+			t.Errorf("got %+v", p)
+		}
+	}
+	if got.Unweighted == "" || got.Sigma != nil || got.DF != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := stat.RepeatRent([]string{"1"}, &stat.Pairs{}, one); !errors.Is(err, stat.ErrNoObservations) {
+		t.Errorf("no pairs: %v", err)
+	}
+	if _, err := stat.RepeatRent([]string{"2", "3"}, pairs, one); !errors.Is(err, stat.ErrDesign) {
+		t.Errorf("unknown periods: %v", err)
+	}
+	if err := pairs.Remove("2", "4", 0, 0); !errors.Is(err, stat.ErrNotHeld) {
+		t.Errorf("a pair never added: %v", err)
+	}
+	if err := pairs.Add("1", "2", math.MinInt64, math.MaxInt64); !errors.Is(err, stat.ErrDesign) {
+		t.Errorf("a change beyond the grid: %v", err)
+	}
+}
+
+// TestChains holds pairs kept as rents come and go in any order to those of the sorted rents that stand.
+func TestChains(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var chain stat.Chain
+		standing := map[string]stat.Link{}
+		kept := &stat.Pairs{}
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			l := stat.Link{Order: fmt.Sprintf("%02d", rapid.IntRange(0, 12).Draw(t, "order")), Y: int64(rapid.IntRange(0, 9).Draw(t, "y"))}
+			l.Period = string('a' + rune(l.Order[1]-'0')/3 + 4*rune(l.Order[0]-'0'))
+			sign := 1
+			if old, there := standing[l.Order]; there {
+				l, sign = old, -1
+			}
+			var err error
+			chain, err = chain.With(l, int64(sign), func(a, b stat.Link, sign int64) error {
+				if sign < 0 {
+					return kept.Remove(a.Period, b.Period, a.Y, b.Y)
+				}
+				return kept.Add(a.Period, b.Period, a.Y, b.Y)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sign < 0 {
+				delete(standing, l.Order)
+			} else {
+				standing[l.Order] = l
+			}
+		}
+		var links []stat.Link
+		for _, l := range standing {
+			links = append(links, l)
+		}
+		slices.SortFunc(links, func(a, b stat.Link) int { return cmp.Compare(a.Order, b.Order) })
+		fresh := &stat.Pairs{}
+		for i := 1; i < len(links); i++ {
+			if err := fresh.Add(links[i-1].Period, links[i].Period, links[i-1].Y, links[i].Y); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(kept.Encode(nil), fresh.Encode(nil)) || !slices.Equal(links, []stat.Link(chain)) {
+			t.Fatalf("got %v, want %v", chain, links)
+		}
+		again, err := stat.DecodePairs(kept.Encode(nil))
+		if err != nil || !bytes.Equal(again.Encode(nil), kept.Encode(nil)) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestMultisets holds medians and quantiles to sorted values, through merges, removals and encodings.
+func TestMultisets(t *testing.T) {
+	t.Parallel()
+	values := rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(-5, 5), rapid.Int64()), 1, 40)
+	rapid.Check(t, func(t *rapid.T) {
+		all, extra := values.Draw(t, "all"), values.Draw(t, "extra")
+		m, other := stat.Strata{}, stat.Strata{}
+		for i, v := range all {
+			if i%2 == 0 {
+				m.Of("s").Add(v)
+			} else {
+				other.Of("s").Add(v)
+			}
+		}
+		m.Merge(other)
+		before := m.Encode(nil)
+		out := stat.Strata{}
+		for i, v := range extra {
+			out.Of(fmt.Sprint("s", i%2)).Add(v)
+			m.Of("s").Add(v)
+		}
+		m.Merge(out)
+		if err := m.Unmerge(out); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range extra {
+			if err := m.Of("s").Remove(v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(before, m.Encode(nil)) {
+			t.Fatal("bits differ")
+		}
+		if err := m.Of("s").Unmerge(out.Of("s")); out.Of("s").N() > 0 && err == nil {
+			t.Fatal("took out what it did not hold")
+		}
+		again, err := stat.DecodeStrata(before)
+		if err != nil || !bytes.Equal(again.Encode(nil), before) {
+			t.Fatal(err)
+		}
+		if one, err := stat.DecodeMultiset(m["s"].Encode(nil)); err != nil || one.N() != m["s"].N() {
+			t.Fatal(err)
+		}
+		sorted := slices.Sorted(slices.Values(all))
+		low, high, ok := again["s"].Middle()
+		if !ok || low != sorted[(len(all)-1)/2] || high != sorted[len(all)/2] {
+			t.Fatalf("middle %d and %d of %v", low, high, sorted)
+		}
+		num := rapid.Int64Range(0, 10).Draw(t, "tenths")
+		at := float64(len(all)-1) * float64(num) / 10
+		i := int((int64(len(all)-1) * num) / 10)
+		want := float64(sorted[i]) + (at-float64(i))*(float64(sorted[min(i+1, len(all)-1)])-float64(sorted[i]))
+		if q, ok := again["s"].Quantile(num, 10); !ok || math.Abs(q-want) > 1e-9*(1+math.Abs(float64(sorted[0]))+math.Abs(float64(sorted[len(all)-1]))) {
+			t.Fatalf("quantile %d/10 of %v: got %v, want %v", num, sorted, q, want)
+		}
+	})
+}
+
+func TestStratifiedMedian(t *testing.T) {
+	t.Parallel()
+	fill := func(values map[string][]int64) stat.Strata {
+		s := stat.Strata{}
+		for k, vs := range values {
+			for _, v := range vs {
+				s.Of(k).Add(v)
+			}
+		}
+		return s
+	}
+	ps := []stat.StrataPeriod{
+		{Name: "0"},
+		{Name: "1", Strata: fill(map[string][]int64{"a": {10, 20, 30}, "b": {100, 200}, "thin": {7}})},
+		{Name: "2", Strata: fill(map[string][]int64{"a": {21, 23}, "b": {180}, "new": {1, 2}})}, // b is thin now.
+		{Name: "3", Strata: fill(map[string][]int64{"a": {40, 40, 50}, "b": {150, 150}, "thin": {9, 9}})},
+		{Name: "4"},
+	}
+	got, err := stat.StratifiedMedian(ps, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		strata int
+		index  float64
+	}{{0, 0}, {2, 100}, {1, 110}, {2, 100 * (3*40 + 2*150) / (3*20 + 2*150.0)}, {0, 0}} {
+		if p := got[i]; p.Strata != want.strata || (p.Index == nil) != (want.strata == 0) || p.Index != nil && math.Abs(*p.Index-want.index) > 1e-12 {
+			t.Errorf("%s: got %+v, want %+v", p.Period, p, want)
+		}
+	}
+	if _, err := stat.StratifiedMedian(ps[:1], 2); !errors.Is(err, stat.ErrNoObservations) {
+		t.Errorf("nothing: %v", err)
+	}
+}
+
+// TestMethodsNeverNaN gives every method whatever fits in a cell.
+func TestMethodsNeverNaN(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		cells := map[string]*stat.Cell{"1": {}, "2": {}, "3": {}}
+		pairs := &stat.Pairs{}
+		for range rapid.IntRange(1, 12).Draw(t, "n") {
+			period := rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "period")
+			y := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-2, 2)).Draw(t, "y")
+			o := stat.Observation{Y: y, Levels: []string{"bed=" + rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "bed")}}
+			o.Values = []stat.Value{{Term: "age", X: rapid.SampledFrom([]int64{0, 1, 1 << 32, math.MinInt64, math.MaxInt64}).Draw(t, "age")}}
+			if err := cells[period].Add(o); err != nil {
+				t.Fatal(err)
+			}
+			_ = pairs.Add(period, "4", y, rapid.Int64().Draw(t, "next")) // Beyond the grid it refuses.
+		}
+		finite := func(what string, values ...*float64) {
+			for _, v := range values {
+				if v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
+					t.Fatalf("%s is %v", what, *v)
+				}
+			}
+		}
+		d := stat.Design{Factors: []string{"bed"}, Numerics: []string{"age"}}
+		if f, err := stat.Rolling(d, inOrder(cells), 2); err == nil {
+			for _, p := range f.Points {
+				finite("rolling", &p.LogIndex, p.SE, p.Index)
+			}
+		}
+		if f, err := stat.DoubleImputation(d, inOrder(cells)); err == nil {
+			for _, p := range f.Points {
+				for _, c := range []*stat.Imputed{p.Laspeyres, p.Paasche, p.Fisher} {
+					if c != nil {
+						finite("imputation", &c.LogIndex, c.SE, c.Index)
+					}
+				}
+			}
+		}
+		if f, err := stat.RepeatRent([]string{"1", "2", "3", "4"}, pairs, func(a, b int) int64 { return int64(b - a) }); err == nil {
+			for _, p := range f.Points {
+				finite("repeat", p.LogIndex, p.SE, p.Index, p.WeightedIndex, p.WeightedLog, p.WeightedSE)
+			}
+		}
+	})
+}
