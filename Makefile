@@ -20,6 +20,9 @@ deps:
 race: deps ## the tests under the race detector
 	go test -race -count=1 ./...
 
+mutants: ## seeded faults, each of which one named test must find
+	ZUJIAN_MUTANTS=all go test -count=1 -run '^TestMutants$$' -parallel 2 -timeout 20m ./cmd/zujian
+
 check: fmt-check vet lint tidy-check generate-check ## what keeps the house in order
 
 fmt: ## format
@@ -51,4 +54,4 @@ fuzz: ## T=20s of each fuzzer
 	@for p in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c6-); do go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(T),20s) $$p || exit 1; done; done
 
-.PHONY: help run build test deps race check fmt fmt-check vet lint tidy-check generate generate-check bench fuzz
+.PHONY: help run build test deps race mutants check fmt fmt-check vet lint tidy-check generate generate-check bench fuzz

@@ -48,7 +48,7 @@ func TestCrash(t *testing.T) {
 	if got.Crashes < rounds || got.Verified < rounds || got.Repeated == 0 || got.Rebuilds == 0 {
 		t.Fatalf("seed %d: too little happened: %+v", seed, got)
 	}
-	for _, at := range []string{"open log", "open index", "open spare", "append log", "append spare", "close index"} {
+	for _, at := range []string{"open log", "open index", "open spare", "append log", "append spare", "close index", "killed at append log"} {
 		if got.At[at] == 0 {
 			t.Errorf("seed %d: no power loss at %s: %v", seed, at, got.At)
 		}

@@ -25,7 +25,7 @@ type PowerConfig struct {
 
 // PowerTally is what a run did. With no loss in n crashes, the loss rate per crash is below 3/n (95 %).
 type PowerTally struct {
-	Crashes  int            // Power losses.
+	Crashes  int            // Power losses, and processes killed.
 	Verified int            // Acknowledged appends looked for after a power loss.
 	Rebuilds int            // Lives that began without the derived folder.
 	Repeated int            // Unanswered appends sent again after the power came back.
@@ -67,6 +67,8 @@ func PowerLoss(ctx context.Context, c PowerConfig) (t PowerTally, err error) {
 		case 0, 1:
 			l.left.Store(int64(1 + rng.IntN(opsOfOpening)))
 		case 2:
+			l.kill = true
+		case 3:
 			l.closes = int64(1 + rng.IntN(opsOfClosing))
 			l.left.Store(1 << 30)
 		}
@@ -91,6 +93,7 @@ type life struct {
 	rng    *rand.Rand   // Of the goroutine that runs it.
 	loss   uint64       // Seed of what the power loss leaves.
 	left   atomic.Int64 // Operations until the power fails.
+	kill   bool         // The process ends instead; the disk keeps what it has, synced or not.
 	closes int64        // The power fails at this operation of the close, if not 0.
 	phase  atomic.Value // "open", "append" or "close".
 
@@ -117,9 +120,13 @@ func (l *life) fail(at string) {
 			}
 		}
 		l.mu.Unlock()
-		rng := rand.New(rand.NewPCG(l.loss, 1))
-		l.after = l.disk.PowerLoss(Survival[rng.IntN(len(Survival))], rng)
-		l.at = at
+		l.at, l.after = at, l.disk
+		if l.kill {
+			l.at = "killed at " + at
+		} else {
+			rng := rand.New(rand.NewPCG(l.loss, 1))
+			l.after = l.disk.PowerLoss(Survival[rng.IntN(len(Survival))], rng)
+		}
 		l.dead.Store(true)
 	})
 }
@@ -128,12 +135,21 @@ func (l *life) before(op errorfs.Op) error {
 	if changes(op) && l.left.Add(-1) == 0 {
 		l.fail(l.phase.Load().(string) + " " + place(op))
 	}
+	if l.kill && l.dead.Load() && changes(op) && place(op) != "index" { // The index is of what was synced before.
+		return errKilled
+	}
 	return nil
 }
+
+// errKilled is all that a killed process hears of its disk.
+var errKilled = errors.New("the process was killed")
 
 func (l *life) run(ctx context.Context, open func(vfs.FS) (Log, error)) error {
 	l.phase.Store("open")
 	s, err := open(errorfs.Wrap(l.disk, errorfs.InjectorFunc(l.before)))
+	if errors.Is(err, errKilled) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -144,7 +160,7 @@ func (l *life) run(ctx context.Context, open func(vfs.FS) (Log, error)) error {
 			err = l.repeat(ctx, s, heads)
 		}
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errKilled) {
 		return errors.Join(err, s.Close())
 	}
 	l.append(ctx, s, heads)
@@ -156,7 +172,10 @@ func (l *life) run(ctx context.Context, open func(vfs.FS) (Log, error)) error {
 		return err
 	}
 	l.fail("idle")
-	return s.Close() // The old disk is gone, but nothing on it failed.
+	if err = s.Close(); l.kill {
+		return nil
+	}
+	return err // The old disk is gone, but nothing on it failed.
 }
 
 // repeat sends the unanswered appends of the last life again.
@@ -202,6 +221,9 @@ func (l *life) append(ctx context.Context, s Log, heads map[string]eventstore.Re
 				l.under[w] = a
 				l.mu.Unlock()
 				res, err := s.Append(context.WithoutCancel(ctx), a.stream, a.expected, a.events...)
+				if errors.Is(err, errKilled) {
+					return
+				}
 				if err != nil {
 					panic(err) // Nothing on this disk fails.
 				}

@@ -1,0 +1,124 @@
+package main
+
+// mutants are the seeded faults; TestMutants says how they are tried.
+var mutants = []mutant{
+	{
+		name: "log acknowledges without a sync", file: "eventstore/embedded/commit.go",
+		old: "\treturn g.file.SyncData()\n", new: "\treturn nil\n",
+		pkg: "eventstore/embedded", test: "TestCrash",
+	},
+	{
+		name: "log acknowledges before the sync", file: "eventstore/embedded/commit.go",
+		old: "\t\tif err := s.sync(g); err != nil {\n\t\t\treturn s.fail(fmt.Errorf(\"sync group",
+		new: "\t\tgo s.sync(g)\n\t\tif err := error(nil); err != nil {\n\t\t\treturn s.fail(fmt.Errorf(\"sync group",
+		pkg: "eventstore/embedded", test: "TestCrash",
+	},
+	{
+		name: "log believes what was never synced", file: "eventstore/embedded/open.go",
+		old: "\tif err := g.file.SyncData(); err != nil {\n\t\treturn fmt.Errorf(\"sync %s: %w\", g.name, err)\n\t}\n\tif err := sc.resume(m)",
+		new: "\tif err := sc.resume(m)",
+		pkg: "eventstore/embedded", test: "TestCrash",
+	},
+	{
+		name: "log keeps a torn tail", file: "eventstore/embedded/open.go",
+		old: "\tif dirty > s.end.pos {", new: "\tif dirty > s.end.pos+1<<40 {",
+		pkg: "eventstore/embedded", test: "TestFlipInLastGroup",
+	},
+	{
+		name: "log appends at any expected revision", file: "eventstore/embedded/commit.go",
+		old: "\tcase r.expected > head:", new: "\tcase r.expected > head+1:",
+		pkg: "eventstore/embedded", test: "TestStoreSmall",
+	},
+	{
+		name: "log forgets to compare ids of a repeat", file: "eventstore/embedded/store.go",
+		old: "\t\tif [16]byte(f.id()) != ids[i] {", new: "\t\tif ids[i] == ([16]byte{}) {",
+		pkg: "eventstore/embedded", test: "TestStoreSmall",
+	},
+	{
+		name: "log writes on after a failed sync", file: "eventstore/embedded/store.go",
+		old: "\ts.queue.close(err)\n\ts.durable.close(err)", new: "\ts.durable.close(err)",
+		pkg: "eventstore/embedded", test: "TestFailedSyncIsFatal",
+	},
+	{
+		name: "index runs ahead of its mark", file: "eventstore/embedded/index.go",
+		old: "\tif err := setMark(b, x.id, m); err != nil {\n\t\treturn err\n\t}\n\treturn x.db.Apply(b, pebble.NoSync)",
+		new: "\tif err := x.db.Apply(b, pebble.NoSync); err != nil || m.ordinal%7 != 0 {\n\t\treturn err\n\t}\n\tc := x.db.NewBatch()\n\tif err := setMark(c, x.id, mark{last: m.last, pos: m.pos + 1, ordinal: m.ordinal, storedAt: m.storedAt}); err != nil {\n\t\treturn err\n\t}\n\treturn x.db.Apply(c, pebble.NoSync)",
+		pkg: "eventstore/embedded", test: "TestReopen",
+	},
+	{
+		name: "recorded time goes back with the clock", file: "eventstore/embedded/commit.go",
+		old: "next.storedAt = max(next.storedAt, s.opts.Now().UnixMicro())", new: "next.storedAt = s.opts.Now().UnixMicro()",
+		pkg: "eventstore/embedded", test: "TestModel",
+	},
+	{
+		name: "leaf omits the revision", file: "eventstore/leaf/leaf.go",
+		old: "\tle.PutUint64(b[24:], uint64(rev))\n\tcopy(b[32:], content[:])", new: "\tcopy(b[32:], content[:])",
+		pkg: "eventstore/leaf", test: "TestGolden",
+	},
+	{
+		name: "a lost race is appended without deciding again", file: "eventstore/aggregate/aggregate.go",
+		old: "\t\tdone, err := r.Store.Append(ctx, stream, held.revision, out...)", new: "\t\tdone, err := r.Store.Append(ctx, stream, eventstore.AnyRevision, out...)",
+		pkg: "eventstore/aggregate", test: "TestExecuteDecidesAgainBounded",
+	},
+	{
+		name: "If-Match is retried", file: "eventstore/aggregate/aggregate.go",
+		old: "if o.Expect != nil && *o.Expect != held.revision && !isRepeat {", new: "if false {",
+		pkg: "eventstore/aggregate", test: "TestExecuteExpect",
+	},
+	{
+		name: "event ids forget their stream", file: "eventstore/aggregate/aggregate.go",
+		old: `[]byte(command+"\n"+stream+"\n"+strconv.Itoa(n))`, new: `[]byte(command+"\n"+strconv.Itoa(n))`,
+		pkg: "eventstore/aggregate", test: "TestIDs",
+	},
+	{
+		name: "a bank's transaction is told by its number alone", file: "domain/escrow/receive.go",
+		old: "t.AmountFen == c.AmountFen && t.ValueDate == c.ValueDate && t.PayerMask == c.PayerMask:", new: "true:",
+		pkg: "domain/escrow", test: "TestMainPath",
+	},
+	{
+		name: "a journal is off by one posting", file: "domain/escrow/receive.go",
+		old: "move(unclassified, s.account(\"other\"), is.OtherFen), ", new: "",
+		pkg: "domain/escrow", test: "TestMainPath",
+	},
+	{
+		name: "a release is ordered twice", file: "domain/escrow/release.go",
+		old: "\tcase t.Stage == TrancheOrdered || t.Stage == TranchePaid:\n\t\treturn nil, nil\n\tcase t.Stage != TranchePlanned:",
+		new: "\tcase t.Stage != TranchePlanned && t.Stage != TrancheOrdered:",
+		pkg: "domain/escrow", test: "TestLaws",
+	},
+	{
+		name: "two leases share their last day", file: "domain/unit/occupancy.go",
+		old: "o.From > b.Until || b.From > o.Until", new: "o.From >= b.Until || b.From >= o.Until",
+		pkg: "domain/unit", test: "TestNoSpaceIsLetTwice",
+	},
+	{
+		name: "a row filter lets other districts in", file: "projections/scope.go",
+		old: `(s.District != "" && s.District == district)`, new: `s.District != ""`,
+		pkg: "projections", test: "TestScope",
+	},
+	{
+		name: "a cursor is not bound to its caller", file: "api/headers.go",
+		old: "parts := []string{principal(c.Actor), string(c.Actor.Role), c.Actor.Area, c.op.id}", new: "parts := []string{c.op.id}",
+		pkg: "api", test: "TestCursors",
+	},
+	{
+		name: "a cursor is taken unsigned", file: "api/headers.go",
+		old: "|| !hmac.Equal(raw[:cursorMACBytes], s.cursorMAC(c, string(raw[cursorMACBytes:])))", new: "|| len(s.cursorMAC(c, \"\")) == 0 && hmac.Equal(nil, nil)",
+		pkg: "api", test: "TestCursors",
+	},
+	{
+		name: "an erasure leaves the key", file: "eventstore/seal/vault.go",
+		old: "\tif err := v.slots.overwrite(s.slot, slot{status: slotErased, subject: id}); err != nil {\n\t\treturn err\n\t}\n\tif s.key", new: "\tif s.key",
+		pkg: "eventstore/seal", test: "TestErase",
+	},
+	{
+		name: "an erasure writes no tombstone", file: "eventstore/seal/vault.go",
+		old: "\tif err := v.graves.add(id, v.now()); err != nil {\n\t\treturn err\n\t}\n", new: "",
+		pkg: "eventstore/seal", test: "TestErase",
+	},
+	{
+		name: "a sealed value may move to another field", file: "eventstore/seal/vault.go",
+		old: "raw[2+nonceLen:], additional(raw[:2], subject, stream, field))", new: "raw[2+nonceLen:], additional(raw[:2], subject, stream, \"f\"))",
+		pkg: "eventstore/seal", test: "TestLawsUnderBothSuites",
+	},
+}
