@@ -13,6 +13,7 @@ build: ## bin/zujian
 
 test: deps ## install what the tests need when missing, then run everything
 	go test -count=1 ./...
+	CGO_ENABLED=1 go test -count=1 -tags pkcs11 ./eventstore/seal/hsm
 
 deps:
 	@deploy/test-deps.sh

@@ -6,6 +6,8 @@ missing=""
 command -v curl >/dev/null || missing="$missing curl"
 command -v python3 >/dev/null || missing="$missing python3"
 command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v gcc >/dev/null || missing="$missing gcc libc6-dev" # Tokens (密码机) are reached through cgo.
+command -v softhsm2-util >/dev/null || missing="$missing softhsm2"
 [ -z "$missing" ] && exit 0
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive

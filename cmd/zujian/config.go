@@ -13,6 +13,14 @@ func (configCmd) Run(g *globals) error {
 	c := g.Config
 	return enc.Encode(map[string]any{
 		"data": c.Data, "json": c.JSON, "log_format": c.LogFormat, "city": c.City, "suite": c.Suite,
+		"hsm":   map[string]any{"module": c.HSM.Module, "token": c.HSM.Token, "pin_file": c.HSM.PINFile},
 		"serve": map[string]any{"addr": c.Serve.Addr, "host": c.Serve.Host, "rate": c.Serve.Rate, "in_flight": c.Serve.InFlight},
 	})
+}
+
+// hsmFlags name the PKCS#11 token (密码机) that holds the key-encryption key. Without a module it is in the folder's file.
+type hsmFlags struct {
+	Module  string `help:"PKCS#11 library of the token that keeps the key-encryption key." env:"ZUJIAN_HSM_MODULE" placeholder:"FILE"`
+	Token   string `help:"Label of the token." env:"ZUJIAN_HSM_TOKEN"`
+	PINFile string `help:"File with the token's user PIN." env:"ZUJIAN_HSM_PIN_FILE" name:"pin-file" placeholder:"FILE"`
 }

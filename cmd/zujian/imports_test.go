@@ -20,6 +20,7 @@ var layers = []struct{ part, may string }{
 	{"domain/", "domain"}, // An aggregate sees the kernel, never a sibling.
 	{"domain", ""},
 	{"eventstore/aggregate", "domain eventstore"},
+	{"eventstore/seal/hsm", "eventstore/seal"},
 	{"eventstore/seal", ""},
 	{"eventstore/leaf", "eventstore"},
 	{"eventstore/", "eventstore eventstore/leaf"},
@@ -45,6 +46,7 @@ var owners = []struct{ module, parts string }{
 	{"github.com/EventStore/EventStore-Client-Go", "eventstore/esdb eventstore/wire"},
 	{"github.com/redis/go-redis", "projections/redisviews projections/feed"},
 	{"github.com/ThreeDotsLabs/watermill", "projections/feed"},
+	{"github.com/miekg/pkcs11", "eventstore/seal/hsm"},
 	{"github.com/emmansun/gmsm", "eventstore/leaf eventstore/register eventstore/seal"},
 	{"github.com/xuri/excelize", "cmd/"},
 	{"github.com/alecthomas/kong", "cmd/"},

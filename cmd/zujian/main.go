@@ -45,6 +45,7 @@ type cli struct {
 	LogFormat string          `help:"Log lines as json or text." enum:"json,text" default:"text" env:"ZUJIAN_LOG_FORMAT"`
 	City      string          `help:"City profile: a bundled name or a folder." default:"nanjing" env:"ZUJIAN_CITY"`
 	Suite     string          `help:"Cipher suite of personal data: INTL (AES-256-GCM) or GM (SM4-GCM)." enum:"INTL,GM" default:"INTL" env:"ZUJIAN_SUITE"`
+	HSM       hsmFlags        `embed:"" prefix:"hsm-"`
 	Config    kong.ConfigFlag `help:"Configuration file (JSON with flag names as keys)." env:"ZUJIAN_CONFIG" placeholder:"FILE"`
 
 	Serve      serveCmd   `cmd:"" help:"Run the product."`

@@ -26,6 +26,7 @@ type house struct {
 	store     *embedded.Store
 	views     *pebbleviews.Views
 	vault     *seal.Vault
+	unload    func() error // Of the key-encryption key's token; nil if it is in a file.
 	catalogue domain.Catalogue
 	cache     *aggregate.Cache
 	desk      *desk.Desk
@@ -61,7 +62,12 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 	if h.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync}); err != nil {
 		return nil, err
 	}
-	if h.vault, err = seal.Open(g.Data, seal.Options{Suite: suite, Now: o.now, DeferSync: o.deferSync}); err != nil {
+	wrapper, unload, err := g.Config.HSM.open()
+	if err != nil {
+		return nil, err
+	}
+	h.unload = unload
+	if h.vault, err = seal.Open(g.Data, seal.Options{Wrapper: wrapper, Suite: suite, Now: o.now, DeferSync: o.deferSync}); err != nil {
 		return nil, err
 	}
 	if h.views, err = pebbleviews.Open(filepath.Join(g.Data, "views"), pebbleviews.Options{Logger: g.Log}); err != nil {
@@ -84,6 +90,9 @@ func (h *house) Close() error {
 	}
 	if h.vault != nil {
 		err = errors.Join(err, h.vault.Close())
+	}
+	if h.unload != nil {
+		err = errors.Join(err, h.unload())
 	}
 	if h.store != nil {
 		err = errors.Join(err, h.store.Close())
