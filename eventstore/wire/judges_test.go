@@ -1,0 +1,118 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"zujian/eventstore"
+	"zujian/eventstore/wire"
+)
+
+// The official client's own tests expect a cluster at these addresses.
+var clusterPorts = []int{2111, 2112, 2113}
+
+// cluster serves one log as three nodes would: the first leads, the others send writers of persistent subscriptions to it.
+func cluster(t *testing.T) {
+	o := options(openLog(t))
+	o.TLS = certificate(t)
+	s, err := wire.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members []wire.Endpoint
+	for _, port := range clusterPorts {
+		members = append(members, wire.Endpoint{Host: "localhost", Port: port})
+	}
+	for i, self := range members {
+		as := wire.Node{Self: self, Members: members}
+		if i > 0 {
+			as.Leader = &members[0]
+		}
+		listen(t, s, fmt.Sprintf("127.0.0.1:%d", self.Port), as)
+	}
+	seedUsers(t, o.Store)
+}
+
+// seedUsers writes the stream by which the suite sees that a server is ready.
+func seedUsers(t *testing.T, store eventstore.Store) {
+	e := eventstore.NewEvent{ID: uuid.New(), Type: "$User", Data: []byte(`"admin"`), Meta: eventstore.Metadata{Outside: true}}
+	if _, err := store.Append(t.Context(), "$users", eventstore.AnyRevision, e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOfficialGoSuite runs the tests that the official Go client brings along, unmodified, against this server.
+func TestOfficialGoSuite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute and fixed ports")
+	}
+	const client = "github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	cluster(t)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "go.mod"), "module judge\n\ngo 1.26.0\n")
+	command(t, dir, nil, "go", "get", "-t", client+"@v4.2.0")
+	out, err := run(t, dir, []string{"CLUSTER=true", "EVENTSTORE_INSECURE=false"},
+		"go", "test", "-count=1", "-v", "-timeout=5m", client, "-run", "TestStreams|TestPersistentSubscriptions|TestMisc")
+	passed, skipped, failed := verdicts(out)
+	t.Logf("official suite: %d passed, %d skipped, %d failed", len(passed), len(skipped), len(failed))
+	if err != nil || len(failed) > 0 || len(passed) < 60 {
+		t.Fatalf("%v\nfailed: %v\n%s", err, failed, tail(out, 20_000))
+	}
+	for _, name := range skipped { // Only tests that need a data image which is not to be had.
+		t.Logf("skipped: %s", name)
+	}
+}
+
+var verdict = regexp.MustCompile(`(?m)^\s*--- (PASS|SKIP|FAIL): (\S+)`)
+
+func verdicts(out []byte) (passed, skipped, failed []string) {
+	for _, m := range verdict.FindAllSubmatch(out, -1) {
+		switch name := string(m[2]); string(m[1]) {
+		case "PASS":
+			passed = append(passed, name)
+		case "SKIP":
+			skipped = append(skipped, name)
+		default:
+			failed = append(failed, name)
+		}
+	}
+	return passed, skipped, failed
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, dir string, env []string, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "GOFLAGS=-mod=mod"), env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	}
+	return out.Bytes(), err
+}
+
+func command(t *testing.T, dir string, env []string, name string, args ...string) {
+	t.Helper()
+	if out, err := run(t, dir, env, name, args...); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, tail(out, 4000))
+	}
+}
+
+func tail(b []byte, n int) []byte { return b[max(len(b)-n, 0):] }
