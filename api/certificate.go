@@ -3,9 +3,8 @@ package api
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
-
-	"zujian/domain/contract"
 )
 
 // readCertificate gives what a filing certificate (备案证明) states. The parties read each other's names in full, as on
@@ -19,12 +18,26 @@ func readCertificate(ctx context.Context, s *Server, c *call) (answer, error) {
 	if st.FilingNo == "" || st.CertificateHash == "" {
 		return answer{}, errNotFound
 	}
+	versions := st.CertificateVersions()
+	n := len(versions)
+	if v := c.query["version"]; v != "" {
+		if n, err = strconv.Atoi(v); err != nil || n > len(versions) {
+			return answer{}, errNotFound
+		}
+	}
+	if n == 0 {
+		return answer{}, errNotFound
+	}
+	t := versions[n-1]
 	full := c.Actor.Party != "" && slices.Contains(st.Parties(), c.Actor.Party)
-	t := st.Terms
 	body := Certificate{
-		FilingNo: st.FilingNo, ContractId: id, UnitId: t.Unit, CertificateHash: st.CertificateHash, ContentHash: st.DraftHash,
-		Rooms: t.Rooms, Use: t.Use, Start: t.Start, End: t.End, MonthlyRentFen: t.MonthlyRentFen, DepositFen: t.DepositFen,
-		SignedOn: st.SignedOn, FiledOn: st.FiledOn, Authority: st.Authority, Stage: string(st.Stage),
+		FilingNo: t.FilingNo, ContractId: id, UnitId: t.Unit, CertificateHash: t.Hash(), ContentHash: t.ContentHash,
+		Rooms: t.Rooms, Use: t.Use, Start: t.Start, End: t.End, MonthlyRentFen: t.RentFen,
+		SignedOn: st.SignedOn, FiledOn: t.FiledOn, Authority: t.Authority, Stage: string(st.Stage),
+		Version: n, Versions: len(versions), ChangeNo: t.ChangeNo, ChangedOn: t.ChangedOn, EffectiveFrom: t.EffectiveFrom, ReplacesSha256: t.Replaces,
+	}
+	if n == len(versions) {
+		body.DepositFen = st.Terms.DepositFen // Beside what the hash covers: known of the terms in force only.
 	}
 	u, _, err := s.o.Desk.Unit(ctx, c.Actor, t.Unit, time.Time{})
 	if err != nil {
@@ -40,14 +53,14 @@ func readCertificate(ctx context.Context, s *Server, c *call) (answer, error) {
 	return answer{body: body, revision: &r.Revision}, nil
 }
 
-func (s *Server) named(ctx context.Context, parties []contract.PartyShare, full bool) ([]CertificateParty, error) {
+func (s *Server) named(ctx context.Context, parties []string, full bool) ([]CertificateParty, error) {
 	out := make([]CertificateParty, 0, len(parties))
 	for _, p := range parties {
-		name, err := s.o.Desk.NameFor(ctx, p.Party, full)
+		name, err := s.o.Desk.NameFor(ctx, p, full)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, CertificateParty{PartyId: p.Party, Name: name})
+		out = append(out, CertificateParty{PartyId: p, Name: name})
 	}
 	return out, nil
 }

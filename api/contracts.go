@@ -106,6 +106,9 @@ func contractBody(id string, s contract.State) Contract {
 	for _, g := range s.Signatures {
 		body.Signatures = append(body.Signatures, SignatureMade{PartyId: g.Party, Method: g.Method, At: g.At})
 	}
+	for _, h := range s.Handovers {
+		body.Handovers = append(body.Handovers, handoverBody(h))
+	}
 	if s.Upstream != nil {
 		body.UpstreamEndedOn = s.Upstream.On
 	}
@@ -130,6 +133,9 @@ func amendmentBody(a *contract.Amendment) Amendment {
 		MonthlyRentFen: ch.MonthlyRentFen, DepositFen: ch.DepositFen, PayCycleMonths: ch.PayCycleMonths, End: ch.End,
 		DepositReturnDays: ch.DepositReturnDays, DeductionGrounds: ch.DeductionGrounds, SubleaseConsent: ch.SubleaseConsent,
 	}}
+	if len(ch.Lessees) > 0 {
+		body.Changes.Lessees = partyShares(ch.Lessees)
+	}
 	if ch.Payee != nil {
 		body.Changes.Payee = Payee{PartyId: ch.Payee.Party, Role: ch.Payee.Role}
 	}
@@ -241,6 +247,9 @@ func proposeAmendment(ctx context.Context, s *Server, c *call, in NewAmendment) 
 		MonthlyRentFen: ch.MonthlyRentFen, DepositFen: ch.DepositFen, PayCycleMonths: ch.PayCycleMonths, End: ch.End,
 		DepositReturnDays: ch.DepositReturnDays, DeductionGrounds: ch.DeductionGrounds, SubleaseConsent: ch.SubleaseConsent,
 	}
+	if len(ch.Lessees) > 0 {
+		changes.Lessees = shares(ch.Lessees)
+	}
 	if ch.Payee != (Payee{}) {
 		changes.Payee = &contract.Payee{Party: ch.Payee.PartyId, Role: ch.Payee.Role}
 	}
@@ -259,9 +268,10 @@ func proposeAmendment(ctx context.Context, s *Server, c *call, in NewAmendment) 
 }
 
 func signAmendment(ctx context.Context, s *Server, c *call, in NewSignature) (answer, error) {
-	return contractAct(ctx, s, c, in.PartyId, contract.SignAmendment{
+	state, r, err := s.o.Desk.SignAmendment(ctx, c.Call, c.path("id"), in.PartyId, contract.SignAmendment{
 		AmendmentID: c.path("amendment_id"), Party: in.PartyId, Hash: in.ContentHash,
 	})
+	return contractAnswer(c, state, r, err)
 }
 
 func addOccupant(ctx context.Context, s *Server, c *call, in Occupant) (answer, error) {
@@ -375,6 +385,7 @@ func underChanges(err error) error {
 		return err
 	case slices.Contains([]string{
 		"monthly_rent_fen", "deposit_fen", "pay_cycle_months", "end", "payee", "escrow", "deposit_return_days", "deduction_grounds", "sublease_consent",
+		"lessees",
 	}, field):
 		return rej.At("/changes" + rej.Pointer)
 	}

@@ -101,9 +101,18 @@ type Certificate struct {
 	Address         string `json:"address"`
 	Authority       string `json:"authority,omitempty,omitzero"`
 	CertificateHash string `json:"certificate_hash"`
-	ContentHash     string `json:"content_hash"`
-	ContractId      string `json:"contract_id"`
-	DepositFen      Fen    `json:"deposit_fen,omitempty,omitzero"`
+
+	// ChangeNo The hash covers this and the next three too, where they are
+	ChangeNo int `json:"change_no,omitempty,omitzero"`
+
+	// ChangedOn A civil date in Asia/Shanghai
+	ChangedOn   DayText `json:"changed_on,omitempty,omitzero"`
+	ContentHash string  `json:"content_hash"`
+	ContractId  string  `json:"contract_id"`
+	DepositFen  Fen     `json:"deposit_fen,omitempty,omitzero"`
+
+	// EffectiveFrom A civil date in Asia/Shanghai
+	EffectiveFrom DayText `json:"effective_from,omitempty,omitzero"`
 
 	// End A civil date in Asia/Shanghai
 	End DayText `json:"end"`
@@ -114,7 +123,10 @@ type Certificate struct {
 	Lessees        []CertificateParty `json:"lessees"`
 	Lessors        []CertificateParty `json:"lessors"`
 	MonthlyRentFen Fen                `json:"monthly_rent_fen"`
-	Rooms          []string           `json:"rooms,omitempty,omitzero"`
+
+	// ReplacesSha256 Hash of the version before
+	ReplacesSha256 string   `json:"replaces_sha256,omitempty,omitzero"`
+	Rooms          []string `json:"rooms,omitempty,omitzero"`
 
 	// SignedOn A civil date in Asia/Shanghai
 	SignedOn DayText `json:"signed_on,omitempty,omitzero"`
@@ -127,6 +139,12 @@ type Certificate struct {
 	UnitId string `json:"unit_id,omitempty,omitzero"`
 	UnitNo string `json:"unit_no,omitempty,omitzero"`
 	Use    string `json:"use"`
+
+	// Version 1 as filed; one more for each change
+	Version int `json:"version,omitempty,omitzero"`
+
+	// Versions How many there are
+	Versions int `json:"versions,omitempty,omitzero"`
 }
 
 // CertificateParty defines model for CertificateParty.
@@ -148,8 +166,11 @@ type Changes struct {
 	DepositReturnDays *int        `json:"deposit_return_days,omitempty,omitzero"`
 
 	// End A civil date in Asia/Shanghai
-	End             DayText      `json:"end,omitempty,omitzero"`
-	Escrow          EscrowChoice `json:"escrow,omitempty,omitzero"`
+	End    DayText      `json:"end,omitempty,omitzero"`
+	Escrow EscrowChoice `json:"escrow,omitempty,omitzero"`
+
+	// Lessees The whole side as it is to be, when a co-tenant is replaced; who leaves and who joins sign too
+	Lessees         []PartyShare `json:"lessees,omitempty,omitzero"`
 	MonthlyRentFen  *domain.Fen  `json:"monthly_rent_fen,omitempty,omitzero"`
 	PayCycleMonths  int          `json:"pay_cycle_months,omitempty,omitzero"`
 	Payee           Payee        `json:"payee,omitempty,omitzero"`
@@ -219,16 +240,17 @@ type Contract struct {
 	FilingNo string  `json:"filing_no,omitempty,omitzero"`
 
 	// GuidanceVersion Guidance prices in force at signing
-	GuidanceVersion string        `json:"guidance_version,omitempty,omitzero"`
-	HeldRules       []string      `json:"held_rules,omitempty,omitzero"`
-	Id              string        `json:"id"`
-	Kind            string        `json:"kind,omitempty,omitzero"`
-	Late            bool          `json:"late,omitempty,omitzero"`
-	Lessees         []PartyShare  `json:"lessees,omitempty,omitzero"`
-	Lessors         []PartyShare  `json:"lessors,omitempty,omitzero"`
-	LetMode         string        `json:"let_mode,omitempty,omitzero"`
-	MonthlyRentFen  Fen           `json:"monthly_rent_fen,omitempty,omitzero"`
-	Occupants       []LivingThere `json:"occupants,omitempty,omitzero"`
+	GuidanceVersion string         `json:"guidance_version,omitempty,omitzero"`
+	Handovers       []HandoverMade `json:"handovers,omitempty,omitzero"`
+	HeldRules       []string       `json:"held_rules,omitempty,omitzero"`
+	Id              string         `json:"id"`
+	Kind            string         `json:"kind,omitempty,omitzero"`
+	Late            bool           `json:"late,omitempty,omitzero"`
+	Lessees         []PartyShare   `json:"lessees,omitempty,omitzero"`
+	Lessors         []PartyShare   `json:"lessors,omitempty,omitzero"`
+	LetMode         string         `json:"let_mode,omitempty,omitzero"`
+	MonthlyRentFen  Fen            `json:"monthly_rent_fen,omitempty,omitzero"`
+	Occupants       []LivingThere  `json:"occupants,omitempty,omitzero"`
 
 	// Origin LEGACY for filings of an older system
 	Origin         string          `json:"origin,omitempty,omitzero"`
@@ -282,6 +304,15 @@ type Deduction struct {
 type DeductionAnswer struct {
 	Accept bool `json:"accept"`
 	Reason Note `json:"reason,omitempty,omitzero"`
+}
+
+// Disclosure defines model for Disclosure.
+type Disclosure struct {
+	DocNo   string `json:"doc_no,omitempty,omitzero"`
+	DocType string `json:"doc_type,omitempty,omitzero"`
+	Name    string `json:"name,omitempty,omitzero"`
+	PartyId string `json:"party_id"`
+	Phone   string `json:"phone,omitempty,omitzero"`
 }
 
 // Discrepancy defines model for Discrepancy.
@@ -442,6 +473,35 @@ type GuidanceCell struct {
 	SizeBand     string       `json:"size_band"`
 }
 
+// HandoverMade defines model for HandoverMade.
+type HandoverMade struct {
+	// ConfirmedBy The other side; absent while its word is missing
+	ConfirmedBy string `json:"confirmed_by,omitempty,omitzero"`
+
+	// ContentHash What the other side confirms
+	ContentHash string          `json:"content_hash"`
+	Direction   string          `json:"direction"`
+	Items       []InventoryItem `json:"items,omitempty,omitzero"`
+	Keys        int             `json:"keys,omitempty,omitzero"`
+
+	// On A civil date in Asia/Shanghai
+	On DayText `json:"on"`
+
+	// PartyId Who put it
+	PartyId      string         `json:"party_id"`
+	PhotosSha256 string         `json:"photos_sha256,omitempty,omitzero"`
+	Readings     []MeterReading `json:"readings,omitempty,omitzero"`
+}
+
+// HandoverWord defines model for HandoverWord.
+type HandoverWord struct {
+	ContentHash Sha256 `json:"content_hash"`
+	Direction   string `json:"direction"`
+
+	// PartyId An id
+	PartyId Ref `json:"party_id,omitempty,omitzero"`
+}
+
 // History defines model for History.
 type History struct {
 	Events []HistoryEvent `json:"events"`
@@ -456,6 +516,13 @@ type HistoryEvent struct {
 	Revision int64     `json:"revision"`
 	Role     string    `json:"role,omitempty,omitzero"`
 	Type     string    `json:"type"`
+}
+
+// InventoryItem defines model for InventoryItem.
+type InventoryItem struct {
+	Condition string `json:"condition,omitempty,omitzero"`
+	Count     int    `json:"count"`
+	Name      string `json:"name"`
 }
 
 // Key defines model for Key.
@@ -603,6 +670,20 @@ type Mandate struct {
 	Until DayText `json:"until"`
 }
 
+// Mandates defines model for Mandates.
+type Mandates struct {
+	Mandates        []Mandate        `json:"mandates"`
+	Representatives []Representative `json:"representatives"`
+}
+
+// MeterReading defines model for MeterReading.
+type MeterReading struct {
+	Meter string `json:"meter"`
+
+	// ValueMilli Thousandths of the meter's unit
+	ValueMilli int64 `json:"value_milli"`
+}
+
 // MonthText defines model for MonthText.
 type MonthText = domain.Month
 
@@ -690,11 +771,27 @@ type NewContract struct {
 	Use    string `json:"use"`
 }
 
+// NewCorrection defines model for NewCorrection.
+type NewCorrection struct {
+	Evidence  Line         `json:"evidence"`
+	Name      PersonName   `json:"name,omitempty,omitzero"`
+	OrgName   OptionalLine `json:"org_name,omitempty,omitzero"`
+	Phone     string       `json:"phone,omitempty,omitzero"`
+	ScopeText Note         `json:"scope_text,omitempty,omitzero"`
+}
+
 // NewDeduction defines model for NewDeduction.
 type NewDeduction struct {
 	AmountFen domain.Fen `json:"amount_fen"`
 	Evidence  []Sha256   `json:"evidence,omitempty,omitzero"`
 	Ground    string     `json:"ground"`
+}
+
+// NewDisclosure defines model for NewDisclosure.
+type NewDisclosure struct {
+	CaseNo  Line     `json:"case_no"`
+	Fields  []string `json:"fields"`
+	Purpose string   `json:"purpose"`
 }
 
 // NewFiling defines model for NewFiling.
@@ -725,6 +822,21 @@ type NewGuidance struct {
 	Version int  `json:"version"`
 }
 
+// NewHandover defines model for NewHandover.
+type NewHandover struct {
+	Direction string          `json:"direction"`
+	Items     []InventoryItem `json:"items,omitempty,omitzero"`
+	Keys      int             `json:"keys,omitempty,omitzero"`
+
+	// On A civil date in Asia/Shanghai
+	On DayText `json:"on"`
+
+	// PartyId An id
+	PartyId      Ref            `json:"party_id,omitempty,omitzero"`
+	PhotosSha256 Sha256         `json:"photos_sha256,omitempty,omitzero"`
+	Readings     []MeterReading `json:"readings,omitempty,omitzero"`
+}
+
 // NewKey defines model for NewKey.
 type NewKey struct {
 	Area string `json:"area,omitempty,omitzero"`
@@ -736,6 +848,14 @@ type NewKey struct {
 	// PartyId An id
 	PartyId Ref    `json:"party_id,omitempty,omitzero"`
 	Role    string `json:"role"`
+}
+
+// NewLessors defines model for NewLessors.
+type NewLessors struct {
+	// From A civil date in Asia/Shanghai
+	From    DayText      `json:"from"`
+	Lessors []PartyShare `json:"lessors"`
+	TitleNo Line         `json:"title_no"`
 }
 
 // NewListing defines model for NewListing.
@@ -795,6 +915,15 @@ type NewMerge struct {
 	With []Ref   `json:"with"`
 }
 
+// NewMerger defines model for NewMerger.
+type NewMerger struct {
+	DecisionNo Line `json:"decision_no"`
+	Reason     Line `json:"reason"`
+
+	// SurvivorId An id
+	SurvivorId Ref `json:"survivor_id"`
+}
+
 // NewNotice defines model for NewNotice.
 type NewNotice struct {
 	By     string `json:"by"`
@@ -844,8 +973,14 @@ type NewParty struct {
 	LicenceIssued DayText    `json:"licence_issued,omitempty,omitzero"`
 	Name          PersonName `json:"name"`
 	OrgKind       string     `json:"org_kind,omitempty,omitzero"`
-	Phone         string     `json:"phone,omitempty,omitzero"`
-	ScopeText     Note       `json:"scope_text,omitempty,omitzero"`
+
+	// OrgName Business name of a sole trader (个体工商户); name and document are those of the operator
+	OrgName   OptionalLine `json:"org_name,omitempty,omitzero"`
+	Phone     string       `json:"phone,omitempty,omitzero"`
+	ScopeText Note         `json:"scope_text,omitempty,omitzero"`
+
+	// Uscc Code of a sole trader (GB 32100); for an organisation it is doc_no
+	Uscc string `json:"uscc,omitempty,omitzero"`
 }
 
 // NewReceipt defines model for NewReceipt.
@@ -885,6 +1020,15 @@ type NewRenewal struct {
 
 	// Start A civil date in Asia/Shanghai
 	Start DayText `json:"start"`
+}
+
+// NewRepresentative defines model for NewRepresentative.
+type NewRepresentative struct {
+	// RepresentativeId An id
+	RepresentativeId Ref `json:"representative_id"`
+
+	// Until A civil date in Asia/Shanghai
+	Until DayText `json:"until"`
 }
 
 // NewResolution defines model for NewResolution.
@@ -1071,6 +1215,29 @@ type Occupant struct {
 	Room Ref `json:"room,omitempty,omitzero"`
 }
 
+// OpeningReport defines model for OpeningReport.
+type OpeningReport struct {
+	Account   AccountRef `json:"account,omitempty,omitzero"`
+	AdminCode string     `json:"admin_code,omitempty,omitzero"`
+
+	// HeldRules Rules a human has to look at before it is published
+	HeldRules   []string `json:"held_rules,omitempty,omitzero"`
+	Homes       int      `json:"homes,omitempty,omitzero"`
+	LocalEntity bool     `json:"local_entity,omitempty,omitzero"`
+	Operation   string   `json:"operation,omitempty,omitzero"`
+	OwnFundsFen Fen      `json:"own_funds_fen,omitempty,omitzero"`
+	PartyId     string   `json:"party_id"`
+	Place       string   `json:"place,omitempty,omitzero"`
+
+	// PublishedOn A civil date in Asia/Shanghai
+	PublishedOn  DayText `json:"published_on,omitempty,omitzero"`
+	ReturnReason string  `json:"return_reason,omitempty,omitzero"`
+	Staff        int     `json:"staff,omitempty,omitzero"`
+
+	// State REPORTED, PUBLISHED, RETURNED
+	State string `json:"state"`
+}
+
 // OptionalLine defines model for OptionalLine.
 type OptionalLine = string
 
@@ -1108,14 +1275,25 @@ type Party struct {
 	Level    int       `json:"level"`
 	Mandates []Mandate `json:"mandates,omitempty,omitzero"`
 
+	// MergedInto The party that stays, after a merger
+	MergedInto     string `json:"merged_into,omitempty,omitzero"`
+	MergerProposed bool   `json:"merger_proposed,omitempty,omitzero"`
+
 	// Name In full for oneself and of organisations, masked for others, absent when erased
 	Name             string `json:"name,omitempty,omitzero"`
 	OpeningPublished bool   `json:"opening_published,omitempty,omitzero"`
 	OrgKind          string `json:"org_kind,omitempty,omitzero"`
 
+	// OrgName Business name of a sole trader
+	OrgName string `json:"org_name,omitempty,omitzero"`
+
 	// Phone Masked for others
 	Phone     string `json:"phone,omitempty,omitzero"`
+	ScopeText string `json:"scope_text,omitempty,omitzero"`
 	Suspended bool   `json:"suspended,omitempty,omitzero"`
+
+	// Uscc Of organisations and sole traders, public
+	Uscc string `json:"uscc,omitempty,omitzero"`
 }
 
 // PartyInCall defines model for PartyInCall.
@@ -1251,6 +1429,14 @@ type RentIndex struct {
 		Withheld string `json:"withheld,omitempty,omitzero"`
 	} `json:"series"`
 	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// Representative defines model for Representative.
+type Representative struct {
+	RepresentativeId string `json:"representative_id"`
+
+	// Until A civil date in Asia/Shanghai
+	Until DayText `json:"until"`
 }
 
 // Retirement defines model for Retirement.
@@ -1453,6 +1639,9 @@ type AsOf = time.Time
 // AtLeast defines model for AtLeast.
 type AtLeast = int64
 
+// CertificateVersion defines model for CertificateVersion.
+type CertificateVersion = int
+
 // Code defines model for Code.
 type Code = string
 
@@ -1615,6 +1804,9 @@ type SignAmendmentParams struct {
 
 // ReadCertificateParams defines parameters for ReadCertificate.
 type ReadCertificateParams struct {
+	// Version 1 is the certificate as filed; the latest when none is named
+	Version CertificateVersion `form:"version,omitempty" json:"version,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
@@ -1655,6 +1847,24 @@ type DecideFilingParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// RecordHandoverParams defines parameters for RecordHandover.
+type RecordHandoverParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ConfirmHandoverParams defines parameters for ConfirmHandover.
+type ConfirmHandoverParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // ReadContractHistoryParams defines parameters for ReadContractHistory.
 type ReadContractHistoryParams struct {
 	// AsOf As recorded at this instant
@@ -1662,6 +1872,15 @@ type ReadContractHistoryParams struct {
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ReplaceLessorsParams defines parameters for ReplaceLessors.
+type ReplaceLessorsParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
 // GiveNoticeParams defines parameters for GiveNotice.
@@ -2039,6 +2258,17 @@ type ReadPartyParams struct {
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
+// ListAccessesParams defines parameters for ListAccesses.
+type ListAccessesParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
 // BanPractitionerParams defines parameters for BanPractitioner.
 type BanPractitionerParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
@@ -2048,6 +2278,21 @@ type BanPractitionerParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// CorrectPartyParams defines parameters for CorrectParty.
+type CorrectPartyParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// DisclosePartyParams defines parameters for DiscloseParty.
+type DisclosePartyParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ErasePartyParams defines parameters for EraseParty.
 type ErasePartyParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
@@ -2055,6 +2300,15 @@ type ErasePartyParams struct {
 
 	// IfMatch The ETag last seen; another one now is 412
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ListMandatesParams defines parameters for ListMandates.
+type ListMandatesParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
 // GrantMandateParams defines parameters for GrantMandate.
@@ -2072,6 +2326,15 @@ type RevokeMandateParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// MergePartyParams defines parameters for MergeParty.
+type MergePartyParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // DecideOpeningParams defines parameters for DecideOpening.
 type DecideOpeningParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
@@ -2079,6 +2342,15 @@ type DecideOpeningParams struct {
 
 	// IfMatch The ETag last seen; another one now is 412
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReadOpeningParams defines parameters for ReadOpening.
+type ReadOpeningParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
 // ReportOpeningParams defines parameters for ReportOpening.
@@ -2097,6 +2369,26 @@ type ReinstatePartyParams struct {
 
 	// IfMatch The ETag last seen; another one now is 412
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// BindRepresentativeParams defines parameters for BindRepresentative.
+type BindRepresentativeParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReadRosterParams defines parameters for ReadRoster.
+type ReadRosterParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
 // RosterPractitionerParams defines parameters for RosterPractitioner.
@@ -2534,6 +2826,15 @@ type DecideFilingCancellationJSONRequestBody = CancellationDecision
 // DecideFilingJSONRequestBody defines body for DecideFiling for application/json ContentType.
 type DecideFilingJSONRequestBody = Decision
 
+// RecordHandoverJSONRequestBody defines body for RecordHandover for application/json ContentType.
+type RecordHandoverJSONRequestBody = NewHandover
+
+// ConfirmHandoverJSONRequestBody defines body for ConfirmHandover for application/json ContentType.
+type ConfirmHandoverJSONRequestBody = HandoverWord
+
+// ReplaceLessorsJSONRequestBody defines body for ReplaceLessors for application/json ContentType.
+type ReplaceLessorsJSONRequestBody = NewLessors
+
 // GiveNoticeJSONRequestBody defines body for GiveNotice for application/json ContentType.
 type GiveNoticeJSONRequestBody = NewNotice
 
@@ -2630,11 +2931,20 @@ type RegisterPartyJSONRequestBody = NewParty
 // BanPractitionerJSONRequestBody defines body for BanPractitioner for application/json ContentType.
 type BanPractitionerJSONRequestBody = NewBan
 
+// CorrectPartyJSONRequestBody defines body for CorrectParty for application/json ContentType.
+type CorrectPartyJSONRequestBody = NewCorrection
+
+// DisclosePartyJSONRequestBody defines body for DiscloseParty for application/json ContentType.
+type DisclosePartyJSONRequestBody = NewDisclosure
+
 // ErasePartyJSONRequestBody defines body for EraseParty for application/json ContentType.
 type ErasePartyJSONRequestBody = Erasure
 
 // GrantMandateJSONRequestBody defines body for GrantMandate for application/json ContentType.
 type GrantMandateJSONRequestBody = NewMandate
+
+// MergePartyJSONRequestBody defines body for MergeParty for application/json ContentType.
+type MergePartyJSONRequestBody = NewMerger
 
 // DecideOpeningJSONRequestBody defines body for DecideOpening for application/json ContentType.
 type DecideOpeningJSONRequestBody = Decision
@@ -2644,6 +2954,9 @@ type ReportOpeningJSONRequestBody = NewOpeningReport
 
 // ReinstatePartyJSONRequestBody defines body for ReinstateParty for application/json ContentType.
 type ReinstatePartyJSONRequestBody = Order
+
+// BindRepresentativeJSONRequestBody defines body for BindRepresentative for application/json ContentType.
+type BindRepresentativeJSONRequestBody = NewRepresentative
 
 // RosterPractitionerJSONRequestBody defines body for RosterPractitioner for application/json ContentType.
 type RosterPractitionerJSONRequestBody = NewRosterEntry

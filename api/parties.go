@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"zujian/api/desk"
+	"zujian/domain"
 	"zujian/domain/party"
 )
 
@@ -12,7 +14,7 @@ import (
 func registerParty(ctx context.Context, s *Server, c *call, in NewParty) (answer, error) {
 	id, r, err := s.o.Desk.RegisterParty(ctx, c.Call, desk.NewParty{
 		Kind: in.Kind, OrgKind: in.OrgKind, Name: in.Name, DocType: in.DocType, DocNo: in.DocNo, Phone: in.Phone,
-		ScopeText: in.ScopeText, LicenceIssued: in.LicenceIssued,
+		ScopeText: in.ScopeText, LicenceIssued: in.LicenceIssued, OrgName: in.OrgName, USCC: in.Uscc,
 	})
 	if err != nil {
 		return answer{}, err
@@ -36,13 +38,81 @@ func readParty(ctx context.Context, s *Server, c *call) (answer, error) {
 	body := Party{
 		Id: id, Kind: g.Kind, OrgKind: g.OrgKind, Name: p.Name, DocType: g.DocType, DocNo: p.DocNo, Phone: p.Phone, Level: p.Level,
 		Suspended: p.IsSuspended, Erased: p.Erased, OpeningPublished: p.OpeningReported(), BrokerageId: p.Brokerage,
+		Uscc: g.USCC, ScopeText: p.ScopeText, MergedInto: p.MergedInto, MergerProposed: p.Merger != nil,
+	}
+	if g.Kind == party.KindSoleTrader {
+		body.OrgName = p.OrgName
 	}
 	if c.Actor.Party == id || regulator(c.Actor) {
-		for _, m := range p.Mandates {
-			body.Mandates = append(body.Mandates, Mandate{Id: m.MandateID, To: m.To, Scope: m.Scope, Units: m.Units, Until: m.Until})
+		body.Mandates = mandates(p.Mandates)
+	}
+	return answer{body: body, revision: &r.Revision}, nil
+}
+
+func mandates(in []party.Mandate) []Mandate {
+	out := make([]Mandate, 0, len(in))
+	for _, m := range in {
+		out = append(out, Mandate{Id: m.MandateID, To: m.To, Scope: m.Scope, Units: m.Units, Until: m.Until})
+	}
+	return out
+}
+
+// listMandates is for the party itself, regulators and auditors; whoever only acts for it sees its own.
+func listMandates(ctx context.Context, s *Server, c *call) (answer, error) {
+	asOf, err := c.asOf()
+	if err != nil {
+		return answer{}, err
+	}
+	p, r, err := s.o.Desk.Party(ctx, c.Call, c.path("id"), asOf)
+	if err != nil {
+		return answer{}, err
+	}
+	body := Mandates{Mandates: mandates(p.Mandates), Representatives: []Representative{}}
+	if c.Actor.Party != c.path("id") && !regulator(c.Actor) && c.Actor.Role != domain.RoleAuditor {
+		body.Mandates = slices.DeleteFunc(body.Mandates, func(m Mandate) bool { return m.To != c.Actor.Party })
+	} else {
+		for _, b := range p.Bound {
+			body.Representatives = append(body.Representatives, Representative{RepresentativeId: b.Representative, Until: b.Until})
 		}
 	}
 	return answer{body: body, revision: &r.Revision}, nil
+}
+
+// readOpening tells everyone what was published, and the business and its regulators how far a report is.
+func readOpening(ctx context.Context, s *Server, c *call) (answer, error) {
+	asOf, err := c.asOf()
+	if err != nil {
+		return answer{}, err
+	}
+	p, r, err := s.o.Desk.Opening(ctx, c.Actor, c.path("id"), asOf)
+	if err != nil {
+		return answer{}, err
+	}
+	o := p.Opening
+	body := OpeningReport{
+		PartyId: c.path("id"), State: string(p.OpeningStage), AdminCode: o.AdminCode, Place: o.Place, Operation: o.Operation, Homes: o.Homes,
+		Staff: o.Staff, OwnFundsFen: o.OwnFundsFen, LocalEntity: o.LocalEntity, PublishedOn: p.PublishedOn, ReturnReason: p.ReturnReason,
+	}
+	if o.AccountBank != "" {
+		body.Account = AccountRef{BankPartyId: o.AccountBank, Last4: o.AccountLast}
+	}
+	if p.OpeningStage != party.OpeningPublic {
+		for _, res := range p.OpeningRules.Fired() {
+			body.HeldRules = append(body.HeldRules, res.Rule)
+		}
+	}
+	return answer{body: body, revision: &r.Revision}, nil
+}
+
+func bindRepresentative(ctx context.Context, s *Server, c *call, in NewRepresentative) (answer, error) {
+	return partyAct(ctx, s, c, !regulator(c.Actor), party.BindRepresentative{Representative: in.RepresentativeId, Until: in.Until})
+}
+
+func correctParty(ctx context.Context, s *Server, c *call, in NewCorrection) (answer, error) {
+	r, err := s.o.Desk.CorrectParty(ctx, c.Call, c.path("id"), desk.Correction{
+		Name: in.Name, OrgName: in.OrgName, Phone: in.Phone, ScopeText: in.ScopeText, Evidence: in.Evidence,
+	})
+	return wrote(http.StatusOK, r, Done{Id: c.path("id")}), err
 }
 
 // partyAct runs a command on the party of the path. self: only the party itself may ask for it, else the authority.

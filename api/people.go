@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 
 	"zujian/domain"
 	"zujian/projections"
@@ -86,47 +85,31 @@ func viewSubjects(ctx context.Context, s *Server, c *call) (answer, error) {
 	})
 }
 
-// retentionMonths is how long a filed contract's parties are kept after its end (domain.md §4.7).
-const retentionMonths = 20 * 12
+// rosterRow is one practitioner; the sealed name comes masked.
+type rosterRow struct {
+	people.Practitioner
+	Name string `json:"name"`
+}
 
-// eraseParty destroys a person's key. The view of contracts, brought up to date first, tells what still needs it.
-func eraseParty(ctx context.Context, s *Server, c *call, in Erasure) (answer, error) {
+func readRoster(ctx context.Context, s *Server, c *call) (answer, error) {
 	id := c.path("id")
-	if err := s.catchUp(ctx, housing.Projection{}.Name()); err != nil {
-		return answer{}, err
-	}
-	open, until := 0, domain.Day(0)
-	err := s.o.Views.Read(ctx, housing.Projection{}.Name(), func(r projections.Reader) error {
-		for p := (projections.Page{Limit: projections.LimitMax}); ; {
-			rows, next, err := housing.Contracts(ctx, r, projections.Scope{All: true}, housing.ContractFilter{Party: id}, p)
-			if err != nil {
-				return err
-			}
-			for _, row := range rows {
-				ends := row.EndedOn
-				switch row.State {
-				case housing.StageAbandoned, housing.StageDeclined, housing.StageAnnulled, housing.StageCancelled:
-					continue
-				case housing.StageEnded:
-				default:
-					open++
-				}
-				if ends.IsZero() {
-					ends = row.End
-				}
-				if row.FilingNo != "" && !ends.IsZero() {
-					until = max(until, ends.AddMonths(retentionMonths))
-				}
-			}
-			if next == "" {
-				return nil
-			}
-			p.Cursor = next
+	return listView(ctx, s, c, people.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]rosterRow, string, error) {
+		if _, ok, err := people.SubjectOf(ctx, r, scope, id, c.on()); err != nil || !ok {
+			return nil, "", orNotFound(err)
 		}
+		rows, next, err := people.Practitioners(ctx, r, scope, id, domain.DayOf(c.At), p)
+		if err != nil {
+			return nil, "", err
+		}
+		out := make([]rosterRow, 0, len(rows))
+		for _, row := range rows {
+			name, err := s.o.Desk.NameFor(ctx, row.Party, false)
+			if err != nil {
+				return nil, "", err
+			}
+			row.Name = ""
+			out = append(out, rosterRow{row, name})
+		}
+		return out, next, nil
 	})
-	if err != nil {
-		return answer{}, err
-	}
-	r, err := s.o.Desk.ErasePerson(ctx, c.Call, id, in.Reason, in.DecisionNo, open, until)
-	return wrote(http.StatusOK, r, Done{Id: id}), err
 }

@@ -26,6 +26,8 @@ var mayCall = map[string]string{
 	"registerParty": "ltcbpDC", "readParty": "ltcbkpDCA", "verifyParty": "pDC", "reportOpening": "cb", "decideOpening": "DC",
 	"grantMandate": "ltcDC", "revokeMandate": "ltcDC", "rosterPractitioner": "bDC", "unrosterPractitioner": "bDC",
 	"banPractitioner": "DC", "suspendParty": "DC", "reinstateParty": "DC", "eraseParty": "C",
+	"mergeParty": "C", "bindRepresentative": "cbkDC", "correctParty": "ltcbkDC", "discloseParty": "DC", "listAccesses": "ltcbkA",
+	"listMandates": "ltcbDCA", "readOpening": "ltcbkpDCA", "readRoster": "bDCA",
 
 	"registerBuilding": "DC", "readBuilding": "lcbpDCA",
 	"readUnit": "ltcbpDCA", "proposeRooms": "lcDC", "confirmRooms": "DC", "recordOwnership": "pDC", "setRight": "pDC",
@@ -39,7 +41,8 @@ var mayCall = map[string]string{
 	"abandonContract": "lcb", "fileContract": "ltcbDC", "decideFiling": "DC", "proposeFilingCancellation": "DC",
 	"decideFilingCancellation": "DC", "proposeAmendment": "ltcb", "signAmendment": "ltcb", "addOccupant": "ltcbDC",
 	"removeOccupant": "ltcbDC", "giveNotice": "ltc", "terminateContract": "ltcbDC", "renewContract": "lcb",
-	"readContractHistory": "ltcbDCA", "readCertificate": "ltcbDCA", "fileInOneCall": "cbDC",
+	"readContractHistory": "ltcbDCA", "readCertificate": "ltcbDCA", "replaceLessors": "pDC",
+	"recordHandover": "ltcb", "confirmHandover": "ltcb", "fileInOneCall": "cbDC",
 
 	"readEscrow": "ltckDCA", "recordReceipt": "k", "orderRelease": "DC", "confirmRelease": "k", "requestRefund": "ltcDC",
 	"approveRefund": "lcDC", "confirmRefund": "k", "proposeDeduction": "lc", "answerDeduction": "t", "claimDeposit": "t",

@@ -95,6 +95,8 @@ type Server struct {
 	lasting  *gate    // Batches and streams.
 	busy     sync.Map // Idempotency keys at work: string → struct{}.
 	position atomic.Uint64
+
+	disclosures quota // Readings of personal data in clear.
 }
 
 // New builds the server. It fails when openapi.yaml and the handlers do not match.

@@ -34,6 +34,9 @@ func contractRow(s contract.State) Row {
 	if s.Origin == contract.OriginLegacy && len(s.Observations) > 0 {
 		row.District, row.Unit = s.Observations[0].AdminCode, s.Observations[0].ReportUnit
 	}
+	if s.Amendment != nil {
+		row.Parties = s.AmendmentParties() // Who is to join reads what it is asked to sign.
+	}
 	if s.Terms.Brokerage != "" {
 		row.Parties = append(row.Parties, s.Terms.Brokerage)
 	}
@@ -238,7 +241,7 @@ func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day)
 	}
 	f := contract.PartyFacts{
 		ID: id, Kind: s.Registered.Kind, OrgKind: s.Registered.OrgKind, Level: s.Level, Suspended: s.IsSuspended,
-		Banned: s.Banned(on), Erased: s.Erased, OpeningReported: s.OpeningReported(), Roster: s.Brokerage,
+		Banned: s.Banned(on), Erased: s.Erased || s.MergedInto != "", OpeningReported: s.OpeningReported(), Roster: s.Brokerage,
 	}
 	if s.Registered.Birth != "" && !s.Erased {
 		born, err := d.o.Vault.Open(ctx, id, "party-"+id, "birth", string(s.Registered.Birth))
@@ -574,7 +577,12 @@ func (d *Desk) ProposeAmendment(ctx context.Context, call Call, id, partyID stri
 			return "", s, Receipt{}, err
 		}
 	}
-	fresh, err := d.subject(ctx, call, s.Terms)
+	for i, p := range changes.Lessees {
+		if err := d.mustParty(ctx, p.Party, "/changes/lessees/"+itoa(i)+"/party_id"); err != nil {
+			return "", s, Receipt{}, err
+		}
+	}
+	fresh, err := d.subject(ctx, call, changes.Apply(s.Terms))
 	if err != nil {
 		return "", s, Receipt{}, err
 	}

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -26,6 +27,7 @@ type NewParty struct {
 	ScopeText     string
 	LicenceIssued domain.Day
 	AdminCode     string
+	OrgName, USCC string // Of a sole trader: Name and DocNo are those of the operator (经营者).
 }
 
 // ErrBankNeeded is for an account or a ledger at a party that is no supervising bank.
@@ -76,16 +78,25 @@ func (d *Desk) RegisterParty(ctx context.Context, call Call, in NewParty) (strin
 		}
 	}
 	index := domain.BlindIndex(d.o.Vault.Blind("document", in.DocType+":"+no))
-	id, err := d.claimIdentity(ctx, call, index)
-	if err != nil {
-		return "", Receipt{}, err
-	}
-	if _, rev, found, err := load(ctx, d, party.Decider, id); err != nil || found {
-		return id, Receipt{Revision: rev}, err
-	}
 	cmd := party.Register{
 		Kind: in.Kind, OrgKind: in.OrgKind, DocType: in.DocType, DocIndex: index, ScopeText: in.ScopeText,
 		LicenceIssued: in.LicenceIssued, AdminCode: in.AdminCode,
+	}
+	identity := index
+	if in.Kind == party.KindSoleTrader { // The business is the party: its operator may be one in person too, or have another.
+		if cmd.OrgName, cmd.USCC, err = d.soleTrader(in); err != nil {
+			return "", Receipt{}, err
+		}
+		identity = d.businessIndex(cmd.USCC)
+	} else if in.OrgName != "" || in.USCC != "" {
+		return "", Receipt{}, party.ErrIdentityImmutable.At("/org_name")
+	}
+	id, err := d.claimIdentity(ctx, call, identity)
+	if err != nil {
+		return "", Receipt{}, err
+	}
+	if s, rev, found, err := load(ctx, d, party.Decider, id); err != nil || found {
+		return cmp.Or(s.MergedInto, id), Receipt{Revision: rev}, err
 	}
 	if in.Kind == party.KindOrg {
 		cmd.OrgName, cmd.USCC, cmd.DocIndex = name, no, ""
@@ -109,6 +120,27 @@ func (d *Desk) RegisterParty(ctx context.Context, call Call, in NewParty) (strin
 		return id, Receipt{Revision: rev}, err
 	}
 	return id, r, err
+}
+
+// soleTrader checks the name and code of an individual business (个体工商户).
+func (d *Desk) soleTrader(in NewParty) (name, code string, err error) {
+	if name, err = CleanName(in.OrgName); err != nil {
+		return "", "", ErrName.At("/org_name")
+	}
+	code = domain.NormalDocNo(norm.NFKC.String(in.USCC))
+	if err := domain.CheckDocNo(domain.DocUSCC, code, 0); err != nil {
+		var r *domain.Rejection
+		if errors.As(err, &r) {
+			err = r.At("/uscc")
+		}
+		return "", "", err
+	}
+	return name, code, nil
+}
+
+// businessIndex is the identity of a business: its public code, like an organisation's.
+func (d *Desk) businessIndex(uscc string) domain.BlindIndex {
+	return domain.BlindIndex(d.o.Vault.Blind("document", domain.DocUSCC+":"+uscc))
 }
 
 // claimIdentity makes the document's blind index belong to one party id, and says which.
@@ -163,6 +195,18 @@ func (d *Desk) Party(ctx context.Context, call Call, id string, asOf time.Time) 
 	}
 	p, err := d.person(ctx, call.Actor, id, s)
 	return p, r, err
+}
+
+// Opening reads the opening report of a business. A published one is for everyone; before, it is the business's own and
+// the authorities'.
+func (d *Desk) Opening(ctx context.Context, actor domain.Actor, id string, asOf time.Time) (party.State, Receipt, error) {
+	s, r, err := view(ctx, d, actor, party.Decider, id, asOf, func(s party.State) (Row, bool) {
+		return partyRow(id, s), s.OpeningReported()
+	})
+	if err == nil && s.OpeningStage == party.OpeningNone {
+		return party.State{}, Receipt{}, ErrNotFound
+	}
+	return s, r, err
 }
 
 func (d *Desk) person(ctx context.Context, actor domain.Actor, id string, s party.State) (Person, error) {
@@ -249,12 +293,76 @@ func (d *Desk) PartyAct(ctx context.Context, call Call, id string, self bool, cm
 		if err := d.mustBank(ctx, c.Opening.AccountBank, "/account/bank_party_id"); err != nil {
 			return Receipt{}, err
 		}
-	case party.Roster:
-		if err := d.mustParty(ctx, c.Brokerage, "/brokerage_id"); err != nil {
+	case party.BindRepresentative:
+		if err := d.mustParty(ctx, c.Representative, "/representative_id"); err != nil {
+			return Receipt{}, err
+		}
+	case party.Merge:
+		if err := d.mayMerge(ctx, id, s, c.Survivor); err != nil {
 			return Receipt{}, err
 		}
 	}
 	return exec(ctx, d, call, party.Decider, id, cmd)
+}
+
+// mayMerge wants a living party of the same kind that is not itself merged away.
+func (d *Desk) mayMerge(ctx context.Context, id string, s party.State, survivor string) error {
+	to, _, found, err := load(ctx, d, party.Decider, survivor)
+	if err == nil && (!found || survivor == id || to.Erased || to.MergedInto != "" || to.Registered.Kind != s.Registered.Kind) {
+		err = party.ErrMerger.At("/survivor_id")
+	}
+	return err
+}
+
+// Correction is what a counter, or the party itself, corrects on evidence. Empty fields stay.
+type Correction struct{ Name, OrgName, Phone, ScopeText, Evidence string }
+
+// CorrectParty seals and records a correction. A party may change its own phone and nothing else.
+func (d *Desk) CorrectParty(ctx context.Context, call Call, id string, in Correction) (Receipt, error) {
+	self := !regulator(call.Actor)
+	if self && (in.Name != "" || in.OrgName != "" || in.ScopeText != "") {
+		return Receipt{}, ErrForbidden
+	}
+	if self && call.Actor.Party != id {
+		return Receipt{}, ErrNotFound
+	}
+	s, _, found, err := load(ctx, d, party.Decider, id)
+	if err != nil || !found {
+		return Receipt{}, orNotFound(err)
+	}
+	cmd := party.ReplaceData{OrgName: in.OrgName, ScopeText: in.ScopeText, Evidence: in.Evidence}
+	if in.OrgName != "" {
+		if cmd.OrgName, err = CleanName(in.OrgName); err != nil {
+			return Receipt{}, ErrName.At("/org_name")
+		}
+	}
+	if in.Name != "" {
+		name, err := CleanName(in.Name)
+		if err != nil {
+			return Receipt{}, ErrName.At("/name")
+		}
+		if cmd.Name, err = d.replacement(ctx, id, "name", name, s.Name); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if in.Phone != "" {
+		phone, err := domain.NormalPhone(norm.NFKC.String(in.Phone))
+		if err != nil {
+			return Receipt{}, domain.ErrPhoneFormat.At("/phone")
+		}
+		if cmd.Phone, err = d.replacement(ctx, id, "phone", phone, s.Phone); err != nil {
+			return Receipt{}, err
+		}
+	}
+	return d.PartyAct(ctx, call, id, self, cmd)
+}
+
+// replacement seals a new value; the value that stands keeps its seal, so that correcting nothing writes nothing.
+func (d *Desk) replacement(ctx context.Context, id, field, clear string, old domain.Sealed) (domain.Sealed, error) {
+	if now, err := d.open(ctx, id, field, old); err != nil || now == clear {
+		return old, err
+	}
+	return d.seal(ctx, id, field, clear)
 }
 
 // Practitioner rosters or removes a practitioner of the calling brokerage; the command goes to the person's own stream.
@@ -277,8 +385,12 @@ func (d *Desk) ErasePerson(ctx context.Context, call Call, id, reason, decisionN
 	if err != nil {
 		return r, err
 	}
-	if s.Registered.DocIndex != "" {
-		cid := "identity." + string(s.Registered.DocIndex)
+	identity := s.Registered.DocIndex
+	if s.Registered.Kind == party.KindSoleTrader {
+		identity = d.businessIndex(s.Registered.USCC)
+	}
+	if identity != "" {
+		cid := "identity." + string(identity)
 		released, err := exec(ctx, d, call.step("forget"), claim.Decider, cid, claim.Command(claim.Release{Holder: id}))
 		if err != nil {
 			return r, err

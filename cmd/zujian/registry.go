@@ -2,6 +2,7 @@ package main
 
 import (
 	"zujian/domain"
+	"zujian/domain/access"
 	"zujian/domain/apikey"
 	"zujian/domain/building"
 	"zujian/domain/claim"
@@ -29,6 +30,7 @@ import (
 // catalogue is every event type that may stand in the log. A name declared twice panics at start.
 func catalogue() domain.Catalogue {
 	return domain.NewCatalogue(
+		access.Types,    // who read personal data 查阅记录
 		apikey.Types,    // API keys 接口密钥
 		building.Types,  // building register 楼盘表
 		claim.Types,     // uniqueness of identities and codes

@@ -62,6 +62,10 @@ func (w *world) concerned(suffix, district, street, building string, n int) conc
 // c company, b broker, k bank, p partner, D district, C city, A auditor. A GET route with a path and without a row fails.
 var seen = map[string]struct{ own, open string }{
 	"readParty":           {"ltcbkDCA", "DCA"}, // Masked for officers.
+	"listMandates":        {"ltcbDCA", "DCA"},
+	"readOpening":         {"cbpDCA", "cbpDCA"}, // Published: for everyone. Persons and banks have none.
+	"readRoster":          {"bDCA", "CA"},
+	"listAccesses":        {"ltcbkA", "A"},
 	"readBuilding":        {"lcbpDCA", "lcbpDCA"},
 	"readUnit":            {"ltcbpDCA", "ltcbpDCA"}, // Owners and leases only for those whom it concerns.
 	"readListing":         {"lDCA", "CA"},

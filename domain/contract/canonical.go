@@ -40,6 +40,11 @@ type Certificate struct {
 	RentFen     domain.Fen `json:"monthly_rent_fen"`
 	Lessors     []string   `json:"lessors"`
 	Lessees     []string   `json:"lessees"`
+
+	ChangeNo      int        `json:"change_no,omitempty"`       // How many changes went before and with it; absent as filed.
+	ChangedOn     domain.Day `json:"changed_on,omitzero"`       // Of a change.
+	EffectiveFrom domain.Day `json:"effective_from,omitzero"`   // The same.
+	Replaces      string     `json:"replaces_sha256,omitempty"` // Hash of the version before.
 }
 
 // Hash is the SHA-256, in hex, of the canonical JSON of c.

@@ -7,8 +7,8 @@ import (
 	"zujian/domain"
 )
 
-// apply is t with the changes made.
-func (c Changes) apply(t Terms) Terms {
+// Apply is t with the changes made.
+func (c Changes) Apply(t Terms) Terms {
 	if c.MonthlyRentFen != nil {
 		t.MonthlyRentFen = *c.MonthlyRentFen
 	}
@@ -35,6 +35,9 @@ func (c Changes) apply(t Terms) Terms {
 	}
 	if c.SubleaseConsent != nil {
 		t.SubleaseConsent = *c.SubleaseConsent
+	}
+	if len(c.Lessees) > 0 {
+		t.Lessees = c.Lessees
 	}
 	return t.normal()
 }
@@ -76,7 +79,7 @@ func proposeAmendment(s State, r request, c ProposeAmendment) ([]Event, error) {
 	if err := s.amendable(); err != nil {
 		return nil, err
 	}
-	changed := c.Changes.apply(s.Terms)
+	changed := c.Changes.Apply(s.Terms)
 	switch {
 	case c.AmendmentID == "" || len(c.AmendmentID) > codeMax:
 		return nil, ErrAmendment.At("/amendment_id")
@@ -112,10 +115,10 @@ func (s State) judgeAmendment(r request, changed Terms, fresh *Subject, withoutL
 }
 
 func signAmendment(s State, r request, c SignAmendment) ([]Event, error) {
-	if !slices.Contains(s.Parties(), c.Party) {
-		return nil, ErrNotParty.At("/party_id")
-	}
 	if done, ok := s.amendment(c.AmendmentID); ok {
+		if !slices.Contains(done.Signed, c.Party) {
+			return nil, ErrNotParty.At("/party_id")
+		}
 		if done.Hash == c.Hash {
 			return nil, nil
 		}
@@ -123,6 +126,8 @@ func signAmendment(s State, r request, c SignAmendment) ([]Event, error) {
 	}
 	a := s.Amendment
 	switch {
+	case !slices.Contains(s.AmendmentParties(), c.Party):
+		return nil, ErrNotParty.At("/party_id")
 	case a == nil || a.ID != c.AmendmentID:
 		return nil, ErrNoAmendment
 	case c.Hash != a.Hash:
@@ -145,14 +150,28 @@ func signAmendment(s State, r request, c SignAmendment) ([]Event, error) {
 	return []Event{signed, amended}, nil
 }
 
-// amendmentMissing are the parties who have not signed the open amendment.
+// AmendmentParties are all who must sign the open amendment: the parties, and those whom it makes parties. Nobody leaves
+// a lease, or is put out of one, without their own word.
+func (s State) AmendmentParties() []string {
+	parties := s.Parties()
+	if s.Amendment != nil {
+		for _, p := range partyIDs(s.Amendment.Changes.Lessees) {
+			if !slices.Contains(parties, p) {
+				parties = append(parties, p)
+			}
+		}
+	}
+	return parties
+}
+
+// amendmentMissing are those who have not signed the open amendment.
 func (s State) amendmentMissing() []string {
-	return slices.DeleteFunc(s.Parties(), func(p string) bool { return slices.Contains(s.Amendment.Signed, p) })
+	return slices.DeleteFunc(s.AmendmentParties(), func(p string) bool { return slices.Contains(s.Amendment.Signed, p) })
 }
 
 func (s State) amend(r request, fresh *Subject) (Amended, error) {
 	a := s.Amendment
-	changed := a.Changes.apply(s.Terms)
+	changed := a.Changes.Apply(s.Terms)
 	verdict, err := s.judgeAmendment(r, changed, fresh, false)
 	if err != nil {
 		return Amended{}, err
@@ -166,6 +185,7 @@ func (s State) amend(r request, fresh *Subject) (Amended, error) {
 		AmendmentID: a.ID, Changes: a.Changes, Before: s.Summary(), After: summarise(changed, u, escrow, len(s.Occupants)),
 		EffectiveFrom: a.EffectiveFrom, AmendedOn: r.Today(), ContentHash: Hash(changed), Rules: verdict,
 	}
+	e.CertificateHash = s.nextCertificateHash(changed, e.AmendedOn, e.EffectiveFrom)
 	if n := len(s.Observations); n > 0 {
 		before := s.Observations[n-1]
 		after := before
@@ -191,7 +211,7 @@ func applyAmendment(s State, r request, c ApplyAmendment) ([]Event, error) {
 		return nil, err
 	}
 	missing := s.amendmentMissing()
-	changed := s.Amendment.Changes.apply(s.Terms)
+	changed := s.Amendment.Changes.Apply(s.Terms)
 	withoutLessees := slices.ContainsFunc(partyIDs(s.Terms.Lessees), func(p string) bool { return slices.Contains(missing, p) })
 	if changed.MonthlyRentFen > s.Terms.MonthlyRentFen && withoutLessees {
 		if _, err := s.judgeAmendment(r, changed, nil, true); err != nil {

@@ -84,7 +84,8 @@ type State struct {
 	FiledOn         domain.Day
 	Late            bool
 	Authority       string
-	CertificateHash string
+	CertificateHash string        // Of the certificate's latest version.
+	Certificates    []Certificate // Every version of the certificate; filled from the first change on, see CertificateVersions.
 	ReturnReason    string
 
 	Amendment    *Amendment // Open proposal.
@@ -96,6 +97,7 @@ type State struct {
 	RenewedBy    string
 	Cancellation *CancellationProposed
 	Upstream     *UpstreamEnded
+	Handovers    []HandoverState // At most one of each direction.
 
 	Observations []domain.Observation // Segments by rent, oldest first; none before filing.
 }
@@ -187,6 +189,12 @@ func decide(s State, r request) ([]Event, error) {
 		return signAmendment(s, r, c)
 	case ApplyAmendment:
 		return applyAmendment(s, r, c)
+	case ReplaceLessor:
+		return replaceLessor(s, r, c)
+	case RecordHandover:
+		return recordHandover(s, r, c)
+	case ConfirmHandover:
+		return confirmHandover(s, c)
 	case AddOccupant:
 		return addOccupant(s, r, c)
 	case RemoveOccupant:

@@ -147,10 +147,38 @@ type Amended struct {
 	After             Summary             `json:"after"`
 	EffectiveFrom     domain.Day          `json:"effective_from"`
 	AmendedOn         domain.Day          `json:"amended_on"`
-	ContentHash       string              `json:"content_hash"` // Of the amended terms.
+	ContentHash       string              `json:"content_hash"`               // Of the amended terms.
+	CertificateHash   string              `json:"certificate_hash,omitempty"` // Of the certificate's next version; none while not filed.
 	ObservationBefore *domain.Observation `json:"observation_before,omitempty"`
 	Observation       *domain.Observation `json:"observation,omitempty"`
 	Rules             domain.Verdict      `json:"rules,omitempty"`
+}
+
+// LessorReplaced means a new title put new lessors in the place of the old; the lease goes on (民法典第七百二十五条).
+type LessorReplaced struct {
+	Lessors         []PartyShare `json:"lessors"`
+	TitleNo         string       `json:"title_no"`
+	From            domain.Day   `json:"from"`
+	Subject         Subject      `json:"subject"`
+	Before          Summary      `json:"before"`
+	After           Summary      `json:"after"`
+	ReplacedOn      domain.Day   `json:"replaced_on"`
+	ContentHash     string       `json:"content_hash"`
+	CertificateHash string       `json:"certificate_hash,omitempty"`
+}
+
+// HandoverRecorded is one side's inventory, open for the other's word.
+type HandoverRecorded struct {
+	Party    string   `json:"party"`
+	Handover Handover `json:"handover"`
+	Hash     string   `json:"hash"`
+}
+
+// HandoverConfirmed means both sides agree on the inventory.
+type HandoverConfirmed struct {
+	Party     string `json:"party"`
+	Direction string `json:"direction"`
+	Hash      string `json:"hash"`
 }
 
 // OccupantAdded means somebody was registered as living there.
@@ -268,7 +296,8 @@ var Types = []domain.Type{
 	domain.Stored[Drafted](), domain.Stored[Abandoned](), domain.Stored[SignedByParty](), domain.Stored[Signed](),
 	domain.Stored[Declined](), domain.Stored[PaperRecorded](), domain.Stored[Filed](), domain.Stored[FilingHeld](),
 	domain.Stored[FilingReturned](), domain.Stored[AmendmentProposed](), domain.Stored[AmendmentSigned](),
-	domain.Stored[Amended](), domain.Stored[OccupantAdded](), domain.Stored[OccupantRemoved](),
+	domain.Stored[Amended](), domain.Stored[LessorReplaced](), domain.Stored[HandoverRecorded](), domain.Stored[HandoverConfirmed](),
+	domain.Stored[OccupantAdded](), domain.Stored[OccupantRemoved](),
 	domain.Stored[NoticeGiven](), domain.Stored[TerminationAgreed](), domain.Stored[Terminated](),
 	domain.Stored[Expired](), domain.Stored[Renewed](), domain.Stored[CancellationProposed](),
 	domain.Stored[CancellationRejected](), domain.Stored[FilingCancelled](), domain.Stored[UpstreamEnded](),
@@ -287,6 +316,9 @@ func (FilingReturned) EventType() string       { return "contract.filing_returne
 func (AmendmentProposed) EventType() string    { return "contract.amendment_proposed" }
 func (AmendmentSigned) EventType() string      { return "contract.amendment_signed" }
 func (Amended) EventType() string              { return "contract.amended" }
+func (LessorReplaced) EventType() string       { return "contract.lessor_replaced" }
+func (HandoverRecorded) EventType() string     { return "contract.handover_recorded" }
+func (HandoverConfirmed) EventType() string    { return "contract.handover_confirmed" }
 func (OccupantAdded) EventType() string        { return "contract.occupant_added" }
 func (OccupantRemoved) EventType() string      { return "contract.occupant_removed" }
 func (NoticeGiven) EventType() string          { return "contract.notice_given" }
@@ -313,6 +345,9 @@ func (FilingReturned) isEvent()       {}
 func (AmendmentProposed) isEvent()    {}
 func (AmendmentSigned) isEvent()      {}
 func (Amended) isEvent()              {}
+func (LessorReplaced) isEvent()       {}
+func (HandoverRecorded) isEvent()     {}
+func (HandoverConfirmed) isEvent()    {}
 func (OccupantAdded) isEvent()        {}
 func (OccupantRemoved) isEvent()      {}
 func (NoticeGiven) isEvent()          {}

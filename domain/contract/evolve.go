@@ -32,6 +32,11 @@ func evolve(s State, e Event) State {
 		s = s.countAmendmentSignature(e)
 	case Amended:
 		s = s.amended(e)
+	case LessorReplaced:
+		s = s.changedTerms(withLessors(s.Terms, e.Lessors), e.ReplacedOn, e.From)
+		s.ContentHash, s.Subject = e.ContentHash, e.Subject
+	case HandoverRecorded, HandoverConfirmed:
+		s = s.handedOver(e)
 	case LegacyRecorded:
 		s = fromLegacy(e)
 	case Filed, FilingHeld, FilingReturned, CancellationProposed, CancellationRejected, FilingCancelled:
@@ -101,7 +106,8 @@ func (s State) amended(e Amended) State {
 		done = *s.Amendment
 	}
 	s.Amendments, s.Amendment = append(slices.Clip(s.Amendments), done), nil
-	s.Terms, s.ContentHash = e.Changes.apply(s.Terms), e.ContentHash
+	s = s.changedTerms(e.Changes.Apply(s.Terms), e.AmendedOn, e.EffectiveFrom)
+	s.ContentHash = e.ContentHash
 	s.Escrow = e.After.Escrow
 	if e.Observation == nil || e.ObservationBefore == nil {
 		return s

@@ -99,11 +99,7 @@ type acceptance struct {
 func accept(s State, r request, a acceptance) Filed {
 	u := a.unit.Unit
 	q := question(s.Terms, a.unit, s.Occupants, r.Today())
-	cert := Certificate{
-		FilingNo: a.number, ContentHash: s.ContentHash, Authority: cmp.Or(a.authority, u.AdminCode), FiledOn: r.Today(),
-		Unit: s.Terms.Unit, Rooms: s.Terms.Rooms, Use: s.Terms.Use, Start: s.Terms.Start, End: s.Terms.End,
-		RentFen: s.Terms.MonthlyRentFen, Lessors: partyIDs(s.Terms.Lessors), Lessees: partyIDs(s.Terms.Lessees),
-	}
+	cert := certificate(s.Terms, s.ContentHash, a.number, cmp.Or(a.authority, u.AdminCode), r.Today())
 	return Filed{
 		FilingNo: a.number, ByRole: a.byRole, By: a.by, SignedOn: s.SignedOn, FiledOn: r.Today(),
 		Late: a.asked > FilingDue(r.Policy, s.SignedOn), Authority: cert.Authority, CertificateHash: cert.Hash(),

@@ -86,6 +86,8 @@ type Changes struct {
 	DepositReturnDays *int        `json:"deposit_return_days,omitempty"`
 	DeductionGrounds  []string    `json:"deduction_grounds,omitempty"`
 	SubleaseConsent   *bool       `json:"sublease_consent,omitempty"`
+
+	Lessees []PartyShare `json:"lessees,omitempty"` // The whole side as it is to be: a co-tenant replaced (合租人变更).
 }
 
 // ProposeAmendment puts changed terms to all parties (变更). One proposal is open at a time; a newer replaces it.
@@ -106,6 +108,53 @@ type SignAmendment struct {
 // ApplyAmendment asks to put an amendment in force as it stands. Without every signature it is refused: C-25 when it
 // would raise the rent without the lessees', else because not all have signed.
 type ApplyAmendment struct{ AmendmentID string }
+
+// ReplaceLessor puts the lessors of a new title in the place of those who sold: a sale does not break a lease (买卖不破租赁,
+// 民法典第七百二十五条). The authority or the registry partner records it; nobody signs.
+type ReplaceLessor struct {
+	Lessors   []PartyShare
+	TitleNo   string
+	From      domain.Day // Day of the new title; the rent falls to the new lessors from then on.
+	Refreshed *Subject
+}
+
+// Directions of a hand-over.
+const (
+	HandoverIn  = "IN"  // To the lessee.
+	HandoverOut = "OUT" // Back to the lessor.
+)
+
+// Handover is the inventory of a hand-over (房屋交割单): meters, things and photographs.
+type Handover struct {
+	Direction    string     `json:"direction"` // IN, OUT
+	On           domain.Day `json:"on"`
+	Readings     []Reading  `json:"readings,omitempty"`
+	Items        []Item     `json:"items,omitempty"`
+	Keys         int        `json:"keys,omitempty"`
+	PhotosSHA256 string     `json:"photos_sha256,omitempty"` // Hex hash of the photographs.
+}
+
+// Reading is where a meter stands, in thousandths of its unit (kWh, m³).
+type Reading struct {
+	Meter      string `json:"meter"` // WATER, POWER, GAS, HEAT
+	ValueMilli int64  `json:"value_milli"`
+}
+
+// Item is a thing handed over.
+type Item struct {
+	Name      string `json:"name"`
+	Count     int    `json:"count"`
+	Condition string `json:"condition,omitempty"` // GOOD, WORN, DAMAGED, MISSING
+}
+
+// RecordHandover puts one side's inventory to the other. A newer one of the same direction replaces it until both agree.
+type RecordHandover struct {
+	Party    string
+	Handover Handover
+}
+
+// ConfirmHandover is the other side's word for the inventory of that hash.
+type ConfirmHandover struct{ Party, Direction, Hash string }
 
 // AddOccupant registers who moves in; U-02 and U-03 are judged on everyone then living there.
 type AddOccupant struct{ Occupant Occupant }
@@ -197,6 +246,9 @@ func (DecideFiling) isCommand()        {}
 func (ProposeAmendment) isCommand()    {}
 func (SignAmendment) isCommand()       {}
 func (ApplyAmendment) isCommand()      {}
+func (ReplaceLessor) isCommand()       {}
+func (RecordHandover) isCommand()      {}
+func (ConfirmHandover) isCommand()     {}
 func (AddOccupant) isCommand()         {}
 func (RemoveOccupant) isCommand()      {}
 func (GiveNotice) isCommand()          {}

@@ -43,6 +43,11 @@ var (
 	ErrUnilateralRise  = domain.Reject("contract.unilateral_rise", "the rent may not rise within the term without the lessee's signature")
 	ErrLegacyTerms     = domain.Reject("contract.legacy_terms", "a contract of the older system has no full terms to change")
 
+	ErrTitle      = domain.Reject("contract.invalid_title", "a change of lessor needs the new title's number and its day, within the lease and not ahead")
+	ErrHandover   = domain.Reject("contract.invalid_handover", "a hand-over needs a direction, a day since signing, meters and things of known kinds")
+	ErrHandedOver = domain.Reject("contract.handed_over", "both sides have agreed on this hand-over's inventory")
+	ErrNoHandover = domain.Reject("contract.handover_not_found", "no inventory of this direction is open")
+
 	ErrOccupantExists   = domain.Reject("contract.occupant_exists", "the occupant is registered with other data")
 	ErrOccupantNotFound = domain.Reject("contract.occupant_not_found", "there is no such occupant")
 

@@ -177,6 +177,8 @@ func dispatch(s State, r domain.Request[Command]) ([]Event, error) {
 	switch c := r.Command.(type) {
 	case Amend:
 		return amend(s, r, c)
+	case ReplaceParties:
+		return replaceParties(s, r, c)
 	case Receive:
 		return receive(s, r, c)
 	case ReverseReceipt:

@@ -63,6 +63,14 @@ type PlanAmended struct {
 	Schedule      []Tranche    `json:"schedule"`
 }
 
+// PartiesReplaced means other parties stand on a side from here on; what is empty stays.
+type PartiesReplaced struct {
+	Lessors []string   `json:"lessors,omitempty"`
+	Lessees []string   `json:"lessees,omitempty"`
+	Owner   string     `json:"owner,omitempty"`
+	From    domain.Day `json:"from"`
+}
+
 // FundsReceived means money arrived and stands unclassified.
 type FundsReceived struct {
 	Bank      string     `json:"bank"`
@@ -262,6 +270,7 @@ type Closed struct {
 // EventType names the stored type.
 func (FundsExpected) EventType() string      { return "escrow.funds_expected" }
 func (PlanAmended) EventType() string        { return "escrow.plan_amended" }
+func (PartiesReplaced) EventType() string    { return "escrow.parties_replaced" }
 func (FundsReceived) EventType() string      { return "escrow.funds_received" }
 func (FundsClassified) EventType() string    { return "escrow.funds_classified" }
 func (ReleaseScheduled) EventType() string   { return "escrow.release_scheduled" }
@@ -287,6 +296,7 @@ func (Closed) EventType() string             { return "escrow.closed" }
 
 func (FundsExpected) isEvent()      {}
 func (PlanAmended) isEvent()        {}
+func (PartiesReplaced) isEvent()    {}
 func (FundsReceived) isEvent()      {}
 func (FundsClassified) isEvent()    {}
 func (ReleaseScheduled) isEvent()   {}
@@ -319,5 +329,5 @@ var Types = []domain.Type{
 	domain.Stored[EndedEarly](), domain.Stored[DeductionProposed](), domain.Stored[DeductionHeld](),
 	domain.Stored[DeductionAccepted](), domain.Stored[DeductionContested](), domain.Stored[MediationHeld](),
 	domain.Stored[DepositClaimed](), domain.Stored[DepositSettled](), domain.Stored[Frozen](),
-	domain.Stored[Unfrozen](), domain.Stored[Closed](), domain.Stored[PlanAmended](),
+	domain.Stored[Unfrozen](), domain.Stored[Closed](), domain.Stored[PlanAmended](), domain.Stored[PartiesReplaced](),
 }

@@ -14,6 +14,8 @@ func evolve(s State, e Event) State {
 		if n := len(e.Steps); n > 0 {
 			s.Plan.MonthlyRentFen = e.Steps[n-1].RentFen
 		}
+	case PartiesReplaced:
+		s = s.replaced(e)
 	case FundsReceived:
 		s.Bank = e.Bank
 		s.Txns = append(slices.Clip(s.Txns), Txn{

@@ -148,6 +148,14 @@ type Amend struct {
 	End           domain.Day // Zero = as before.
 }
 
+// ReplaceParties follows a change of the contract's sides: a co-tenant replaced, a home sold. What is empty stays. Money not
+// yet ordered and due on or after From goes to the new receiver; what was ordered or paid is left alone.
+type ReplaceParties struct {
+	Lessors, Lessees []string
+	Owner            string // Of an operator's ledger.
+	From             domain.Day
+}
+
 // Receive records money that arrived. The same bank transaction again is nothing; with other content ErrTxnDuplicate.
 type Receive struct {
 	Bank, BankTxnID string
@@ -252,6 +260,7 @@ type Close struct{}
 func (Close) isCommand()            {}
 func (Plan) isCommand()             {}
 func (Amend) isCommand()            {}
+func (ReplaceParties) isCommand()   {}
 func (Receive) isCommand()          {}
 func (ReverseReceipt) isCommand()   {}
 func (OrderRelease) isCommand()     {}

@@ -288,7 +288,7 @@ func amend(s State, r domain.Request[Command], c Amend) ([]Event, error) {
 // covers is true when a plan has room for every tranche that stands.
 func (s State) covers(schedule []Tranche) bool {
 	paid := map[string]domain.Fen{}
-	slot := func(t Tranche) string { return string(t.Payee) + t.Party + strconv.Itoa(t.Month) }
+	slot := func(t Tranche) string { return string(t.Payee) + strconv.Itoa(t.Month) }
 	for _, t := range s.Tranches {
 		if t.Stage != TrancheCancelled && t.Source == SourceRent {
 			paid[slot(t.Tranche)] += t.AmountFen

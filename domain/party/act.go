@@ -74,7 +74,9 @@ func reportOpening(s State, r domain.Request[Command], c ReportOpening) ([]Event
 	case o.AccountLast != "" && !digits(o.AccountLast, 4):
 		return nil, bad("account_last4")
 	}
-	verdict := r.Policy.Judge(domain.StageParty, r.Today(), s.facts(r.Today(), domain.Facts{"local_entity": o.LocalEntity}))
+	verdict := r.Policy.Judge(domain.StageParty, r.Today(), s.facts(actOpening, r.Today(), domain.Facts{
+		"local_entity": o.LocalEntity, "homes": int64(o.Homes), "staff": int64(o.Staff), "own_funds_fen": int64(o.OwnFundsFen),
+	}))
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -129,7 +131,7 @@ func roster(s State, r domain.Request[Command], c Roster) ([]Event, error) {
 	case s.Banned(from) || s.Banned(r.Today()):
 		return nil, ErrBanned.With("until", s.BannedUntil)
 	}
-	verdict := r.Policy.Judge(domain.StageParty, r.Today(), s.facts(r.Today(), domain.Facts{"active_employments": others}))
+	verdict := r.Policy.Judge(domain.StageParty, r.Today(), s.facts(actRoster, r.Today(), domain.Facts{"active_employments": others}))
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -238,7 +240,7 @@ func replaceData(s State, r domain.Request[Command], c ReplaceData) ([]Event, er
 	if next.Name == s.Name && next.Phone == s.Phone && next.OrgName == s.OrgName && next.ScopeText == s.ScopeText {
 		return nil, nil
 	}
-	verdict := r.Policy.Judge(domain.StageParty, r.Today(), next.facts(r.Today(), nil))
+	verdict := r.Policy.Judge(domain.StageParty, r.Today(), next.facts(actCorrect, r.Today(), nil))
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -278,6 +280,29 @@ func reachScale(s State, c ReachScale) ([]Event, error) {
 		return nil, nil
 	}
 	return []Event{SublettingScaleReached(c)}, nil
+}
+
+func merge(s State, r domain.Request[Command], c Merge) ([]Event, error) {
+	switch {
+	case s.MergedInto == c.Survivor && c.Survivor != "":
+		return nil, nil
+	case s.MergedInto != "":
+		return nil, ErrMerged.With("survivor", s.MergedInto)
+	case c.Survivor == "":
+		return nil, ErrMerger.At("/survivor_id")
+	case c.DecisionNo == "" || c.Reason == "" || !short(c.DecisionNo) || !short(c.Reason):
+		return nil, ErrOrderNo.At("/decision_no")
+	case c.OpenContracts > 0:
+		return nil, ErrHasOpenContracts.With("open", int64(c.OpenContracts))
+	}
+	proposal := MergerProposed{Survivor: c.Survivor, Reason: c.Reason, DecisionNo: c.DecisionNo, ProposedBy: r.Actor.ID}
+	switch {
+	case s.Merger == nil || s.Merger.Survivor != c.Survivor || s.Merger.DecisionNo != c.DecisionNo:
+		return []Event{proposal}, nil // A newer proposal replaces an older one.
+	case s.Merger.ProposedBy == r.Actor.ID:
+		return nil, nil // It waits for somebody else.
+	}
+	return []Event{Merged{Survivor: c.Survivor, DecisionNo: c.DecisionNo}}, nil
 }
 
 func erase(s State, r domain.Request[Command], c Erase) ([]Event, error) {

@@ -126,6 +126,20 @@ type SublettingScaleReached struct {
 	Count int `json:"count"`
 }
 
+// MergerProposed waits for a second pair of eyes.
+type MergerProposed struct {
+	Survivor   string `json:"survivor"`
+	Reason     string `json:"reason"`
+	DecisionNo string `json:"decision_no"`
+	ProposedBy string `json:"proposed_by"` // Actor id.
+}
+
+// Merged means the party is a duplicate of Survivor and acts no more.
+type Merged struct {
+	Survivor   string `json:"survivor"`
+	DecisionNo string `json:"decision_no"`
+}
+
 // PersonalDataErased means the subject's key is to be destroyed; sealed fields are unreadable from then on.
 type PersonalDataErased struct {
 	Reason     string `json:"reason"`
@@ -148,6 +162,8 @@ func (DataCorrected) EventType() string          { return "party.data_corrected"
 func (Suspended) EventType() string              { return "party.suspended" }
 func (Reinstated) EventType() string             { return "party.reinstated" }
 func (SublettingScaleReached) EventType() string { return "party.subletting_scale_reached" }
+func (MergerProposed) EventType() string         { return "party.merger_proposed" }
+func (Merged) EventType() string                 { return "party.merged" }
 func (PersonalDataErased) EventType() string     { return "party.personal_data_erased" }
 
 func (Registered) isEvent()             {}
@@ -166,6 +182,8 @@ func (DataCorrected) isEvent()          {}
 func (Suspended) isEvent()              {}
 func (Reinstated) isEvent()             {}
 func (SublettingScaleReached) isEvent() {}
+func (MergerProposed) isEvent()         {}
+func (Merged) isEvent()                 {}
 func (PersonalDataErased) isEvent()     {}
 
 // Types is the storage format. Names and past versions never change.
@@ -175,5 +193,5 @@ var Types = []domain.Type{
 	domain.Stored[PractitionerRostered](), domain.Stored[PractitionerRemoved](), domain.Stored[PractitionerBanned](),
 	domain.Stored[MandateGranted](), domain.Stored[MandateRevoked](), domain.Stored[RepresentativeBound](),
 	domain.Stored[DataCorrected](), domain.Stored[Suspended](), domain.Stored[Reinstated](),
-	domain.Stored[SublettingScaleReached](), domain.Stored[PersonalDataErased](),
+	domain.Stored[SublettingScaleReached](), domain.Stored[PersonalDataErased](), domain.Stored[MergerProposed](), domain.Stored[Merged](),
 }

@@ -149,6 +149,13 @@ type Reinstate struct{ OrderNo string }
 // ReachScale records that a person sublets so many homes or rooms that registration is due (S-09).
 type ReachScale struct{ Count int }
 
+// Merge puts this party, a duplicate, into the one that stays (合并). The first actor proposes, ANOTHER confirms with the same
+// words. The caller counts OpenContracts: they end or are renewed under the party that stays first.
+type Merge struct {
+	Survivor, Reason, DecisionNo string
+	OpenContracts                int
+}
+
 // Erase destroys the party's personal data for good. The caller counts OpenContracts and knows how long the law keeps
 // the data; afterwards it destroys the subject's key.
 type Erase struct {
@@ -173,4 +180,5 @@ func (ReplaceData) isCommand()        {}
 func (Suspend) isCommand()            {}
 func (Reinstate) isCommand()          {}
 func (ReachScale) isCommand()         {}
+func (Merge) isCommand()              {}
 func (Erase) isCommand()              {}

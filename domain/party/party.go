@@ -6,9 +6,10 @@
 //
 // # Facts
 //
-// Registration, opening reports and rosters are judged at stage PARTY with party.kind, party.org_kind, party.scope_text,
+// Registration, opening reports, rosters and corrections are judged at stage PARTY with party.act (REGISTER, OPENING, ROSTER,
+// CORRECT), party.kind, party.org_kind, party.scope_text,
 // party.licence_issued, party.verification_level, party.suspended, party.opening_reported, party.local_entity (of an
-// opening report), party.banned, party.active_employments (with another brokerage), party.today, scope.subject_kinds.
+// opening report), party.homes, party.staff and party.own_funds_fen (the same), party.banned, party.active_employments (with another brokerage), party.today, scope.subject_kinds.
 //
 // # Decisions
 //
@@ -49,6 +50,8 @@ var (
 	ErrOrderNo           = domain.Reject("party.order_no", "an order or decision number and a reason are required")
 	ErrHasOpenContracts  = domain.Reject("party.has_open_contracts", "the party has open contracts")
 	ErrRetention         = domain.Reject("party.retention_running", "the law still wants the data kept")
+	ErrMerged            = domain.Reject("party.merged", "the party was merged into another one")
+	ErrMerger            = domain.Reject("party.merger", "a party is merged into another, live party of its kind")
 	ErrPersonRequired    = domain.Reject("party.person_required", "this is for natural persons")
 	ErrOrgRequired       = domain.Reject("party.org_required", "this is for organisations and sole traders")
 	ErrIdentityImmutable = domain.Reject("party.identity_fixed", "this kind of party does not have these data")
@@ -112,6 +115,12 @@ type State struct {
 	SuspendOrder  string
 	Scale         int
 	Erased        bool
+	Merger        *MergerProposed // Open proposal.
+	MergedInto    string
+
+	PublishedOn  domain.Day     // Of the opening report.
+	ReturnReason string         // The same.
+	OpeningRules domain.Verdict // The same, as judged when it was reported.
 }
 
 // Exists reports whether the party is registered.
@@ -152,6 +161,12 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 	}
 	if s.Erased {
 		return nil, ErrErased
+	}
+	if c, ok := r.Command.(Merge); ok {
+		return merge(s, r, c)
+	}
+	if s.MergedInto != "" {
+		return nil, ErrMerged.With("survivor", s.MergedInto)
 	}
 	switch c := r.Command.(type) {
 	case Verify:
@@ -203,7 +218,7 @@ func register(s State, r domain.Request[Command], c Register) ([]Event, error) {
 		return nil, err
 	}
 	next := evolve(State{}, e)
-	verdict := r.Policy.Judge(domain.StageParty, r.Today(), next.facts(r.Today(), nil))
+	verdict := r.Policy.Judge(domain.StageParty, r.Today(), next.facts(actRegister, r.Today(), nil))
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -267,14 +282,23 @@ func digits(s string, n int) bool {
 	return len(s) == n
 }
 
+// What a rule of stage PARTY may be judged at.
+const (
+	actRegister = "REGISTER"
+	actOpening  = "OPENING"
+	actRoster   = "ROSTER"
+	actCorrect  = "CORRECT"
+)
+
 // facts describe the party for rules; more are those of the command.
-func (s State) facts(today domain.Day, more domain.Facts) domain.Facts {
+func (s State) facts(act string, today domain.Day, more domain.Facts) domain.Facts {
 	p := domain.Facts{
-		"kind": s.Registered.Kind, "org_kind": s.Registered.OrgKind, "scope_text": s.ScopeText, "licence_issued": s.Registered.LicenceIssued,
+		"act": act, "kind": s.Registered.Kind, "org_kind": s.Registered.OrgKind, "scope_text": s.ScopeText, "licence_issued": s.Registered.LicenceIssued,
 		"verification_level": int64(s.Level), "suspended": s.IsSuspended, "opening_reported": s.OpeningReported(), "today": today,
-		"banned": s.Banned(today), "active_employments": int64(0), "local_entity": s.Opening.LocalEntity,
+		"banned": s.Banned(today), "active_employments": int64(0), "local_entity": s.Opening.LocalEntity, "homes": int64(s.Opening.Homes),
+		"staff": int64(s.Opening.Staff), "own_funds_fen": int64(s.Opening.OwnFundsFen),
 	}
-	for _, k := range []string{"active_employments", "local_entity"} {
+	for _, k := range []string{"active_employments", "local_entity", "homes", "staff", "own_funds_fen"} {
 		if v, ok := more[k]; ok {
 			p[k] = v
 		}
@@ -298,11 +322,11 @@ func evolve(s State, e Event) State {
 		}
 		s.Tries++
 	case OpeningReported:
-		s.Opening, s.OpeningStage = e.Opening, OpeningWaiting
+		s.Opening, s.OpeningStage, s.OpeningRules = e.Opening, OpeningWaiting, e.Rules
 	case OpeningPublished:
-		s.OpeningStage = OpeningPublic
+		s.OpeningStage, s.PublishedOn, s.ReturnReason = OpeningPublic, e.On, ""
 	case OpeningReturned:
-		s.OpeningStage = OpeningSentBack
+		s.OpeningStage, s.ReturnReason = OpeningSentBack, e.Reason
 	case PractitionerRostered:
 		s.Brokerage, s.RosteredFrom = e.Brokerage, e.From
 	case PractitionerRemoved:
@@ -328,6 +352,10 @@ func evolve(s State, e Event) State {
 		s.IsSuspended, s.SuspendOrder = false, ""
 	case SublettingScaleReached:
 		s.Scale = e.Count
+	case MergerProposed:
+		s.Merger = &e
+	case Merged:
+		s.Merger, s.MergedInto = nil, e.Survivor
 	case PersonalDataErased:
 		s.Erased = true
 	}

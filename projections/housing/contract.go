@@ -146,6 +146,9 @@ func (c Contract) after(id string, ev contract.Event) Contract {
 		c = c.summary(e.After)
 		c.Amendments++
 		c.ContentHash = e.ContentHash
+	case contract.LessorReplaced:
+		c = c.summary(e.After)
+		c.ContentHash = e.ContentHash
 	case contract.OccupantAdded:
 		c.Occupants = e.Occupants
 	case contract.OccupantRemoved:

@@ -104,7 +104,10 @@ func ledgerEvent(ctx context.Context, v projections.View, e projections.Event, e
 	}
 	after := row{State: escrow.Decider.Evolve(before.State, ev), Trail: before.Trail.Add(e)}
 	projections.Put(v, projections.Key(keyLedger, contract), after)
-	if before.Trail.Events == 0 {
+	if _, moved := ev.(escrow.PartiesReplaced); moved || before.Trail.Events == 0 {
+		for _, party := range parties(before.State) {
+			v.Delete(projections.Key(keyByParty, party, contract))
+		}
 		index(v, contract, after.State)
 	}
 	if after.State.Bank != before.State.Bank {

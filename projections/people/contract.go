@@ -56,6 +56,8 @@ func (l lease) after(ev contract.Event) lease {
 		l.Active = true
 	case contract.Amended:
 		l = l.summary(e.After)
+	case contract.LessorReplaced:
+		l = l.summary(e.After)
 	case contract.Terminated, contract.Expired:
 		l.Active = false
 	case contract.FilingCancelled, contract.Annulled:
@@ -130,6 +132,10 @@ func escrowEvent(ctx context.Context, v projections.View, e projections.Event, e
 	switch ev := ev.(type) {
 	case escrow.FundsExpected:
 		after.Lessor, after.Open = ev.Lessor, true
+	case escrow.PartiesReplaced:
+		if len(ev.Lessors) > 0 {
+			after.Lessor = ev.Lessors[0]
+		}
 	case escrow.Frozen:
 		after.Orders[ev.OrderNo] = true
 	case escrow.Unfrozen:

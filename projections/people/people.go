@@ -30,8 +30,8 @@ func (Projection) Types() []string {
 	for _, t := range party.Types {
 		out = append(out, t.Name)
 	}
-	return append(out, "contract.drafted", "contract.signed", "contract.filed", "contract.amended", "contract.terminated", "contract.expired",
-		"contract.filing_cancelled", "contract.annulled", "contract.upstream_ended", "escrow.funds_expected", "escrow.frozen", "escrow.unfrozen", "escrow.closed")
+	return append(out, "contract.drafted", "contract.signed", "contract.filed", "contract.amended", "contract.lessor_replaced", "contract.terminated", "contract.expired",
+		"contract.filing_cancelled", "contract.annulled", "contract.upstream_ended", "escrow.funds_expected", "escrow.parties_replaced", "escrow.frozen", "escrow.unfrozen", "escrow.closed")
 }
 
 // Keys of the view.

@@ -182,10 +182,7 @@ func Practitioners(ctx context.Context, r projections.Reader, scope projections.
 	if _, ok, err := SubjectOf(ctx, r, scope, brokerage, on); err != nil || !ok {
 		return nil, "", err
 	}
-	inner := scope
-	if scope.District != "" { // Who sees the brokerage sees its roster.
-		inner = projections.Scope{All: true}
-	}
+	inner := projections.Scope{All: true} // Who sees the brokerage sees its roster.
 	return projections.List(ctx, r, []string{keyRoster, brokerage}, false, p, func(pair projections.Pair) (Practitioner, bool, error) {
 		return PractitionerOf(ctx, r, inner, projections.Tail(pair.Key), on)
 	})

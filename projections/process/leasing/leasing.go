@@ -36,7 +36,7 @@ func (Process) Version() int { return 1 }
 // Types it reacts to.
 func (Process) Types() []string {
 	return []string{
-		"contract.drafted", "contract.filed", "contract.filing_returned", "contract.amended", "contract.terminated",
+		"contract.drafted", "contract.filed", "contract.filing_returned", "contract.amended", "contract.lessor_replaced", "contract.terminated",
 		"contract.expired", "contract.filing_cancelled", "contract.annulled",
 		"escrow.funds_expected",
 		"unit.reserved", "unit.leased", "unit.released", "unit.reservation_lost", "unit.lease_ended",
@@ -127,6 +127,8 @@ func onContract(ctx context.Context, v projections.View, id string, e contract.E
 		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}, nil
 	case contract.Amended:
 		return onAmended(v, id, l, f), nil
+	case contract.LessorReplaced:
+		return onLessorReplaced(ctx, v, id, l, f)
 	case contract.Terminated:
 		out, err := onEnded(ctx, v, id, l, f.On, f.By)
 		if l.Money && f.On < l.End {
@@ -150,6 +152,9 @@ func onAmended(v projections.View, id string, l lease, f contract.Amended) (out 
 		out = append(out, process.Send(escrow.Decider, id, escrow.Command(escrow.Amend{
 			EffectiveFrom: f.EffectiveFrom, RentFen: f.After.MonthlyRentFen, DepositFen: &f.After.DepositFen, End: f.After.End,
 		})))
+		if !slices.Equal(f.Before.Lessees, f.After.Lessees) {
+			out = append(out, process.Send(escrow.Decider, id, escrow.Command(escrow.ReplaceParties{Lessees: f.After.Lessees, From: f.EffectiveFrom})))
+		}
 	}
 	if f.After.End == l.End {
 		return out
@@ -162,6 +167,27 @@ func onAmended(v projections.View, id string, l lease, f contract.Amended) (out 
 	}
 	v.Set(endKey(l.End, id), nil)
 	return append(out, process.Send(unit.Decider, l.Unit, unit.Command(unit.Change{Contract: id, Until: l.End})))
+}
+
+// onLessorReplaced sends the money after the title: the ledger's own, and of a head lease the owner's share in every
+// ledger under it.
+func onLessorReplaced(ctx context.Context, v projections.View, id string, l lease, f contract.LessorReplaced) (out []process.Outgoing, err error) {
+	if l.Money {
+		out = append(out, process.Send(escrow.Decider, id, escrow.Command(escrow.ReplaceParties{Lessors: f.After.Lessors, From: f.From})))
+	}
+	if l.Kind != contract.KindHead {
+		return out, nil
+	}
+	prefix := childKey(id, "")
+	for p, err := range v.Scan(ctx, prefix, prefix+"\xff", false) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, process.Send(escrow.Decider, p.Key[len(prefix):],
+			escrow.Command(escrow.ReplaceParties{Owner: f.After.Lessors[0], From: f.From})).
+			Otherwise(func(*domain.Rejection) []process.Outgoing { return nil })) // No ledger, nobody to pay.
+	}
+	return out, nil
 }
 
 func forget(v projections.View, id string, l lease) {
