@@ -126,6 +126,10 @@ func (g *group) settle(ctx context.Context, m *member, err error) bool {
 	if m.track.isRetired(m) {
 		return true // The next look lets it go.
 	}
+	if r.Shared && errors.Is(err, ErrFenced) {
+		r.fail(fmt.Errorf("keep %s: %w", m.track.name, err))
+		return true
+	}
 	if stop, ok := errors.AsType[*stopError](err); ok {
 		r.log().ErrorContext(ctx, "view stopped", slog.String("view", m.track.name), slog.Int("version", m.projection.Version()),
 			slog.Uint64("position", uint64(stop.at)), slog.Any("err", stop.err))

@@ -31,6 +31,10 @@ type Runner struct {
 	Logger    *slog.Logger     // nil is silent.
 	Metrics   Metrics
 
+	// Shared says that other processes may keep these views too: being fenced ends Run with ErrFenced, for a new Runner
+	// to begin where the view store is now. Else it stops the view: nobody else should be there.
+	Shared bool
+
 	BatchMax   int           // Wanted events in one batch; 2048 if 0: what many of them touch is written once.
 	BatchWait  time.Duration // How long a batch may collect; 50 ms if 0.
 	BackoffMin time.Duration // First pause after an infrastructure error; 1 s if 0. It doubles each time.

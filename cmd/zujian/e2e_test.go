@@ -95,6 +95,17 @@ func startServer(t *testing.T, data string, args ...string) *serverProcess {
 	return p
 }
 
+// ended reports whether the process is gone.
+func (p *serverProcess) ended() bool {
+	select {
+	case err := <-p.done:
+		p.done <- err
+		return true
+	default:
+		return false
+	}
+}
+
 // kill ends the server as a power cut would end its process (SIGKILL), and waits for it.
 func (p *serverProcess) kill() {
 	_ = p.cmd.Process.Kill() // It may have ended already.

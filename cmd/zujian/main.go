@@ -46,6 +46,7 @@ type cli struct {
 	City      string          `help:"City profile: a bundled name or a folder." default:"nanjing" env:"ZUJIAN_CITY"`
 	Suite     string          `help:"Cipher suite of personal data: INTL (AES-256-GCM) or GM (SM4-GCM)." enum:"INTL,GM" default:"INTL" env:"ZUJIAN_SUITE"`
 	HSM       hsmFlags        `embed:"" prefix:"hsm-"`
+	Views     string          `help:"Where views are kept: redis://…, rediss://… or unix://…; a folder's own if empty." env:"ZUJIAN_VIEWS" placeholder:"URL"`
 	Config    kong.ConfigFlag `help:"Configuration file (JSON with flag names as keys)." env:"ZUJIAN_CONFIG" placeholder:"FILE"`
 
 	Serve      serveCmd   `cmd:"" help:"Run the product."`

@@ -6,13 +6,12 @@ import (
 
 	"zujian/eventstore/embedded"
 	"zujian/projections"
-	"zujian/projections/process"
 )
 
 // houseMetrics tells Prometheus how log, views and processes stand. The API adds its own; deploy/grafana.json draws them.
 type houseMetrics struct {
 	house   *house
-	reactor *process.Runner
+	reactor reactor
 	figures []houseFigure
 	view    map[string]*prometheus.Desc
 	process map[string]*prometheus.Desc
@@ -26,7 +25,7 @@ type houseFigure struct {
 }
 
 // newRegistry is what /metrics shows.
-func newRegistry(h *house, reactor *process.Runner) *prometheus.Registry {
+func newRegistry(h *house, reactor reactor) *prometheus.Registry {
 	log := func(name, help string, kind prometheus.ValueType, of func(embedded.Stats) float64) houseFigure {
 		return houseFigure{prometheus.NewDesc("zujian_log_"+name, help, nil, nil), kind, of}
 	}

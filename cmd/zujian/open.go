@@ -9,28 +9,28 @@ import (
 
 	"github.com/google/uuid"
 
+	"zujian/api"
 	"zujian/api/desk"
 	"zujian/domain"
 	"zujian/domain/ruleset"
 	"zujian/eventstore/aggregate"
 	"zujian/eventstore/embedded"
 	"zujian/eventstore/seal"
-	"zujian/projections"
-	"zujian/projections/pebbleviews"
-	"zujian/projections/process"
 )
 
 // house is an opened data folder: log, views, keys, and the desk over them.
 type house struct {
 	city      *cityProfile
 	store     *embedded.Store
-	views     *pebbleviews.Views
+	views     viewStore
+	replies   api.Replies // Beside the views.
 	vault     *seal.Vault
 	unload    func() error // Of the key-encryption key's token; nil if it is in a file.
 	catalogue domain.Catalogue
 	cache     *aggregate.Cache
 	desk      *desk.Desk
-	runner    *projections.Runner
+	runner    keeper
+	alone     alone // nil when no other process can keep the same views.
 }
 
 // openOptions are what differs between the uses of a folder.
@@ -70,16 +70,20 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 	if h.vault, err = seal.Open(g.Data, seal.Options{Wrapper: wrapper, Suite: suite, Now: o.now, DeferSync: o.deferSync}); err != nil {
 		return nil, err
 	}
-	if h.views, err = pebbleviews.Open(filepath.Join(g.Data, "views"), pebbleviews.Options{Logger: g.Log}); err != nil {
+	h.cache = aggregate.NewCache(stateCache)
+	if err = h.openViews(g); err != nil {
 		return nil, err
 	}
-	h.cache = aggregate.NewCache(stateCache)
-	h.desk = desk.New(desk.Options{
+	h.desk = h.newDesk(g)
+	h.runner = h.keeper(g)
+	return h, nil
+}
+
+func (h *house) newDesk(g *globals) *desk.Desk {
+	return desk.New(desk.Options{
 		Runner: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache},
 		Vault:  h.vault, Views: h.views, City: &h.city.City, Shipped: ruleset.Shipped(), Log: g.Log, NewID: uuid.New,
 	})
-	h.runner = &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log}
-	return h, nil
 }
 
 // Close closes what was opened, the log last.
@@ -112,12 +116,4 @@ func (h *house) catchUp(ctx context.Context) error {
 	}
 	stop()
 	return errors.Join(err, <-done)
-}
-
-// reactor runs the processes over the same log.
-func (h *house) reactor(g *globals) *process.Runner {
-	return &process.Runner{
-		Aggregates: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}, Views: h.views,
-		Policy: h.desk.Policy, Now: g.Now, Logger: g.Log,
-	}
 }

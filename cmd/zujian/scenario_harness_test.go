@@ -26,6 +26,7 @@ import (
 	"zujian/api"
 	"zujian/domain"
 	"zujian/eventstore"
+	"zujian/projections"
 	"zujian/projections/process"
 	"zujian/projections/rentindex"
 )
@@ -101,11 +102,11 @@ func (w *world) open() {
 	if err := h.firstKey(w.g); err != nil {
 		w.t.Fatal(err)
 	}
-	h.runner.BatchWait = time.Millisecond
-	w.react = h.reactor(w.g)
+	h.runner.(*projections.Runner).BatchWait = time.Millisecond
+	w.react = h.reactor(w.g).(*process.Runner)
 	w.react.ResumeEvery, w.react.Logger = 20*time.Millisecond, nil
 	server, err := api.New(api.Options{
-		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: replies{h.views.Replies(w.clock)}, Store: h.store,
+		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
 		Catalogue: h.catalogue, Index: rentindex.Projection{Model: h.city.Model}, Log: w.g.Log, Now: w.clock, NewID: uuid.New,
 		Version: "test", StoreName: "embedded", RatePerSecond: -1, Status: h.status,
 	})
@@ -340,7 +341,7 @@ func (w *world) settled() {
 	if err := w.react.WaitIdle(ctx); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := w.house.runner.WaitAll(ctx, w.logHead().Position); err != nil {
+	if err := w.house.runner.(*projections.Runner).WaitAll(ctx, w.logHead().Position); err != nil {
 		w.t.Fatal(err)
 	}
 	for _, s := range w.react.Status() {

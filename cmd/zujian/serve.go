@@ -19,7 +19,6 @@ import (
 	"zujian/api/desk"
 	"zujian/api/web"
 	"zujian/domain"
-	"zujian/projections/pebbleviews"
 	"zujian/projections/rentindex"
 )
 
@@ -68,7 +67,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	defer stop()
 	reactor := h.reactor(g)
 	server, err := api.New(api.Options{
-		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: replies{h.views.Replies(g.Now)},
+		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
 		StoreName: "embedded", RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
 		Index: rentindex.Projection{Model: h.city.Model}, Registry: newRegistry(h, reactor),
@@ -160,13 +159,4 @@ func writeSecret(path string, v any) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
-}
-
-// replies gives the API's port of idempotent replies to the view store's.
-type replies struct{ *pebbleviews.Replies }
-
-func (r replies) Get(_ context.Context, key string) ([]byte, bool, error) { return r.Replies.Get(key) }
-
-func (r replies) Put(_ context.Context, key string, value []byte, expires time.Time) error {
-	return r.Replies.Put(key, value, expires)
 }

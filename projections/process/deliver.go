@@ -86,8 +86,10 @@ func (w *worker) fromResume(ctx context.Context, r projections.Reader, out []Out
 }
 
 func (w *worker) base(id string, policy domain.Policy) Base {
-	return Base{ID: id, At: w.runner.now(), Actor: domain.Actor{ID: "process:" + w.process.Name(), Role: domain.RoleSystem}, Policy: policy}
+	return Base{ID: id, At: w.runner.now(), Actor: domain.Actor{ID: w.actor(), Role: domain.RoleSystem}, Policy: policy}
 }
+
+func (w *worker) actor() string { return "process:" + w.process.Name() }
 
 // lanes parts parcels so that those with the same cause or the same target stay together, in order.
 func lanes(parcels []parcel) [][]parcel {

@@ -643,3 +643,61 @@ func TestRunEndsWhenTheStoreCloses(t *testing.T) {
 		}
 	})
 }
+
+// TestLostViewSendsThePastOnlyOnce: the view store forgets everything; what had been answered is not sent again.
+func TestLostViewSendsThePastOnlyOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop()
+		for i := range 600 {
+			s.place(t, fmt.Sprint("s", i), fmt.Sprint("o", i))
+		}
+		s.start(t, &dealer{})
+		s.idle(t)
+		s.stop(t)
+		before := s.facts(t)
+		s.views = &projections.Memory{}
+		s.fault.Views = s.views
+		s.place(t, "new", "last")
+		s.start(t, &dealer{})
+		s.idle(t)
+		if got := s.facts(t); got != before+", order-last placed, shelf-new taken, order-last confirmed" {
+			t.Errorf("facts: %s", strings.TrimPrefix(got, before))
+		}
+		if st := s.Status()[0]; st.Sent < 2 || st.Sent > 300 {
+			t.Errorf("sent %d of 1200 again", st.Sent)
+		}
+		s.stop(t)
+	})
+}
+
+// TestSharedProcessBeginsAgainWhenFenced: another process answered meanwhile; this one ends, to open where the view is.
+func TestSharedProcessBeginsAgainWhenFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop()
+		s.place(t, "s", "o1")
+		s.start(t, &dealer{})
+		s.idle(t)
+		s.stop(t)
+		s.Runner = nil
+		first := true
+		foreign := &dealer{before: func(projections.Event) error {
+			if !first {
+				return nil
+			}
+			first = false
+			at, err := s.views.Checkpoint(t.Context(), ViewName("dealer"), 1)
+			if err != nil {
+				return err
+			}
+			return s.views.Batch(t.Context(), ViewName("dealer"), 1, at, at+1, func(projections.View) error { return nil })
+		}}
+		s.place(t, "s", "o2")
+		r := &Runner{
+			Aggregates: aggregate.Runner{Store: s.fault, Catalogue: catalogue}, Views: s.fault, Now: time.Now, Shared: true,
+			Policy: func(context.Context) (domain.Policy, error) { return domain.Policy{Version: 4}, nil },
+		}
+		if err := r.Run(t.Context(), []Process{foreign}); !errors.Is(err, projections.ErrFenced) {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}

@@ -24,6 +24,7 @@ type Runner struct {
 	Logger     *slog.Logger // nil is silent.
 	Metrics    Metrics
 
+	Shared      bool          // Other processes may run these too: being fenced ends Run with projections.ErrFenced, for a new Runner to begin.
 	ResumeEvery time.Duration // Between two calls of Resume; one minute if 0.
 	BatchMax    int           // Events answered before a checkpoint; 128 if 0.
 	Parallel    int           // Commands at once; 16 if 0.

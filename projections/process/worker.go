@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"zujian/domain"
 	"zujian/eventstore"
 	"zujian/projections"
@@ -55,10 +57,10 @@ func (w *worker) run(ctx context.Context) {
 		}
 		stop, isStop := errors.AsType[*stopError](err)
 		switch {
-		case isStop || errors.Is(err, projections.ErrFenced):
+		case (isStop || errors.Is(err, projections.ErrFenced)) && !(w.runner.Shared && errors.Is(err, projections.ErrFenced)):
 			w.halt(ctx, stop, err)
 			return
-		case errors.Is(err, eventstore.ErrClosed):
+		case errors.Is(err, eventstore.ErrClosed), errors.Is(err, projections.ErrFenced):
 			w.runner.change(func() { w.runner.failed = fmt.Errorf("process %s: follow the log: %w", w.process.Name(), err) })
 			w.end()
 			return
@@ -109,6 +111,11 @@ func (w *worker) open(ctx context.Context) error {
 		return fmt.Errorf("open process %s: %w", w.process.Name(), err)
 	}
 	w.mute, w.old = 0, 0
+	if active == 0 {
+		if w.mute, err = w.answered(ctx); err != nil {
+			return fmt.Errorf("open process %s: %w", w.process.Name(), err)
+		}
+	}
 	if active != 0 && active != w.process.Version() {
 		w.old = active
 		if w.mute, err = w.runner.Views.Checkpoint(ctx, w.view, active); err != nil {
@@ -117,6 +124,30 @@ func (w *worker) open(ctx context.Context) error {
 	}
 	w.runner.change(func() { w.seen.position, w.active = w.saved, active == w.process.Version() })
 	return nil
+}
+
+// answered is up to where the log itself shows that this process has answered, for one whose view is gone: a batch before
+// the cause of the last event it wrote. What it sends again from there on is recognised by its targets.
+func (w *worker) answered(ctx context.Context) (eventstore.Position, error) {
+	var cause string
+	found, before := false, 0
+	for rec, err := range w.runner.Aggregates.Store.AllBack(ctx, eventstore.LastPosition) {
+		switch {
+		case err != nil:
+			return 0, err
+		case cause == "":
+			if rec.Meta.Actor == w.actor() {
+				cause = rec.Meta.Causation // "" from Resume: look on.
+			}
+		case !found:
+			found = uuid.UUID(rec.ID).String() == cause
+		case w.wants == nil || slices.Contains(w.wants, rec.Type):
+			if before++; before >= w.runner.batchMax() {
+				return rec.Position, nil
+			}
+		}
+	}
+	return 0, nil
 }
 
 // period goes from one Resume to the next: it comes at the head of the log, so that it sees what is done already.

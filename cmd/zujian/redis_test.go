@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"zujian/projections/redisviews/redistest"
+)
+
+// TestViewsInRedis files against a real process whose views are in Redis, and takes Redis away: emptied, restarted with
+// nothing, and the process killed. Nothing acknowledged is lost or doubled, readers are told that views are away or
+// behind, and in the end the views are what the log says.
+func TestViewsInRedis(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills real processes")
+	}
+	redis := redistest.Start(t)
+	client := redis.Client()
+	defer client.Close()
+	data := t.TempDir()
+	p := startServer(t, data, "--views", redis.URL())
+	w := prepare(t, p, data)
+	var next, behind, wrong atomic.Int64
+	var mu sync.Mutex
+	acked, paid := map[string]filed{}, map[string]int64{}
+	takeAway := []func(){
+		func() {
+			if err := client.FlushAll(t.Context()).Err(); err != nil {
+				t.Error(err)
+			}
+		},
+		func() { redis.Kill(); time.Sleep(200 * time.Millisecond); redis.Restart(t) },
+		func() { p.kill() },
+	}
+	for _, take := range takeAway {
+		ctx, stop := context.WithCancel(t.Context())
+		var load sync.WaitGroup
+		base := p.base
+		for range 4 {
+			load.Go(func() {
+				for ctx.Err() == nil {
+					n := int(next.Add(1)) - 1
+					f, ok := w.file(ctx, base, n)
+					if !ok {
+						continue
+					}
+					amount, isPaid := w.pay(ctx, base, f, n)
+					mu.Lock()
+					acked[f.contract] = f
+					if isPaid {
+						paid[f.contract] = amount
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		load.Go(func() {
+			for ctx.Err() == nil {
+				r, err := ask(ctx, base, http.MethodGet, "/v1/views/housing/contracts?limit=200", w.city, nil)
+				switch {
+				case err != nil:
+				case r.status == http.StatusServiceUnavailable:
+					behind.Add(1)
+				case r.status != http.StatusOK:
+					wrong.Add(1)
+				}
+			}
+		})
+		time.Sleep(400 * time.Millisecond)
+		take()
+		time.Sleep(400 * time.Millisecond)
+		stop()
+		load.Wait()
+		if p.ended() {
+			p = startServer(t, data, "--views", redis.URL())
+		}
+	}
+	w.check(t, p, acked, paid)
+	t.Logf("%d filings asked, %d acknowledged, %d paid, 0 lost; %d reads were told to wait", next.Load(), len(acked), len(paid), behind.Load())
+	if len(acked) < 3 || behind.Load() == 0 || wrong.Load() > 0 {
+		t.Errorf("%d acknowledged, %d told to wait, %d reads failed otherwise", len(acked), behind.Load(), wrong.Load())
+	}
+	p.kill()
+	var out, errs lockedBuffer
+	if code := run(t.Context(), []string{"verify", "--data", data, "--views", redis.URL(), "--json"}, &out, &errs); code != 0 {
+		t.Errorf("verify: exit %d\n%s\n%s", code, out.String(), errs.String())
+	}
+}

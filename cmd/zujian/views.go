@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"zujian/api"
+	"zujian/eventstore"
+	"zujian/eventstore/aggregate"
+	"zujian/projections"
+	"zujian/projections/pebbleviews"
+	"zujian/projections/process"
+	"zujian/projections/redisviews"
+)
+
+// viewStore is where views are kept: Pebble in the data folder, or Redis.
+type viewStore interface {
+	projections.Views
+	Close() error
+}
+
+// keeper keeps views up to date, or leaves it to another process and knows how they stand.
+type keeper interface {
+	Run(ctx context.Context, list []projections.Projection) error
+	WaitFor(ctx context.Context, name string, at eventstore.Position) error
+	Status() []projections.Status
+}
+
+// reactor runs processes, or leaves it to another.
+type reactor interface {
+	Run(ctx context.Context, list []process.Process) error
+	Status() []process.Status
+}
+
+// alone calls f while no other process does under the same name.
+type alone func(ctx context.Context, name string, f func(context.Context) error) error
+
+// of is alone for one name; nil stays nil.
+func (a alone) of(name string) func(ctx context.Context, f func(context.Context) error) error {
+	if a == nil {
+		return nil
+	}
+	return func(ctx context.Context, f func(context.Context) error) error { return a(ctx, name, f) }
+}
+
+// openViews opens where --views says.
+func (h *house) openViews(g *globals) error {
+	if g.Config.Views == "" {
+		v, err := pebbleviews.Open(filepath.Join(g.Data, "views"), pebbleviews.Options{Logger: g.Log})
+		if err != nil {
+			return err
+		}
+		h.views, h.replies = v, replies{v.Replies(g.Now)}
+		return nil
+	}
+	prefix, err := h.logName(g)
+	if err != nil {
+		return err
+	}
+	v, err := redisviews.Open(redisviews.Options{URL: g.Config.Views, Prefix: "zujian:" + prefix})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if err := v.Check(g.Ctx); err != nil && !errors.Is(err, projections.ErrUnavailable) { // Away is no fault: it may come back.
+		return errors.Join(err, v.Close())
+	}
+	h.views, h.replies, h.alone = v, v.Replies(g.Now), v.Hold
+	return nil
+}
+
+// logName tells this log from any other that may share a Redis: the id of its first event. An empty log gets its first
+// event, the first key, here.
+func (h *house) logName(g *globals) (string, error) {
+	for {
+		for rec, err := range h.store.All(g.Ctx, 0) {
+			if err != nil {
+				return "", err
+			}
+			return hex.EncodeToString(rec.ID[:8]), nil
+		}
+		h.desk = h.newDesk(g)
+		if err := h.firstKey(g); err != nil {
+			return "", err
+		}
+	}
+}
+
+// keeper makes what keeps the views of this house.
+func (h *house) keeper(g *globals) keeper {
+	fresh := func() *projections.Runner {
+		return &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log}
+	}
+	if h.alone == nil {
+		return fresh()
+	}
+	return &projections.Keeper{Runner: fresh, Alone: h.alone.of("project"), Store: h.store, Views: h.views, Now: g.Now}
+}
+
+// reactor runs the processes over the same log.
+func (h *house) reactor(g *globals) reactor {
+	fresh := func() *process.Runner {
+		return &process.Runner{
+			Aggregates: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}, Views: h.views,
+			Policy: h.desk.Policy, Now: g.Now, Logger: g.Log,
+		}
+	}
+	if h.alone == nil {
+		return fresh()
+	}
+	return &process.Keeper{Runner: fresh, Alone: h.alone.of("react")}
+}
+
+// replies gives the API's port of idempotent replies to the view store's.
+type replies struct{ *pebbleviews.Replies }
+
+func (r replies) Get(_ context.Context, key string) ([]byte, bool, error) { return r.Replies.Get(key) }
+
+func (r replies) Put(_ context.Context, key string, value []byte, expires time.Time) error {
+	return r.Replies.Put(key, value, expires)
+}
+
+var _ api.Replies = replies{}
