@@ -225,6 +225,7 @@ func (s *Store) write() error {
 	}
 	s.end = next
 	s.heads.written(next.pos)
+	s.remember(buf)
 	s.durable.set(next.pos, next.ordinal)
 	s.count(int64(events))
 	for _, r := range s.accepted {
@@ -233,6 +234,18 @@ func (s *Store) write() error {
 	s.toIndex <- indexWork{buf: buf, mark: next}
 	s.askForSpare(g)
 	return nil
+}
+
+// remember notes where the streams of a durable group now end.
+func (s *Store) remember(buf []byte) {
+	at := groupHeader
+	for _, r := range s.accepted {
+		for range r.events {
+			f := frame(buf[at : at+int(le.Uint32(buf[at:]))])
+			s.recent.wrote(r.stream, f.revision(), f.position()-eventstore.Position(len(f)))
+			at += len(f)
+		}
+	}
 }
 
 func (s *Store) sync(g *segment) error {

@@ -213,49 +213,54 @@ func (s *Store) seek(r *reader, after, limit eventstore.Position) (eventstore.Po
 
 // Stream implements eventstore.Store. It yields what was durable when it was called.
 func (s *Store) Stream(ctx context.Context, stream string, from eventstore.Revision) iter.Seq2[eventstore.Recorded, error] {
+	rotations := s.recent.rotations(stream)
 	limit := s.durable.load()
 	return func(yield func(eventstore.Recorded, error) bool) {
-		if err := s.readStream(ctx, stream, max(from, 0), limit, yield); err != nil {
+		if err := s.readStream(ctx, span{stream, max(from, 0), limit, rotations}, yield); err != nil {
 			yield(eventstore.Recorded{}, err)
 		}
 	}
 }
 
-func (s *Store) readStream(ctx context.Context, stream string, from eventstore.Revision, limit eventstore.Position,
-	yield func(eventstore.Recorded, error) bool,
-) error {
+// span is what one call of Stream reads.
+type span struct {
+	stream    string
+	from      eventstore.Revision
+	limit     eventstore.Position // What was durable when it was called.
+	rotations uint64              // Of recent, before that.
+}
+
+func (s *Store) readStream(ctx context.Context, w span, yield func(eventstore.Recorded, error) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.indexed.wait(ctx, limit); err != nil {
-		return err
+	starts, known := s.recent.starts(nil, w.stream, w.from)
+	if known && len(starts) == 0 {
+		return s.reading(func() error { return nil })
+	}
+	if !known {
+		if err := s.indexed.wait(ctx, w.limit); err != nil {
+			return err
+		}
 	}
 	r := reader{store: s}
-	var starts []eventstore.Position
 	frames := make([]frame, 0, 16)
-	for {
+	for from := w.from; ; {
 		var err error
 		frames = frames[:0]
 		err = s.reading(func() error {
-			if starts, err = s.index.starts(starts[:0], stream, from, streamChunk); err != nil {
-				return err
-			}
-			for _, at := range starts {
-				if at >= limit {
-					break
-				}
-				f, err := r.frameAt(at)
-				if err != nil {
+			if !known {
+				if starts, err = s.index.starts(starts[:0], w.stream, from, streamChunk); err != nil {
 					return err
 				}
-				frames = append(frames, f)
 			}
-			return nil
+			frames, err = r.framesAt(frames, starts, w.limit)
+			return err
 		})
 		for _, f := range frames {
-			if f.revision() != from || string(f.stream()) != stream {
+			if f.revision() != from || string(f.stream()) != w.stream {
 				return damage(f.position()-eventstore.Position(len(f)),
-					"index: expected revision %d of %s, found %d of %s", from, stream, f.revision(), f.stream())
+					"index: expected revision %d of %s, found %d of %s", from, w.stream, f.revision(), f.stream())
 			}
 			if err := ctx.Err(); err != nil {
 				return err
@@ -265,10 +270,28 @@ func (s *Store) readStream(ctx context.Context, stream string, from eventstore.R
 			}
 			from++
 		}
-		if err != nil || len(frames) < streamChunk {
+		if err == nil && !known && len(frames) < streamChunk {
+			s.recent.readTo(w.stream, from-1, w.rotations)
+		}
+		if err != nil || known || len(frames) < streamChunk {
 			return err
 		}
 	}
+}
+
+// framesAt reads the frames that start at starts, up to limit. The caller is reading.
+func (r *reader) framesAt(dst []frame, starts []eventstore.Position, limit eventstore.Position) ([]frame, error) {
+	for _, at := range starts {
+		if at >= limit {
+			break
+		}
+		f, err := r.frameAt(at)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, f)
+	}
+	return dst, nil
 }
 
 // Leaves yields what the transparency log needs of every event after position after, in order, up to the head when it

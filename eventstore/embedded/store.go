@@ -42,6 +42,7 @@ type Store struct {
 	durable durablePoint
 	indexed indexedPoint
 	index   *index
+	recent  *recent
 
 	life   sync.RWMutex // Held for reading while a segment or the index is read.
 	closed bool         // Under life.
