@@ -70,39 +70,45 @@ func (d *Desk) mine(ctx context.Context, call Call, id string) (contract.State, 
 // contract it files alone; a counter may for both.
 func (d *Desk) DraftContract(ctx context.Context, call Call, terms contract.Terms, occupants []NewOccupant) (string, contract.State, Receipt, error) {
 	id := derive("contract", call.ID)
-	if err := d.mayDraft(ctx, call, terms); err != nil {
+	draft, err := d.draft(ctx, call, id, terms, occupants)
+	if err != nil {
 		return "", contract.State{}, Receipt{}, err
+	}
+	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(draft))
+	if err != nil {
+		return "", contract.State{}, r, err
+	}
+	s, err := d.contractState(ctx, id)
+	return id, s, r, err
+}
+
+// draft is the command that records terms, with everything deciding it needs.
+func (d *Desk) draft(ctx context.Context, call Call, id string, terms contract.Terms, occupants []NewOccupant) (c contract.Draft, err error) {
+	if err := d.mayDraft(ctx, call, terms); err != nil {
+		return c, err
 	}
 	// A repeat must hash to the same terms, so what was sealed the first time is taken from there.
 	before, _, repeat, err := load(ctx, d, contract.Decider, id)
 	if err != nil {
-		return "", before, Receipt{}, err
+		return c, err
 	}
 	if repeat && len(before.Terms.Occupants) == len(occupants) {
 		terms.Occupants = before.Terms.Occupants
 	} else if terms.Occupants, err = d.sealOccupants(ctx, id, occupants); err != nil {
-		return "", before, Receipt{}, err
+		return c, err
 	}
 	if err := d.mustOccupants(ctx, terms.Occupants, "/occupants/"); err != nil {
-		return "", before, Receipt{}, err
+		return c, err
 	}
 	if err := d.mustBank(ctx, terms.Escrow.Bank, "/escrow/bank_id"); err != nil {
-		return "", before, Receipt{}, err
+		return c, err
 	}
-	subject, err := d.subject(ctx, call, terms)
-	if err != nil {
-		return "", before, Receipt{}, err
+	c.Terms = terms
+	if c.Subject, err = d.subject(ctx, call, terms); err != nil {
+		return c, err
 	}
-	version, err := d.guidanceInForce(ctx, domain.DayOf(call.At))
-	if err != nil {
-		return "", before, Receipt{}, err
-	}
-	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(contract.Draft{Terms: terms, Subject: subject, GuidanceVersion: version}))
-	if err != nil {
-		return "", before, r, err
-	}
-	s, err := d.contractState(ctx, id)
-	return id, s, r, err
+	c.GuidanceVersion, err = d.guidanceInForce(ctx, domain.DayOf(call.At))
+	return c, err
 }
 
 func (d *Desk) mayDraft(ctx context.Context, call Call, t contract.Terms) error {
@@ -358,12 +364,9 @@ func (d *Desk) RecordPaper(ctx context.Context, call Call, id, scanSHA256 string
 	if err != nil {
 		return s, Receipt{}, err
 	}
-	cmd := contract.RecordPaper{ScanSHA256: scanSHA256, ContentHash: s.ContentHash, ByRole: contract.ByCounter}
-	if !regulator(call.Actor) {
-		cmd.ByRole, cmd.By = contract.ByLessee, call.Actor.Party
-		if !isLessee(s, call.Actor.Party) {
-			return s, Receipt{}, contract.ErrNotParty
-		}
+	cmd, err := paperBy(call.Actor, s, scanSHA256)
+	if err != nil {
+		return s, Receipt{}, err
 	}
 	if cmd.GuidanceVersion, err = d.guidanceInForce(ctx, domain.DayOf(call.At)); err != nil {
 		return s, Receipt{}, err
@@ -377,6 +380,18 @@ func (d *Desk) RecordPaper(ctx context.Context, call Call, id, scanSHA256 string
 	}
 	planned, err := d.planEscrow(ctx, call, id, s)
 	return s, r.later(planned.Position), err
+}
+
+// paperBy is the command by which an actor records the scan of a contract: a counter, or a lessee who files alone.
+func paperBy(a domain.Actor, s contract.State, scanSHA256 string) (contract.RecordPaper, error) {
+	cmd := contract.RecordPaper{ScanSHA256: scanSHA256, ContentHash: s.ContentHash, ByRole: contract.ByCounter}
+	if !regulator(a) {
+		cmd.ByRole, cmd.By = contract.ByLessee, a.Party
+		if !isLessee(s, a.Party) {
+			return cmd, contract.ErrNotParty
+		}
+	}
+	return cmd, nil
 }
 
 func isLessee(s contract.State, partyID string) bool {
@@ -402,9 +417,7 @@ func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, 
 		return s, r, err
 	}
 	t := s.Terms
-	reserved, err := exec(ctx, d, call.step("reserve"), unit.Decider, t.Unit, unit.Command(unit.Reserve{
-		Contract: id, Kind: t.Kind, Parent: t.Parent, Rooms: t.Rooms, From: t.Start, Until: t.End,
-	}))
+	reserved, err := d.reserve(ctx, call, id, t)
 	if err != nil {
 		return s, reserved, err
 	}
@@ -432,21 +445,29 @@ func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, 
 	return d.secured(ctx, call, id, s)
 }
 
+// reserve holds a contract's space for its term.
+func (d *Desk) reserve(ctx context.Context, call Call, id string, t contract.Terms) (Receipt, error) {
+	return exec(ctx, d, call.step("reserve"), unit.Decider, t.Unit, unit.Command(unit.Reserve{
+		Contract: id, Kind: t.Kind, Parent: t.Parent, Rooms: t.Rooms, From: t.Start, Until: t.End,
+	}))
+}
+
 // secured confirms the space of a filed contract and says where both streams stand.
 func (d *Desk) secured(ctx context.Context, call Call, id string, s contract.State) (contract.State, Receipt, error) {
 	_, rev, _, err := load(ctx, d, contract.Decider, id)
 	if err != nil {
 		return s, Receipt{}, err
 	}
-	r := Receipt{Revision: rev}
-	if s.Stage == contract.StageFiled {
-		confirmed, err := exec(ctx, d, call.step("confirm"), unit.Decider, s.Terms.Unit, unit.Command(unit.Confirm{Contract: id}))
-		if err != nil {
-			return s, r, err
-		}
-		r = r.later(confirmed.Position)
+	confirmed, err := d.confirm(ctx, call, id, s)
+	return s, Receipt{Revision: rev}.later(confirmed.Position), err
+}
+
+// confirm makes the space of a filed contract its own.
+func (d *Desk) confirm(ctx context.Context, call Call, id string, s contract.State) (Receipt, error) {
+	if s.Stage != contract.StageFiled {
+		return Receipt{}, nil
 	}
-	return s, r, nil
+	return exec(ctx, d, call.step("confirm"), unit.Decider, s.Terms.Unit, unit.Command(unit.Confirm{Contract: id}))
 }
 
 // filer says as whom the caller files (C-15).
@@ -478,9 +499,7 @@ func (d *Desk) DecideFiling(ctx context.Context, call Call, id string, accept bo
 		return s, Receipt{}, err
 	}
 	if accept { // The reservation of the day it was asked may have lapsed: take it again first.
-		if _, err := exec(ctx, d, call.step("reserve"), unit.Decider, s.Terms.Unit, unit.Command(unit.Reserve{
-			Contract: id, Kind: s.Terms.Kind, Parent: s.Terms.Parent, Rooms: s.Terms.Rooms, From: s.Terms.Start, Until: s.Terms.End,
-		})); err != nil {
+		if _, err := d.reserve(ctx, call, id, s.Terms); err != nil {
 			return s, Receipt{}, err
 		}
 	}

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 
 	"zujian/domain"
 	"zujian/domain/contract"
+	"zujian/eventstore"
+	"zujian/eventstore/aggregate"
 )
 
 // OneCall is a signed contract in one request: its terms, parties that may still have to be registered, and what shows
@@ -40,14 +43,35 @@ var (
 	ErrEvidenceMethod  = domain.Reject("filing.evidence_method", "this evidence does not go with your role: companies and brokers bring e-signatures, counters and lessees paper")
 )
 
+// oneCallAttempts bounds how often a one-call filing begins again after another wrote to its contract meanwhile: only a
+// repeat of the same call can.
+const oneCallAttempts = 4
+
 // FileOneCall drafts, signs by evidence, and files. A company or broker brings e-signatures under its mandate; a counter,
 // or a lessee who files alone, brings paper. Repeated with the same call id it finds what it did.
+//
+// All of it is decided before anything is written, so what any rule refuses leaves nothing behind. Then the space is
+// reserved, the contract is written in one append, and at last its space is confirmed and its money planned. What a
+// crash leaves between those, the process "leasing" finishes or releases, and a repeat too.
 func (d *Desk) FileOneCall(ctx context.Context, call Call, in OneCall) (string, contract.State, Receipt, error) {
-	var s contract.State
 	paper := len(in.Evidence) == 1 && in.Evidence[0].Method == contract.MethodPaper
 	if err := mayOneCall(call.Actor, in.Evidence, paper); err != nil {
-		return "", s, Receipt{}, err
+		return "", contract.State{}, Receipt{}, err
 	}
+	if err := d.partiesOf(ctx, call, &in); err != nil {
+		return "", contract.State{}, Receipt{}, err
+	}
+	id := derive("contract", call.ID)
+	for attempt := 1; ; attempt++ {
+		s, r, err := d.fileAtOnce(ctx, call, id, in, paper)
+		if err == nil || !errors.Is(err, eventstore.ErrWrongRevision) || call.IfMatch != nil || attempt == oneCallAttempts {
+			return id, s, r, err
+		}
+	}
+}
+
+// partiesOf registers the parties the call brings and puts all of them into the terms.
+func (d *Desk) partiesOf(ctx context.Context, call Call, in *OneCall) error {
 	in.Terms.Lessors, in.Terms.Lessees = nil, nil
 	for _, side := range []struct {
 		name    string
@@ -58,24 +82,92 @@ func (d *Desk) FileOneCall(ctx context.Context, call Call, in OneCall) (string, 
 			if p.New != nil {
 				id, _, err := d.RegisterParty(ctx, call.step(side.name+strconv.Itoa(i)), *p.New)
 				if err != nil {
-					return "", s, Receipt{}, under(err, "/"+side.name+"/"+strconv.Itoa(i))
+					return under(err, "/"+side.name+"/"+strconv.Itoa(i))
 				}
 				p.Party = id
 			}
 			*side.to = append(*side.to, p.PartyShare)
 		}
 	}
-	id, s, r, err := d.DraftContract(ctx, call, in.Terms, in.Occupants)
+	return nil
+}
+
+// contractSteps are the commands of one call on its contract, decided and not yet written.
+type contractSteps struct {
+	*aggregate.Steps[contract.State, contract.Command, contract.Event]
+	policy domain.Policy
+}
+
+func (s contractSteps) decide(call Call, cmd contract.Command) error {
+	return s.Decide(domain.Request[contract.Command]{ID: call.ID, At: call.At, Actor: call.Actor, Policy: s.policy, Command: cmd},
+		aggregate.Options{Causation: call.Causation, Correlation: call.Correlation, Expect: call.IfMatch})
+}
+
+func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall, paper bool) (contract.State, Receipt, error) {
+	draft, err := d.draft(ctx, call, id, in.Terms, in.Occupants)
 	if err != nil {
-		return "", s, r, err
+		return contract.State{}, Receipt{}, err
 	}
-	if s.Stage == contract.StageDrafted {
-		if s, r, err = d.signByEvidence(ctx, call, id, s, in, paper); err != nil {
-			return id, s, r, err
+	policy, err := d.Policy(ctx)
+	if err != nil {
+		return contract.State{}, Receipt{}, err
+	}
+	steps, err := aggregate.Begin(ctx, d.o.Runner, contract.Decider, id)
+	if err != nil {
+		return contract.State{}, Receipt{}, err
+	}
+	all := contractSteps{steps, policy}
+	if err := all.decide(call, draft); err != nil {
+		return contract.State{}, Receipt{}, err
+	}
+	if all.State().Stage == contract.StageDrafted {
+		if err := signByEvidence(call, all, draft, in.Evidence, paper); err != nil {
+			return all.State(), Receipt{}, err
 		}
 	}
-	s, filed, err := d.File(ctx, call.step("file"), id)
-	return id, s, filed.later(r.Position), err
+	if err := d.decideFile(ctx, call.step("file"), id, all, draft.Subject); err != nil {
+		return all.State(), Receipt{}, err
+	}
+	done, err := all.Commit(ctx)
+	if err != nil {
+		return all.State(), Receipt{}, err
+	}
+	r, err := d.afterOneCall(ctx, call, id, all.State())
+	r.Revision = done.Revision
+	return all.State(), r.later(done.Position), err
+}
+
+// decideFile decides the filing and reserves the space for it.
+func (d *Desk) decideFile(ctx context.Context, call Call, id string, all contractSteps, fresh contract.Subject) error {
+	s := all.State()
+	byRole, by, err := d.filer(ctx, call, s)
+	if err != nil || s.Stage == contract.StageFiled || s.Stage == contract.StageHeld {
+		return err
+	}
+	file := contract.File{ByRole: byRole, By: by, Refreshed: &fresh}
+	if s.Stage == contract.StageSigned || s.Stage == contract.StageReturned { // Else the aggregate says why not, and no number is spent.
+		if file.Number, err = d.number(ctx, call, numberFiling, s.Subject.Unit.AdminCode, domain.DayOf(call.At).Month()); err != nil {
+			return err
+		}
+	}
+	if err := all.decide(call, file); err != nil {
+		return err
+	}
+	_, err = d.reserve(ctx, call, id, s.Terms)
+	return err
+}
+
+// afterOneCall confirms the space and plans the money, at once: neither needs the other.
+func (d *Desk) afterOneCall(ctx context.Context, call Call, id string, s contract.State) (Receipt, error) {
+	var planned Receipt
+	var planErr error
+	var plan sync.WaitGroup
+	if s.Live() {
+		plan.Go(func() { planned, planErr = d.planEscrow(ctx, call, id, s) })
+	}
+	confirmed, err := d.confirm(ctx, call.step("file"), id, s)
+	plan.Wait()
+	return confirmed.later(planned.Position), errors.Join(err, planErr)
 }
 
 func mayOneCall(a domain.Actor, evidence []Evidence, paper bool) error {
@@ -95,26 +187,32 @@ func mayOneCall(a domain.Actor, evidence []Evidence, paper bool) error {
 	return nil
 }
 
-func (d *Desk) signByEvidence(ctx context.Context, call Call, id string, s contract.State, in OneCall, paper bool) (contract.State, Receipt, error) {
+// signByEvidence decides every signature.
+func signByEvidence(call Call, all contractSteps, draft contract.Draft, evidence []Evidence, paper bool) error {
 	if paper {
-		return d.RecordPaper(ctx, call.step("paper"), id, in.Evidence[0].ScanSHA256)
-	}
-	var r Receipt
-	for i, e := range in.Evidence {
-		who, err := partyOf(e.Party, s.Terms)
+		cmd, err := paperBy(call.Actor, all.State(), evidence[0].ScanSHA256)
 		if err != nil {
-			return s, r, under(err, "/signatures/"+strconv.Itoa(i))
+			return err
 		}
-		if s, r, err = d.sign(ctx, call.step("sign "+who), id, s, contract.Sign{
-			Party: who, ContentHash: s.ContentHash, Method: contract.MethodESign, Evidence: e.DocumentSHA256, Mandated: true,
-		}); err != nil {
-			return s, r, under(err, "/signatures/"+strconv.Itoa(i))
+		cmd.GuidanceVersion = draft.GuidanceVersion
+		return all.decide(call.step("paper"), cmd)
+	}
+	for i, e := range evidence {
+		who, err := partyOf(e.Party, all.State().Terms)
+		if err == nil {
+			err = all.decide(call.step("sign "+who), contract.Sign{
+				Party: who, ContentHash: all.State().ContentHash, Method: contract.MethodESign, Evidence: e.DocumentSHA256, Mandated: true,
+				Refreshed: &draft.Subject, GuidanceVersion: draft.GuidanceVersion,
+			})
+		}
+		if err != nil {
+			return under(err, "/signatures/"+strconv.Itoa(i))
 		}
 	}
-	if missing := s.Unsigned(); len(missing) > 0 {
-		return s, r, ErrEvidenceMissing.With("missing", len(missing)).At("/signatures")
+	if missing := all.State().Unsigned(); len(missing) > 0 {
+		return ErrEvidenceMissing.With("missing", len(missing)).At("/signatures")
 	}
-	return s, r, nil
+	return nil
 }
 
 // partyOf resolves "lessees/0" or a party id of the contract.

@@ -98,22 +98,8 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 		if err := advance(ctx, r, d, stream, &held, time.Time{}); err != nil {
 			return held.result(0), err
 		}
-		repeated, isRepeat := held.find(EventID(req.ID, stream, 0))
-		if o.Expect != nil && *o.Expect != held.revision && !isRepeat {
-			return held.result(0), &eventstore.WrongRevision{Stream: stream, Expected: *o.Expect, Actual: held.revision}
-		}
-		events, err := d.Decide(held.state, req)
-		if err != nil || len(events) == 0 {
-			return held.result(0), err
-		}
-		if isRepeat {
-			if repeated != events[0].EventType() {
-				return held.result(0), fmt.Errorf("decide %s on %s after %s: %w", events[0].EventType(), stream, repeated, ErrCommandReused)
-			}
-			return held.result(0), nil
-		}
-		out, err := encode(r.Catalogue, stream, req, events, o)
-		if err != nil {
+		out, err := decide(r, d, stream, &held, req, o)
+		if err != nil || len(out) == 0 {
 			return held.result(0), err
 		}
 		done, err := r.Store.Append(ctx, stream, held.revision, out...)
@@ -124,6 +110,26 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 			return held.result(0), fmt.Errorf("append to %s: %w", stream, err)
 		}
 	}
+}
+
+// decide gives the events of one command on what is held, encoded; none for a repeat.
+func decide[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], stream string, held *entry[S], req domain.Request[C], o Options,
+) ([]eventstore.NewEvent, error) {
+	repeated, isRepeat := held.find(EventID(req.ID, stream, 0))
+	if o.Expect != nil && *o.Expect != held.revision && !isRepeat {
+		return nil, &eventstore.WrongRevision{Stream: stream, Expected: *o.Expect, Actual: held.revision}
+	}
+	events, err := d.Decide(held.state, req)
+	if err != nil || len(events) == 0 {
+		return nil, err
+	}
+	if isRepeat {
+		if repeated != events[0].EventType() {
+			return nil, fmt.Errorf("decide %s on %s after %s: %w", events[0].EventType(), stream, repeated, ErrCommandReused)
+		}
+		return nil, nil
+	}
+	return encode(r.Catalogue, stream, req, events, o)
 }
 
 // Load reads the aggregate's state now. A stream without events is the zero S at eventstore.NoStream.
@@ -158,21 +164,29 @@ func advance[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 		if !until.IsZero() && rec.StoredAt.After(until) {
 			break
 		}
-		decoded, err := r.Catalogue.Decode(rec.Type, rec.Meta.Schema, rec.Data)
-		if err != nil {
+		if err := fold(r, d, held, rec.NewEvent); err != nil {
 			return fmt.Errorf("load %s@%d: %w", stream, rec.Revision, err)
 		}
-		e, ok := decoded.(E)
-		if !ok {
-			return fmt.Errorf("load %s@%d: %s is no event of %s", stream, rec.Revision, rec.Type, d.Category)
-		}
-		held.state = d.Evolve(held.state, e)
 		held.revision, held.position = rec.Revision, rec.Position
-		held.remember(rec.ID, rec.Type)
 	}
 	if held.revision > before {
 		keep(r.Cache, stream, *held)
 	}
+	return nil
+}
+
+// fold decodes one event and adds it to the state.
+func fold[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], held *entry[S], rec eventstore.NewEvent) error {
+	decoded, err := r.Catalogue.Decode(rec.Type, rec.Meta.Schema, rec.Data)
+	if err != nil {
+		return err
+	}
+	e, ok := decoded.(E)
+	if !ok {
+		return fmt.Errorf("%s is no event of %s", rec.Type, d.Category)
+	}
+	held.state = d.Evolve(held.state, e)
+	held.remember(rec.ID, rec.Type)
 	return nil
 }
 

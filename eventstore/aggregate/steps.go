@@ -1,0 +1,72 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"zujian/domain"
+	"zujian/eventstore"
+)
+
+// Steps decides several commands on one aggregate, each on what those before it decided, and writes them in one append:
+// all or none. Each command has its own id, as if it had been executed alone, so a repeat finds whichever were written.
+// One goroutine uses it.
+type Steps[S, C any, E domain.Event] struct {
+	runner  Runner
+	decider domain.Decider[S, C, E]
+	stream  string
+	held    entry[S]
+	at      eventstore.Revision // As loaded: where the append goes.
+	events  []eventstore.NewEvent
+}
+
+// Begin loads the aggregate as it stands.
+func Begin[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string) (*Steps[S, C, E], error) {
+	s := &Steps[S, C, E]{runner: r, decider: d, stream: Stream(d.Category, id)}
+	s.held = start[S](r.Cache, s.stream)
+	if err := advance(ctx, r, d, s.stream, &s.held, time.Time{}); err != nil {
+		return nil, err
+	}
+	s.at = s.held.revision
+	return s, nil
+}
+
+// State is the state after what was decided so far.
+func (s *Steps[S, C, E]) State() S { return s.held.state }
+
+// Revision is where the stream stands after what was decided so far.
+func (s *Steps[S, C, E]) Revision() eventstore.Revision { return s.held.revision }
+
+// Decide decides one command. A rejection takes nothing back and adds nothing. Options.Expect, if any, is what the stream
+// must be at before the first event.
+func (s *Steps[S, C, E]) Decide(req domain.Request[C], o Options) error {
+	if o.Correlation == "" {
+		o.Correlation = req.ID
+	}
+	out, err := decide(s.runner, s.decider, s.stream, &s.held, req, o)
+	if err != nil {
+		return err
+	}
+	for _, e := range out {
+		if err := fold(s.runner, s.decider, &s.held, e); err != nil { // From its JSON: a decided event may hold more.
+			return fmt.Errorf("decide %s on %s: %w", e.Type, s.stream, err)
+		}
+		s.held.revision++
+	}
+	s.events = append(s.events, out...)
+	return nil
+}
+
+// Commit writes what was decided, if anything. eventstore.ErrWrongRevision means that the stream moved on since Begin:
+// whoever still wants it begins again.
+func (s *Steps[S, C, E]) Commit(ctx context.Context) (Result, error) {
+	if len(s.events) == 0 {
+		return s.held.result(0), nil
+	}
+	done, err := s.runner.Store.Append(ctx, s.stream, s.at, s.events...)
+	if err != nil {
+		return Result{Revision: s.at}, fmt.Errorf("append to %s: %w", s.stream, err)
+	}
+	return Result{Revision: done.Revision, Position: done.Position, Events: len(s.events)}, nil
+}
