@@ -1,6 +1,8 @@
 package leaf_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -109,6 +111,11 @@ func TestTagsLinkOnlyWithTheStreamKey(t *testing.T) {
 	seen := map[[leaf.TagSize]byte]bool{}
 	for _, stream := range []string{"contract-1", "contract-2"} {
 		key := tagger.StreamKey([]byte(stream))
+		mac := hmac.New(sha256.New, append([]byte{9}, make([]byte, 31)...))
+		mac.Write([]byte("zujian.stream.v1" + stream))
+		if string(mac.Sum(nil)) != string(key[:]) {
+			t.Fatal("the stream key is not the HMAC it is said to be")
+		}
 		for rev := range eventstore.Revision(100) {
 			r := recorded(int(rev))
 			r.Stream, r.Revision = stream, rev

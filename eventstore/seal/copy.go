@@ -12,7 +12,7 @@ import (
 
 // keyFiles are the files of a key folder in the order in which they are copied: tombstones last, so that an erasure
 // during the copy is in it.
-var keyFiles = [...]string{"subjects", "identity", "kek", "erased"}
+var keyFiles = [...]string{"subjects", "identity", "register", "kek", "erased"}
 
 // CopyKeys copies the key folder of DIR to the folder to, which it makes, while a vault may have it open. A copy opens
 // everything sealed up to its beginning. Keep copies no longer than an erasure may take, and apart from the log's.
@@ -22,8 +22,8 @@ func CopyKeys(dir, to string) error {
 	}
 	for _, name := range keyFiles {
 		err := copyFile(filepath.Join(dir, "keys", name), filepath.Join(to, name), name == "subjects")
-		if errors.Is(err, os.ErrNotExist) && name == "kek" {
-			continue // The wrapper keeps it elsewhere.
+		if errors.Is(err, os.ErrNotExist) && (name == "kek" || name == "register") {
+			continue // The wrapper keeps the one elsewhere; the other comes with the first start of a server.
 		}
 		if err != nil {
 			return fmt.Errorf("seal: copy keys: %w", err)

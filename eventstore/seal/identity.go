@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 )
 
 // identity is what the register itself keeps secret: the root of the blind-index keys and the signing key. They are
@@ -27,56 +28,112 @@ func (*identity) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 func (*identity) String() string       { return "[redacted]" }
 func (*identity) GoString() string     { return "[redacted]" }
 
-// The file: suite, KEK version, then the wrapped root and the wrapped signing seed, and a CRC-32C in hex.
-const identityLen = 2 + 2*wrappedLen + 8
+// A bundle is a file of named secrets: suite, KEK version, each wrapped secret, and a CRC-32C in hex.
+type bundle struct {
+	file  string
+	names []string
+}
 
-func openIdentity(path string, suite Suite, w KeyWrapper, rand io.Reader) (*identity, error) {
-	ctx := context.Background()
+var (
+	identityBundle = bundle{"identity", []string{"blind", "sign"}}
+	registerBundle = bundle{"register", []string{"log", "checkpoint", "checkpoint sm2"}}
+	bundles        = []bundle{identityBundle, registerBundle}
+)
+
+func (b bundle) size() int { return 2 + len(b.names)*wrappedLen + 8 }
+
+// open gives the secrets, and the suite they were made with. Where there is no file it makes them if create allows.
+func (b bundle) open(ctx context.Context, dir string, suite Suite, w KeyWrapper, rand io.Reader, create bool) (Suite, [][]byte, error) {
+	path := filepath.Join(dir, b.file)
 	data, err := os.ReadFile(path)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		if data, err = newIdentity(ctx, suite, w, rand); err != nil {
-			return nil, err
+	case errors.Is(err, os.ErrNotExist) && create:
+		parts := make([][]byte, len(b.names))
+		for i := range parts {
+			parts[i] = make([]byte, keyLen)
+			if _, err := io.ReadFull(rand, parts[i]); err != nil {
+				return 0, nil, fmt.Errorf("seal: make %s: %w", b.file, err)
+			}
+		}
+		if data, err = b.wrap(ctx, suite, w, parts); err != nil {
+			return 0, nil, err
 		}
 		if err := writeFile(path, data); err != nil {
-			return nil, err
+			return 0, nil, err
 		}
 	case err != nil:
-		return nil, fmt.Errorf("seal: read identity: %w", err)
+		return 0, nil, fmt.Errorf("seal: read %s: %w", b.file, err)
 	}
 	body := data[:max(0, len(data)-8)]
-	if len(data) != identityLen || string(data[len(body):]) != string(checksum(body)) {
-		return nil, errors.New("seal: the identity file is damaged: restore the key folder from its backup")
+	if len(data) != b.size() || string(data[len(body):]) != string(checksum(body)) {
+		return 0, nil, fmt.Errorf("seal: the %s file is damaged: restore the key folder from its backup", b.file)
 	}
-	var parts [2][]byte
-	for i, name := range []string{"blind", "sign"} {
+	parts := make([][]byte, len(b.names))
+	for i, name := range b.names {
 		from := 2 + i*wrappedLen
 		parts[i], err = w.Unwrap(ctx, data[1], Suite(data[0]), []byte("zujian "+name), data[from:from+wrappedLen])
 		if err != nil {
-			return nil, fmt.Errorf("seal: open identity: %w", err)
+			return 0, nil, fmt.Errorf("seal: open %s: %w", b.file, err)
+		}
+		if len(parts[i]) != keyLen {
+			return 0, nil, fmt.Errorf("seal: open %s: the wrapper gave %d bytes", b.file, len(parts[i]))
 		}
 	}
-	return &identity{
-		blind: Suite(data[0]).hash(),
-		root:  [32]byte(parts[0][:32]),
-		sign:  ed25519.NewKeyFromSeed(parts[1][:ed25519.SeedSize]),
-	}, nil
+	return Suite(data[0]), parts, nil
 }
 
-func newIdentity(ctx context.Context, suite Suite, w KeyWrapper, rand io.Reader) ([]byte, error) {
+func (b bundle) wrap(ctx context.Context, suite Suite, w KeyWrapper, parts [][]byte) ([]byte, error) {
 	data := []byte{byte(suite), w.KeyID()}
-	for _, name := range []string{"blind", "sign"} {
-		var key secret
-		if _, err := io.ReadFull(rand, key[:]); err != nil {
-			return nil, fmt.Errorf("seal: make identity: %w", err)
-		}
-		wrapped, err := w.Wrap(ctx, suite, []byte("zujian "+name), key[:])
+	for i, name := range b.names {
+		wrapped, err := w.Wrap(ctx, suite, []byte("zujian "+name), parts[i])
 		if err != nil {
-			return nil, fmt.Errorf("seal: make identity: %w", err)
+			return nil, fmt.Errorf("seal: wrap %s: %w", b.file, err)
 		}
 		data = append(data, wrapped...)
 	}
 	return append(data, checksum(data)...), nil
+}
+
+// rewrap wraps the secrets under the wrapper's current KEK version, under the suite they have. No file is no error.
+func (b bundle) rewrap(ctx context.Context, dir string, w KeyWrapper) error {
+	path := filepath.Join(dir, b.file)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	suite, parts, err := b.open(ctx, dir, 0, w, nil, false)
+	if err != nil {
+		return err
+	}
+	data, err := b.wrap(ctx, suite, w, parts)
+	for _, p := range parts {
+		clear(p)
+	}
+	if err != nil {
+		return err
+	}
+	return writeFile(path, data)
+}
+
+func openIdentity(dir string, suite Suite, w KeyWrapper, rand io.Reader) (*identity, error) {
+	made, parts, err := identityBundle.open(context.Background(), dir, suite, w, rand, true)
+	if err != nil {
+		return nil, err
+	}
+	return &identity{
+		blind: made.hash(), // Blind indexes hang on it.
+		root:  [32]byte(parts[0]), sign: ed25519.NewKeyFromSeed(parts[1][:ed25519.SeedSize]),
+	}, nil
+}
+
+// RegisterKeys are the secrets of the verifiable register: the key of its leaves' tags, which can never change, and the
+// seeds of its two signing keys. They are kept wrapped in DIR/keys/register. create allows making them; without it a
+// missing file is an error, so that lost keys are never quietly replaced.
+func (v *Vault) RegisterKeys(ctx context.Context, create bool) (log, ed, sm2 [32]byte, err error) {
+	_, parts, err := registerBundle.open(ctx, v.dir, v.suite, v.wrapper, v.rand, create)
+	if err != nil {
+		return log, ed, sm2, err
+	}
+	return [32]byte(parts[0]), [32]byte(parts[1]), [32]byte(parts[2]), nil
 }
 
 func checksum(b []byte) []byte {

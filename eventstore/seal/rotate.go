@@ -40,9 +40,10 @@ func (v *Vault) Rewrap(ctx context.Context, progress func(done, total int64)) (i
 	if err != nil {
 		return 0, err
 	}
-	path := filepath.Join(filepath.Dir(v.slots.f.Name()), "identity")
-	if err := rewrapIdentity(ctx, path, v.wrapper); err != nil {
-		return 0, err
+	for _, b := range bundles {
+		if err := b.rewrap(ctx, v.dir, v.wrapper); err != nil {
+			return 0, err
+		}
 	}
 	return rewrapped, nil
 }
@@ -117,29 +118,6 @@ func (v *Vault) rewrapSlot(ctx context.Context, s slot) (slot, error) {
 	}
 	copy(s.wrapped[:], wrapped)
 	return s, err
-}
-
-// rewrapIdentity keeps the file's suite: blind indexes hang on it.
-func rewrapIdentity(ctx context.Context, path string, w KeyWrapper) error {
-	data, err := os.ReadFile(path)
-	if err != nil || len(data) != identityLen {
-		return errors.Join(errors.New("seal: rewrap identity: the file is damaged"), err)
-	}
-	next := []byte{data[0], w.KeyID()}
-	for i, name := range []string{"blind", "sign"} {
-		from := 2 + i*wrappedLen
-		part, err := w.Unwrap(ctx, data[1], Suite(data[0]), []byte("zujian "+name), data[from:from+wrappedLen])
-		if err != nil {
-			return fmt.Errorf("seal: rewrap identity: %w", err)
-		}
-		wrapped, err := w.Wrap(ctx, Suite(data[0]), []byte("zujian "+name), part)
-		clear(part)
-		if err != nil {
-			return fmt.Errorf("seal: rewrap identity: %w", err)
-		}
-		next = append(next, wrapped...)
-	}
-	return writeFile(path, append(next, checksum(next)...))
 }
 
 // Rotate makes a new KEK version where the wrapper can, wraps every key under it, and destroys the older versions if

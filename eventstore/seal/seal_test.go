@@ -547,3 +547,41 @@ func BenchmarkSeal(b *testing.B) {
 		})
 	}
 }
+
+func TestRegisterKeysAreKeptAndNeverReplaced(t *testing.T) {
+	dir := t.TempDir()
+	v := open(t, dir, seal.GM)
+	if _, _, _, err := v.RegisterKeys(t.Context(), false); err == nil {
+		t.Fatal("missing keys were made unasked")
+	}
+	log, ed, sm2, err := v.RegisterKeys(t.Context(), true)
+	if err != nil || log == ed || ed == sm2 || log == sm2 {
+		t.Fatalf("got %v", err)
+	}
+	if _, _, err := v.Rotate(t.Context(), true, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "keys")
+	if err := seal.CopyKeys(dir, to); err != nil {
+		t.Fatal(err)
+	}
+	v = open(t, filepath.Dir(to), seal.INTL)
+	if l, e, s, err := v.RegisterKeys(t.Context(), false); err != nil || l != log || e != ed || s != sm2 {
+		t.Fatalf("after rotation and copy: other keys, or %v", err)
+	}
+	path := filepath.Join(to, "register")
+	raw, err := os.ReadFile(path)
+	if err != nil || bytes.Contains(raw, log[:8]) {
+		t.Fatalf("a key lies open in its file, or: %v", err)
+	}
+	raw[20] ^= 1
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := v.RegisterKeys(t.Context(), true); err == nil {
+		t.Fatal("damaged keys were read or replaced")
+	}
+}

@@ -40,6 +40,7 @@ type Vault struct {
 	suite    Suite
 	now      func() time.Time
 	rand     io.Reader
+	dir      string
 	wrapper  KeyWrapper
 	slots    *slotFile
 	identity *identity
@@ -94,7 +95,7 @@ func Open(dir string, o Options) (*Vault, error) {
 		return nil, err
 	}
 	v := &Vault{
-		suite: o.Suite, now: o.Now, rand: &lockedReader{r: o.Rand}, wrapper: o.Wrapper, lock: lock,
+		suite: o.Suite, now: o.Now, rand: &lockedReader{r: o.Rand}, dir: keys, wrapper: o.Wrapper, lock: lock,
 		subjects: map[subjectID]*subject{},
 	}
 	if err := v.load(keys, o.DeferSync); err != nil {
@@ -114,7 +115,7 @@ func (v *Vault) load(keys string, deferSync bool) (err error) {
 			return err
 		}
 	}
-	if v.identity, err = openIdentity(filepath.Join(keys, "identity"), v.suite, v.wrapper, v.rand); err != nil {
+	if v.identity, err = openIdentity(keys, v.suite, v.wrapper, v.rand); err != nil {
 		return err
 	}
 	made := make(chan struct{})

@@ -1,0 +1,173 @@
+package register
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/mod/sumdb/note"
+
+	"zujian/eventstore"
+)
+
+const (
+	checkpointName     = "checkpoint"
+	checkpointHead     = "zujian checkpoint 1 " // Then 8 hexadecimal digits of CRC-32C and a newline.
+	checkpointBytesMax = 64 << 10
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// widths are the partial tiles of the tile under way at one level: bit w is set if a checkpoint had width w.
+type widths [tileWidth / 8]byte
+
+func (w *widths) set(n uint64)      { w[n/8] |= 1 << (n % 8) }
+func (w *widths) has(n uint64) bool { return w[n/8]&(1<<(n%8)) != 0 }
+
+// MarshalText implements encoding.TextMarshaler.
+func (w widths) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, w[:]), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (w *widths) UnmarshalText(b []byte) error {
+	if len(b) != hex.EncodedLen(len(w)) {
+		return errors.New("widths of the wrong length")
+	}
+	_, err := hex.Decode(w[:], b)
+	return err
+}
+
+// signed is what is kept of the last checkpoint.
+type signed struct {
+	Origin    string              `json:"origin"`
+	Size      uint64              `json:"size"`
+	Root      []byte              `json:"root"`
+	Note      string              `json:"note"`   // As it was signed.
+	Last      eventstore.Position `json:"last"`   // End of the last event in it.
+	Before    eventstore.Position `json:"before"` // End of the one before that.
+	Widths    [levelsMax]widths   `json:"widths"`
+	Confirmed string              `json:"confirmed,omitempty"` // The last that enough witnesses cosigned, with their lines.
+}
+
+// next is the checkpoint of a larger tree after s.
+func (s *signed) next(size uint64) signed {
+	n := *s
+	for l := range levelsMax {
+		was, is := s.Size>>(tileHeight*l), size>>(tileHeight*l)
+		if was>>tileHeight != is>>tileHeight {
+			n.Widths[l] = widths{} // The tile under way then is full.
+		}
+		n.Widths[l].set(is % tileWidth)
+	}
+	n.Size = size
+	return n
+}
+
+// body is the text of a checkpoint.
+func body(origin string, size uint64, root hash) string {
+	return origin + "\n" + strconv.FormatUint(size, 10) + "\n" + base64.StdEncoding.EncodeToString(root[:]) + "\n"
+}
+
+// parseBody reads the text of a checkpoint, with no other lines.
+func parseBody(text string) (origin string, size uint64, root hash, err error) {
+	bad := errors.New("register: malformed checkpoint")
+	lines := strings.Split(text, "\n")
+	if len(lines) != 4 || lines[3] != "" {
+		return "", 0, root, bad
+	}
+	size, err = strconv.ParseUint(lines[1], 10, 63)
+	raw, err2 := base64.StdEncoding.Strict().DecodeString(lines[2])
+	if err != nil || err2 != nil || len(raw) != sha256.Size || strconv.FormatUint(size, 10) != lines[1] {
+		return "", 0, root, bad
+	}
+	return lines[0], size, hash(raw), nil
+}
+
+// save replaces the checkpoint, durably.
+func (s *signed) save(fs vfs.FS, dir string) error {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	raw = append(fmt.Appendf(nil, "%s%08x\n", checkpointHead, crc32.Checksum(raw, castagnoli)), raw...)
+	path := fs.PathJoin(dir, checkpointName)
+	f, err := fs.Create(path+".next", "register")
+	if err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
+	}
+	_, err = f.Write(raw)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = fs.Rename(path+".next", path)
+	}
+	if err == nil {
+		err = syncDir(fs, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
+	}
+	return nil
+}
+
+// loadSigned reads the checkpoint. There may be none: ok is false.
+func loadSigned(fs vfs.FS, dir string) (s signed, ok bool, err error) {
+	path := fs.PathJoin(dir, checkpointName)
+	if _, err := fs.Stat(path); err != nil {
+		if _, err := fs.Stat(fs.PathJoin(dir, leavesName)); err == nil {
+			return s, false, damage(0, "the tree is there, but its checkpoint file is missing: restore it from a backup")
+		}
+		return s, false, nil
+	}
+	f, err := fs.Open(path)
+	if err != nil {
+		return s, false, fmt.Errorf("open checkpoint: %w", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, checkpointBytesMax+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return s, false, fmt.Errorf("read checkpoint: %w", err)
+	}
+	head, rest, _ := bytes.Cut(raw, []byte("\n"))
+	if string(head) != fmt.Sprintf("%s%08x", checkpointHead, crc32.Checksum(rest, castagnoli)) || len(raw) > checkpointBytesMax {
+		return s, false, damage(0, "the checkpoint file is damaged: restore it from a backup")
+	}
+	if err := json.Unmarshal(rest, &s); err != nil || len(s.Root) != sha256.Size {
+		return s, false, damage(0, "the checkpoint file cannot be read: restore it from a backup")
+	}
+	return s, true, nil
+}
+
+// verify checks the note of s against its fields and the keys of its own origin.
+func (s *signed) verify(keys Keys) error {
+	n, err := note.Open([]byte(s.Note), note.VerifierList(newEd25519(s.Origin, keys.Ed25519), newSM2(s.Origin, keys.SM2)))
+	if err != nil || len(n.Sigs) != 2 {
+		return damage(s.Last, "the last checkpoint is not signed by this register's keys")
+	}
+	if n.Text != body(s.Origin, s.Size, hash(s.Root)) {
+		return damage(s.Last, "the last checkpoint was signed for something else")
+	}
+	return nil
+}
+
+// DamageError says where the register and the log part, or what of the register is damaged.
+type DamageError struct {
+	Position eventstore.Position // Of the event concerned, as far as it is known.
+	What     string
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("register: at position %d: %s", e.Position, e.What)
+}
+
+func damage(at eventstore.Position, format string, args ...any) error {
+	return &DamageError{Position: at, What: fmt.Sprintf(format, args...)}
+}

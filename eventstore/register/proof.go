@@ -1,0 +1,147 @@
+package register
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"zujian/eventstore"
+	"zujian/eventstore/leaf"
+)
+
+// ErrRange means that a leaf, a size or a tile is not covered by any checkpoint.
+var ErrRange = errors.New("register: beyond the last checkpoint")
+
+// Checkpoint is what the register has signed.
+type Checkpoint struct {
+	Origin string
+	Size   uint64
+	Root   [32]byte
+	Note   string // The signed note, with the cosignatures that have come.
+	At     time.Time
+}
+
+// Checkpoint returns the last one.
+func (r *Register) Checkpoint() Checkpoint {
+	p := r.published.Load()
+	return Checkpoint{Origin: p.Origin, Size: p.Size, Root: [32]byte(p.Root), Note: r.panel.cosigned(p.Note), At: p.at}
+}
+
+// Confirmed returns the last checkpoint that enough witnesses have cosigned; ok is false if there is none.
+func (r *Register) Confirmed() (c Checkpoint, ok bool) {
+	text := ""
+	if n := r.panel.confirmed.Load(); n != nil {
+		text = n.note
+	} else if text = r.published.Load().Confirmed; text == "" {
+		return c, false
+	}
+	origin, size, root, err := parseBody(noteText(text))
+	return Checkpoint{Origin: origin, Size: size, Root: root, Note: text}, err == nil
+}
+
+// Proof is an inclusion proof (RFC 6962 §2.1.1) for one leaf, with the checkpoint it leads to.
+type Proof struct {
+	Index  uint64
+	Leaf   []byte
+	Hashes [][32]byte
+	Checkpoint
+}
+
+// Inclusion proves that the leaf of the event with that ordinal is in the tree of the last checkpoint.
+func (r *Register) Inclusion(ordinal uint64) (p Proof, err error) {
+	p.Index, p.Checkpoint = ordinal, r.Checkpoint()
+	p.Leaf, p.Hashes, err = r.include(ordinal, p.Size)
+	return p, err
+}
+
+// InclusionAt proves it for the tree of a smaller size.
+func (r *Register) InclusionAt(ordinal, size uint64) (leaf []byte, hashes [][32]byte, err error) {
+	return r.include(ordinal, size)
+}
+
+func (r *Register) include(ordinal, size uint64) ([]byte, [][32]byte, error) {
+	pub := r.published.Load()
+	if ordinal >= size || size > pub.Size {
+		return nil, nil, ErrRange
+	}
+	b, err := pub.leafBytes(ordinal, 1)
+	if err != nil {
+		return nil, nil, fmt.Errorf("prove leaf %d: %w", ordinal, err)
+	}
+	hs, err := tlog.ProveRecord(int64(size), int64(ordinal), &pub.files)
+	if err != nil {
+		return nil, nil, fmt.Errorf("prove leaf %d: %w", ordinal, err)
+	}
+	return b, arrays(hs), nil
+}
+
+// Consistency proves (RFC 6962 §2.1.2) that the tree of size from is the beginning of the tree of size to.
+func (r *Register) Consistency(from, to uint64) ([][32]byte, error) {
+	pub := r.published.Load()
+	if from > to || to > pub.Size {
+		return nil, ErrRange
+	}
+	return pub.consistency(from, to)
+}
+
+func (f *files) consistency(from, to uint64) ([][32]byte, error) {
+	if from == 0 || from == to {
+		return [][32]byte{}, nil
+	}
+	hs, err := tlog.ProveTree(int64(to), int64(from), f)
+	if err != nil {
+		return nil, fmt.Errorf("prove size %d: %w", from, err)
+	}
+	return arrays(hs), nil
+}
+
+// RootAt is the root of the tree of a size that the last checkpoint covers.
+func (r *Register) RootAt(size uint64) ([32]byte, error) {
+	pub := r.published.Load()
+	if size > pub.Size {
+		return [32]byte{}, ErrRange
+	}
+	return pub.root(size)
+}
+
+func arrays(hs []hash) [][32]byte {
+	out := make([][32]byte, len(hs))
+	for i, h := range hs {
+		out[i] = h
+	}
+	return out
+}
+
+// LeafOf is the leaf of an event, also before any checkpoint covers it.
+func (r *Register) LeafOf(e *eventstore.Recorded) []byte {
+	c := leaf.Of(e)
+	r.tagging.Lock()
+	defer r.tagging.Unlock()
+	return r.askTagger.Append(nil, &c)
+}
+
+// StreamKey ties the tags of a stream's leaves to it. Only who may read the stream may have it.
+func (r *Register) StreamKey(stream string) [32]byte {
+	r.tagging.Lock()
+	defer r.tagging.Unlock()
+	return r.askTagger.StreamKey([]byte(stream))
+}
+
+// VerifierKeys are what outsiders check the register's two signature lines with: Ed25519, then SM2.
+func (r *Register) VerifierKeys() (ed25519, sm2 string) {
+	return r.signers[0].(*signer).key, r.signers[1].(*signer).key
+}
+
+// WitnessKeys are the verifier keys of the witnesses, and how many of them confirm a checkpoint.
+func (r *Register) WitnessKeys() (keys []string, quorum int) {
+	for _, w := range r.panel.seats {
+		keys = append(keys, w.Key)
+	}
+	return keys, r.panel.quorum
+}
+
+// Encode writes a hash as checkpoints do.
+func Encode(h [32]byte) string { return base64.StdEncoding.EncodeToString(h[:]) }

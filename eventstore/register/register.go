@@ -1,0 +1,387 @@
+package register
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/mod/sumdb/note"
+
+	"zujian/eventstore"
+	"zujian/eventstore/leaf"
+)
+
+const (
+	signEvery    = time.Second            // While there are events.
+	signEvents   = 256                    // Events after which it is signed at once,
+	signPause    = 200 * time.Millisecond // but not more often than this.
+	signIdle     = 10 * time.Minute       // When nothing happens.
+	followPause  = 50 * time.Millisecond  // Between two looks at a log that grows.
+	addedAtOnce  = 1 << 14                // Leaves between two looks at the clock.
+	lockName     = "LOCK"
+	foldersPerms = 0o750
+)
+
+// ErrStopped means that the register signs nothing any more: the log and what was signed do not agree.
+var ErrStopped = errors.New("register: stopped")
+
+// Log is the log that the register is over; embedded.Store is one, [Over] makes one of every store.
+type Log interface {
+	// Leaves yields what leaves are made of for every event after a position, up to the head when it was called.
+	Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[leaf.Committed, error]
+	Wait(ctx context.Context, after eventstore.Position) error
+}
+
+// Over makes the leaves of any store's events. A store that keeps commitments itself does it faster.
+func Over(s eventstore.Store) Log { return over{s} }
+
+type over struct{ eventstore.Store }
+
+func (o over) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[leaf.Committed, error] {
+	return func(yield func(leaf.Committed, error) bool) {
+		for r, err := range o.All(ctx, after) {
+			if err != nil {
+				yield(leaf.Committed{}, err)
+				return
+			}
+			if !yield(leaf.Of(&r), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Options configure a register. Dir, Log, Origin, Keys and Now are mandatory.
+type Options struct {
+	Dir       string
+	FS        vfs.FS // The real disk if nil.
+	Log       Log
+	Origin    string // The log's URL without scheme: the first line of every checkpoint.
+	Keys      Keys
+	Witnesses []Witness
+	Quorum    int // Cosignatures that confirm a checkpoint; a majority if 0.
+	Now       func() time.Time
+	Logger    *slog.Logger
+
+	skipSync bool // Test hook: the mutant that signs before its tree is durable.
+}
+
+// Register is the verifiable register of one log in one folder. Run follows the log; the other methods may be called
+// from any goroutine.
+type Register struct {
+	o       Options
+	lock    io.Closer
+	signers []note.Signer
+
+	// Run's own.
+	tree     *tree
+	tagger   *leaf.Tagger
+	last     signed
+	pos      eventstore.Position // End of the last event in the tree.
+	before   eventstore.Position // End of the one before.
+	signedAt time.Time
+	scratch  []byte
+
+	tagging   sync.Mutex // Guards askTagger.
+	askTagger *leaf.Tagger
+
+	published atomic.Pointer[published]
+	behind    atomic.Uint64 // Events in the tree.
+	panel     *panel
+}
+
+// published is a checkpoint that anybody may ask for, and the tree it covers.
+type published struct {
+	files
+	signed
+	at time.Time
+}
+
+// Open opens the register in o.Dir, or makes it, and holds the log to the last signed checkpoint: it fails with a
+// *DamageError if that is not a prefix of the log.
+func Open(ctx context.Context, o Options) (_ *Register, err error) {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := checkOrigin(o.Origin); err != nil {
+		return nil, err
+	}
+	r := &Register{
+		o: o, tagger: leaf.NewTagger(o.Keys.Log), askTagger: leaf.NewTagger(o.Keys.Log),
+		signers: []note.Signer{newEd25519(o.Origin, o.Keys.Ed25519), newSM2(o.Origin, o.Keys.SM2)},
+	}
+	if r.panel, err = newPanel(&o); err != nil {
+		return nil, err
+	}
+	if err := o.FS.MkdirAll(o.Dir, foldersPerms); err != nil {
+		return nil, fmt.Errorf("register: make folder: %w", err)
+	}
+	if r.lock, err = o.FS.Lock(o.FS.PathJoin(o.Dir, lockName)); err != nil {
+		return nil, fmt.Errorf("register: the folder is in use by another process: %w", err)
+	}
+	if err := r.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open register %s: %w", o.Dir, err), r.Close())
+	}
+	return r, nil
+}
+
+func (r *Register) open(ctx context.Context) error {
+	last, there, err := loadSigned(r.o.FS, r.o.Dir)
+	if err != nil {
+		return err
+	}
+	if there {
+		if err := last.verify(r.o.Keys); err != nil {
+			return err
+		}
+		if last.Origin != r.o.Origin {
+			r.o.Logger.Warn("the register's origin has changed", "from", last.Origin, "to", r.o.Origin)
+		}
+	}
+	last.Origin = r.o.Origin
+	_, deleted := r.o.FS.Stat(r.o.FS.PathJoin(r.o.Dir, leavesName))
+	switch {
+	case !there || deleted != nil:
+		err = r.rebuild(ctx, &last)
+	default:
+		if r.tree, err = openTree(r.o.FS, r.o.Dir, last.Size); err != nil {
+			err = damage(last.Last, "the tree does not reach to its last checkpoint: %v", err)
+		}
+	}
+	if err == nil && there {
+		err = r.guard(ctx, &last)
+	}
+	if err != nil {
+		return err
+	}
+	r.last, r.pos, r.before = last, last.Last, last.Before
+	r.behind.Store(last.Size)
+	if !there { // An empty tree is a prefix of every log; with it witnesses can be asked what they know.
+		return r.sign()
+	}
+	r.publish()
+	return nil
+}
+
+// rebuild makes the tree of the last checkpoint again from the log.
+func (r *Register) rebuild(ctx context.Context, last *signed) (err error) {
+	if r.tree, err = openTree(r.o.FS, r.o.Dir, 0); err != nil || last.Size == 0 {
+		return err
+	}
+	r.o.Logger.Warn("the register's tree is made again from the log", "leaves", last.Size)
+	for c, err := range r.o.Log.Leaves(ctx, 0) {
+		if err != nil {
+			return fmt.Errorf("read log: %w", err)
+		}
+		if err := r.add(&c); err != nil {
+			return err
+		}
+		if r.tree.size == last.Size {
+			break
+		}
+	}
+	if r.tree.size < last.Size {
+		return damage(r.pos, "the log ends after %d events, the last checkpoint has %d: it was rolled back", r.tree.size, last.Size)
+	}
+	return r.tree.sync()
+}
+
+// guard refuses a log that does not go on from the last checkpoint.
+func (r *Register) guard(ctx context.Context, last *signed) error {
+	root, err := r.tree.root(last.Size)
+	if err != nil {
+		return damage(last.Last, "the tree cannot be read: %v", err)
+	}
+	if !bytes.Equal(root[:], last.Root) {
+		return damage(last.Last, "the tree of %d leaves does not have the root that was signed", last.Size)
+	}
+	if last.Size == 0 {
+		return nil
+	}
+	for c, err := range r.o.Log.Leaves(ctx, last.Before) {
+		if err != nil {
+			return fmt.Errorf("read log: %w", err)
+		}
+		want, err := r.tree.leafBytes(last.Size-1, 1)
+		if err != nil {
+			return err
+		}
+		if c.Ordinal != last.Size-1 || c.Position != last.Last || !bytes.Equal(r.tagger.Append(nil, &c), want) {
+			return damage(c.Position, "event %d is not the one that was signed as leaf %d", c.Ordinal, last.Size-1)
+		}
+		return nil
+	}
+	return damage(last.Last, "the log ends before the last checkpoint, of %d events: it was rolled back", last.Size)
+}
+
+// Close gives the folder free. Run has ended.
+func (r *Register) Close() error {
+	var errs []error
+	if r.tree != nil {
+		errs = append(errs, r.tree.close())
+		r.tree = nil
+	}
+	if r.lock != nil {
+		errs = append(errs, r.lock.Close())
+		r.lock = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Run follows the log, signs checkpoints and has them witnessed, until ctx ends; then it signs what it has. Any failure
+// to write ends it. It returns ErrStopped when witnesses say that the log is not what they saw.
+func (r *Register) Run(ctx context.Context) error {
+	witnessing, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { r.panel.run(witnessing, r) })
+	defer work.Wait()
+	defer stop()
+	r.signedAt = r.o.Now()
+	for {
+		if err := r.follow(ctx); err != nil {
+			return err
+		}
+		if err := r.pause(ctx); err != nil {
+			if ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
+				return fmt.Errorf("wait for the log: %w", err)
+			}
+			if r.tree.size > r.last.Size && r.panel.cleared() {
+				return r.sign()
+			}
+			return nil
+		}
+		if err := r.panel.err(); err != nil {
+			return err
+		}
+	}
+}
+
+// follow adds what the log has more than the tree, signing on the way when it is time.
+func (r *Register) follow(ctx context.Context) error {
+	n := 0
+	for c, err := range r.o.Log.Leaves(ctx, r.pos) {
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("read log: %w", err)
+		}
+		if err := r.add(&c); err != nil {
+			return err
+		}
+		if n++; n%addedAtOnce == 0 {
+			if err := r.signIfDue(); err != nil {
+				return err
+			}
+		}
+	}
+	return r.signIfDue()
+}
+
+func (r *Register) add(c *leaf.Committed) error {
+	if c.Ordinal != r.tree.size {
+		return damage(c.Position, "event %d follows event %d", c.Ordinal, int64(r.tree.size)-1)
+	}
+	r.scratch = r.tagger.Append(r.scratch[:0], c)
+	if err := r.tree.add(r.scratch); err != nil {
+		return err
+	}
+	r.before, r.pos = r.pos, c.Position
+	r.behind.Store(r.tree.size)
+	return nil
+}
+
+func (r *Register) signIfDue() error {
+	if r.due() > 0 || !r.panel.cleared() {
+		return nil
+	}
+	return r.sign()
+}
+
+// due is how long it is to the next checkpoint.
+func (r *Register) due() time.Duration {
+	wait := signIdle
+	switch fresh := r.tree.size - r.last.Size; {
+	case fresh >= signEvents:
+		wait = signPause
+	case fresh > 0:
+		wait = signEvery
+	}
+	return max(0, wait-r.o.Now().Sub(r.signedAt))
+}
+
+// pause returns when there may be something to do.
+func (r *Register) pause(ctx context.Context) error {
+	wait := r.due()
+	if !r.panel.cleared() {
+		wait = max(wait, followPause) // Until they have answered nothing can be signed.
+	}
+	if r.tree.size > r.last.Size { // Under way: leave the log in peace for a moment, then take all at once.
+		return sleep(ctx, min(max(wait, time.Millisecond), followPause))
+	}
+	waiting, done := context.WithTimeout(ctx, wait)
+	defer done()
+	err := r.o.Log.Wait(waiting, r.pos)
+	if waiting.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sign makes the tree durable, then a checkpoint over it, then publishes it.
+func (r *Register) sign() error {
+	if r.o.skipSync {
+		if err := r.tree.flush(); err != nil {
+			return err
+		}
+	} else if err := r.tree.sync(); err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	root, err := r.tree.root(r.tree.size)
+	if err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	next := r.last.next(r.tree.size)
+	next.Root, next.Last, next.Before = root[:], r.pos, r.before
+	msg, err := note.Sign(&note.Note{Text: body(r.o.Origin, next.Size, root)}, r.signers...)
+	if err != nil {
+		return fmt.Errorf("register: sign checkpoint: %w", err)
+	}
+	next.Note = string(msg)
+	if c := r.panel.confirmed.Load(); c != nil {
+		next.Confirmed = c.note
+	}
+	if err := next.save(r.o.FS, r.o.Dir); err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	r.last, r.signedAt = next, r.o.Now()
+	r.publish()
+	return nil
+}
+
+func (r *Register) publish() {
+	r.published.Store(&published{files: r.tree.files, signed: r.last, at: r.o.Now()})
+	r.panel.submit()
+}

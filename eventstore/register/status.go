@@ -1,0 +1,32 @@
+package register
+
+import "time"
+
+// Status is what operators watch.
+type Status struct {
+	Origin     string
+	Added      uint64 // Events in the tree.
+	Signed     uint64 // Size of the last checkpoint.
+	SignedAt   time.Time
+	Confirmed  uint64 // Size of the last checkpoint that enough witnesses cosigned since the start.
+	Witnesses  int
+	Quorum     int
+	Agreeing   int  // Witnesses that have cosigned since the start.
+	Dissenting int  // Witnesses that have cosigned something else.
+	Waiting    bool // Nothing is signed until more witnesses have answered.
+	Stopped    bool // Nothing will be signed: see ErrStopped.
+}
+
+// Status returns the register's figures.
+func (r *Register) Status() Status {
+	pub := r.published.Load()
+	s := Status{
+		Origin: pub.Origin, Added: r.behind.Load(), Signed: pub.Size, SignedAt: pub.at, Witnesses: len(r.panel.seats),
+		Quorum: r.panel.quorum, Agreeing: r.panel.count(seatAgrees), Dissenting: r.panel.count(seatDissent),
+		Waiting: !r.panel.cleared(), Stopped: r.panel.err() != nil,
+	}
+	if c := r.panel.confirmed.Load(); c != nil {
+		s.Confirmed = c.size
+	}
+	return s
+}
