@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,7 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"zujian/cmd/zujian/internal/soak"
 )
 
 // program builds the binary once for every end-to-end test.
@@ -33,28 +31,12 @@ var program = sync.OnceValues(func() (string, error) {
 
 // serverProcess is a running server under test, started and ended by its own process.
 type serverProcess struct {
-	cmd  *exec.Cmd
+	*soak.Server
 	base string // http://127.0.0.1:port
 	logs *lockedBuffer
-	done chan error
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
+type lockedBuffer = soak.Buffer
 
 // startServer runs `zujian serve` over a folder and waits until it says where it listens.
 func startServer(t *testing.T, data string, args ...string) *serverProcess {
@@ -63,58 +45,18 @@ func startServer(t *testing.T, data string, args ...string) *serverProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &serverProcess{logs: &lockedBuffer{}, done: make(chan error, 1)}
-	p.cmd = exec.Command(bin, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--rate=-1"}, args...)...)
-	p.cmd.Stderr = p.logs
-	stdout, err := p.cmd.StdoutPipe()
+	s, err := soak.Start(bin, data, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.kill() })
-	where := make(chan string, 1)
-	go func() {
-		lines := bufio.NewScanner(stdout)
-		for lines.Scan() {
-			fmt.Fprintln(p.logs, lines.Text())
-			if _, rest, ok := strings.Cut(lines.Text(), "serves "); ok {
-				where <- strings.TrimSuffix(strings.Fields(rest)[0], "/")
-			}
-		}
-		p.done <- p.cmd.Wait()
-	}()
-	select {
-	case p.base = <-where:
-	case err := <-p.done:
-		t.Fatalf("the server ended: %v\n%s", err, p.logs)
-	case <-time.After(2 * time.Minute):
-		t.Fatalf("the server did not start in two minutes\n%s", p.logs)
-	}
-	return p
+	t.Cleanup(s.Kill)
+	return &serverProcess{s, s.Base, s.Logs}
 }
+
+func (p *serverProcess) kill() { p.Kill() }
 
 // ended reports whether the process is gone.
-func (p *serverProcess) ended() bool {
-	select {
-	case err := <-p.done:
-		p.done <- err
-		return true
-	default:
-		return false
-	}
-}
-
-// kill ends the server as a power cut would end its process (SIGKILL), and waits for it.
-func (p *serverProcess) kill() {
-	_ = p.cmd.Process.Kill() // It may have ended already.
-	select {
-	case err := <-p.done:
-		p.done <- err
-	case <-time.After(20 * time.Second):
-	}
-}
+func (p *serverProcess) ended() bool { return p.Ended() }
 
 // reply is one HTTP answer.
 type reply struct {
@@ -151,38 +93,8 @@ func (r reply) field(t testing.TB, path string) string {
 
 // ask makes one request. body is marshalled, unless it is nil or a string.
 func ask(ctx context.Context, base, method, path, key string, body any, headers ...string) (reply, error) {
-	var r io.Reader
-	switch b := body.(type) {
-	case nil:
-	case string:
-		r = strings.NewReader(b)
-	default:
-		raw, err := json.Marshal(b)
-		if err != nil {
-			return reply{}, err
-		}
-		r = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, base+path, r)
-	if err != nil {
-		return reply{}, err
-	}
-	if key != "" {
-		req.Header.Set("Authorization", "Bearer "+key)
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return reply{}, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(res.Body)
-	return reply{res.StatusCode, res.Header, raw}, err
+	r, err := soak.Ask(ctx, base, method, path, key, body, headers...)
+	return reply{r.Status, r.Header, r.Body}, err
 }
 
 // must asks and wants a status.
@@ -199,14 +111,7 @@ func (p *serverProcess) must(t testing.TB, status int, method, path, key string,
 }
 
 // topText is a top-level string of a JSON object, "" if there is none.
-func topText(raw []byte, name string) string {
-	var v map[string]any
-	if json.Unmarshal(raw, &v) != nil {
-		return ""
-	}
-	s, _ := v[name].(string)
-	return s
-}
+func topText(raw []byte, name string) string { return soak.Reply{Body: raw}.Text(name) }
 
 // received adds up a ledger's receipts.
 func received(raw []byte) (sum int64) {
@@ -227,11 +132,11 @@ func received(raw []byte) (sum int64) {
 // readFirstKey reads the key a fresh register starts with.
 func readFirstKey(t testing.TB, data string) string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(data, firstKeyFile))
+	key, err := soak.FirstKey(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return topText(raw, "key")
+	return key
 }
 
 // testID is a valid synthetic CN_ID number of the 1880s for each n < 900.
