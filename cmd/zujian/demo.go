@@ -40,10 +40,12 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 	if err != nil {
 		return err
 	}
+	views := h.keepViews(g.Ctx) // Beside the load, on the other core.
 	var bar *progress
 	keys, _, err := demo.Build(g.Ctx, demo.Options{
 		Homes: homes, Months: months, Seed: seed, Today: domain.DayOf(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
 		Clock: func(t time.Time) { simulated.Store(t.UnixMicro()) },
+		Views: func() error { return views.caughtUp(g.Ctx) },
 		Step: func(done, total int) {
 			if bar == nil {
 				bar = newProgress(g.Stderr, "demo city", int64(total))
@@ -58,9 +60,9 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 		err = errors.Join(h.vault.Sync(), h.store.Sync())
 	}
 	if err == nil {
-		err = h.catchUp(g.Ctx) // Views see what is durable.
+		err = views.caughtUp(g.Ctx)
 	}
-	if err = errors.Join(err, h.Close()); err != nil {
+	if err = errors.Join(err, views.stop(), h.Close()); err != nil {
 		return err
 	}
 	if err := writeSecret(filepath.Join(g.Data, demoKeysFile), keys); err != nil {

@@ -106,14 +106,38 @@ func (h *house) Close() error {
 
 // catchUp runs the views until they reach the log's head, then stops them.
 func (h *house) catchUp(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- h.runner.Run(ctx, views(h.city)) }()
-	head, err := h.store.Head(ctx)
-	for _, v := range views(h.city) {
-		err = errors.Join(err, h.runner.WaitFor(ctx, v.Name(), head.Position))
+	kept := h.keepViews(ctx)
+	err := kept.caughtUp(ctx)
+	return errors.Join(err, kept.stop())
+}
+
+// keptViews are views that run beside something else.
+type keptViews struct {
+	h    *house
+	end  context.CancelFunc
+	done chan error
+}
+
+func (h *house) keepViews(ctx context.Context) *keptViews {
+	ctx, end := context.WithCancel(ctx)
+	k := &keptViews{h: h, end: end, done: make(chan error, 1)}
+	go func() { k.done <- h.runner.Run(ctx, views(h.city)) }()
+	return k
+}
+
+// caughtUp waits until every view knows the log's head of now.
+func (k *keptViews) caughtUp(ctx context.Context) (err error) {
+	head, err := k.h.store.Head(ctx)
+	if err != nil {
+		return err
 	}
-	stop()
-	return errors.Join(err, <-done)
+	for _, v := range views(k.h.city) {
+		err = errors.Join(err, k.h.runner.WaitFor(ctx, v.Name(), head.Position))
+	}
+	return err
+}
+
+func (k *keptViews) stop() error {
+	k.end()
+	return <-k.done
 }

@@ -14,7 +14,7 @@ type Board struct {
 	Bank    string               `json:"bank,omitempty"`
 	Figures projections.Counters `json:"figures"`
 
-	HeldFen        domain.Fen `json:"held_fen"`        // Rent, deposits and money in dispute that the ledgers hold.
+	HeldFen        domain.Fen `json:"held_fen"`        // Rent, deposits (disputed or not) and the rest that the ledgers hold.
 	LiabilitiesFen domain.Fen `json:"liabilities_fen"` // That, and what is set aside to be paid out.
 	BalanceFen     domain.Fen `json:"balance_fen"`     // As the bank has it: the ledgers' cash and the open differences of its statements.
 	ShortfallFen   domain.Fen `json:"shortfall_fen"`   // Liabilities above the balance (M-14).
@@ -82,7 +82,7 @@ func (b *Board) fill(ctx context.Context, r projections.Reader, on domain.Day) (
 		}
 		return sum
 	}
-	b.HeldFen = fen("held_rent_fen", "held_deposit_fen", "disputed_fen", "other_fen")
+	b.HeldFen = fen("held_rent_fen", "held_deposit_fen", "other_fen", "awarded_fen", "unclassified_fen") // Disputed money is part of the deposit.
 	b.LiabilitiesFen = b.HeldFen + fen("suspense_fen", "payable_owner_fen", "payable_operator_fen", "payable_lessor_fen", "payable_tenant_fen")
 	b.BalanceFen = fen("cash_fen", "unexplained_fen")
 	b.OwnerUnpaidFen = fen("owner_unpaid_fen", "payable_owner_fen")

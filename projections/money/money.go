@@ -206,6 +206,7 @@ func figures(r row) projections.Counters {
 		"ledgers": 1, "expected_rent_fen": int64(s.Plan.RentFen), "expected_deposit_fen": int64(s.Plan.DepositFen),
 		"held_rent_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "rent"))), "held_deposit_fen": int64(s.DepositHeld()),
 		"disputed_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "disputed"))), "other_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "other"))),
+		"awarded_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "awarded"))), "unclassified_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "unclassified"))),
 	}
 	if s.Bank != "" {
 		c["cash_fen"] = int64(s.Held(escrow.CashAccount(s.Bank)))

@@ -35,6 +35,7 @@ type Options struct {
 	Desk   *desk.Desk
 	Log    *slog.Logger
 	Clock  func(time.Time)       // Told each simulated instant before the commands of it.
+	Views  func() error          // Waits until the views know everything written; banks compare their days with them.
 	Step   func(done, total int) // Progress; may be nil.
 }
 
@@ -54,15 +55,21 @@ type generator struct {
 	seq   int
 	ids   int
 	city  actor // City regulator.
-	banks []member
+	banks []*bank
 	truth *Truth
+	plan  agenda // What happens when.
 
-	firms   []*firm
-	brokers []member
-	estates []*estate
-	flats   []*flat
-	done    int
-	total   int
+	firms     []*firm
+	subletter *firm
+	private   []member // Owners of flats.
+	brokers   []member
+	estates   []*estate
+	flats     []*flat
+	done      int
+	total     int
+
+	withheld    bool // One deposit is.
+	differences int  // Between a bank's books and the ledgers, so far.
 }
 
 type actor = domain.Actor
@@ -90,7 +97,7 @@ func Build(ctx context.Context, o Options) (map[string]Key, *Truth, error) {
 	g := &generator{o: o, ctx: ctx, rnd: rand.New(rand.NewPCG(o.Seed, 0x7a75)), city: actor{ID: "demo:city", Role: domain.RoleCity}}
 	g.truth = newTruth(g.rnd, o.City, o.Today, o.Months)
 	g.day(g.truth.Start.AddDays(-60))
-	steps := []func() error{g.makeInstitutions, g.makeEstates, g.makeFlats, g.makeHistory, g.makeTrouble}
+	steps := []func() error{g.makeInstitutions, g.makeEstates, g.makeFlats, g.makeSubletter, g.makeHistory, g.makeTrouble}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, nil, err

@@ -2,12 +2,9 @@ package demo
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 
 	"zujian/domain"
 	"zujian/domain/contract"
-	"zujian/domain/escrow"
 )
 
 // deal is one letting that the plan of the three years holds.
@@ -23,55 +20,15 @@ type deal struct {
 	cycle  int
 	renew  *deal // The deal it renews.
 	head   bool
+	self   bool // Its tenant files it alone.
+	ended  bool
 
 	tenant member
 	id     string
 }
 
-// event is something that happens on a day of the plan.
-type event struct {
-	day  domain.Day
-	rank int // Order within a day: endings before signings before filings.
-	run  func() error
-}
-
-// makeHistory plans every letting of every flat, then lets it all happen in the order of its days.
-func (g *generator) makeHistory() error {
-	var plan []event
-	for _, f := range g.flats {
-		if f.firm != nil && f.firm.operator {
-			plan = append(plan, g.planHead(f)...)
-		}
-		if f.byRoom {
-			for i := range f.rooms {
-				plan = append(plan, g.planSpace(f, i)...)
-			}
-		} else {
-			plan = append(plan, g.planSpace(f, -1)...)
-		}
-	}
-	slices.SortStableFunc(plan, func(a, b event) int {
-		if a.day != b.day {
-			return int(a.day) - int(b.day)
-		}
-		return a.rank - b.rank
-	})
-	g.total = g.done + len(plan)
-	for _, e := range plan {
-		if err := g.ctx.Err(); err != nil {
-			return err
-		}
-		g.day(e.day)
-		if err := e.run(); err != nil {
-			return fmt.Errorf("on %s: %w", e.day, err)
-		}
-		g.step()
-	}
-	return nil
-}
-
 // planHead is the operator's own lease of the flat, over the whole history.
-func (g *generator) planHead(f *flat) []event {
+func (g *generator) planHead(f *flat) {
 	start := g.truth.Start
 	d := &deal{flat: f, room: -1, head: true, signed: start.AddDays(-20), start: start.AddDays(-10), end: g.o.Today.AddMonths(30), cycle: 3}
 	market := g.truth.rent(g.rnd, f.home, start.Month(), f.areaC)
@@ -81,11 +38,12 @@ func (g *generator) planHead(f *flat) []event {
 	}
 	d.rent, _ = market.MulDiv(num, 100)
 	d.filed = d.signed.AddDays(3)
-	return []event{{d.signed, 1, func() error { return g.sign(d) }}, {d.filed, 2, func() error { return g.file(d) }}}
+	g.on(d.signed, rankSign, func() error { return g.sign(d) })
+	g.on(d.filed, rankFile, func() error { return g.file(d) })
 }
 
 // planSpace plans the lettings of one space: terms of 6, 12 and 24 months, renewals, early ends, gaps.
-func (g *generator) planSpace(f *flat, room int) (plan []event) {
+func (g *generator) planSpace(f *flat, room int) {
 	at := g.truth.Start.AddDays(g.rnd.IntN(240))
 	var last *deal
 	for at < g.o.Today {
@@ -118,34 +76,46 @@ func (g *generator) planSpace(f *flat, room int) (plan []event) {
 		case p < 0.92:
 			d.filed = d.signed.AddDays(31 + g.rnd.IntN(40))
 		case g.chance(0.3):
-			d.filed = d.signed.AddDays(60 + g.rnd.IntN(90)) // A tenant files alone, later.
+			d.filed, d.self = d.signed.AddDays(60+g.rnd.IntN(90)), true // 承租人自行备案: a tenant files alone.
 		}
-		plan = append(plan, g.planDeal(d)...)
+		g.planDeal(d)
 		stop := d.end
 		if !d.early.IsZero() {
 			stop = d.early
 		}
 		last, at = nil, stop.AddDays(3+g.rnd.IntN(45))
+		f.taken = max(f.taken, stop)
 		if d.early.IsZero() && g.chance(0.35) {
 			last, at = d, stop.AddDays(1)
+			continue
 		}
+		if room >= 0 || d.filed.IsZero() {
+			continue
+		}
+		if g.chance(0.01) { // Listed and not let any more.
+			g.planListing(f, stop.AddDays(1), 1)
+			return
+		}
+		share := listedShare
+		if stop > g.o.Today.AddDays(-listedRecentDays) {
+			share = listedRecentShare
+		}
+		g.planListing(f, stop.AddDays(1), share)
 	}
-	return plan
 }
 
-func (g *generator) planDeal(d *deal) []event {
-	plan := []event{{d.signed, 1, func() error { return g.sign(d) }}}
-	if !d.filed.IsZero() && d.filed <= g.o.Today {
-		plan = append(plan, event{d.filed, 2, func() error { return g.file(d) }})
-	} else {
+func (g *generator) planDeal(d *deal) {
+	g.on(d.signed, rankSign, func() error { return g.sign(d) })
+	if d.filed.IsZero() || d.filed > g.o.Today {
 		d.filed = 0
+	} else {
+		g.on(d.filed, rankFile, func() error { return g.file(d) })
 	}
 	if !d.early.IsZero() && d.early < g.o.Today && d.early > d.filed {
-		plan = append(plan, event{d.early, 0, func() error { return g.end(d) }})
+		g.on(d.early, rankEnd, func() error { return g.end(d) })
 	} else if d.end < g.o.Today && !d.filed.IsZero() {
-		plan = append(plan, event{d.end.AddDays(1), 0, func() error { return g.expire(d) }})
+		g.on(d.end.AddDays(1), rankEnd, func() error { return g.expire(d) })
 	}
-	return plan
 }
 
 // expected says whether an error is part of life in the demo city: two signed contracts can want overlapping days, and
@@ -186,8 +156,8 @@ func (g *generator) sign(d *deal) error {
 	if d.room >= 0 {
 		t.LetMode, t.Rooms = contract.LetByRoom, []string{f.rooms[d.room].id}
 	}
-	if f.firm != nil && !d.head {
-		t.Escrow = contract.Escrow{Mode: contract.EscrowNone, Bank: f.firm.bank}
+	if f.firm != nil && f.firm.bank != nil && !d.head {
+		t.Escrow = contract.Escrow{Mode: contract.EscrowNone, Bank: f.firm.bank.id} // The rules make it mandatory where it is.
 	}
 	t.Lessors = []contract.PartyShare{{Party: lessor.id, Capacity: capacity(t)}}
 	t.Lessees = []contract.PartyShare{{Party: lessee.id}}
@@ -217,10 +187,7 @@ func capacity(t contract.Terms) string {
 // skip drops a deal that the rules refuse, and passes every other error on.
 func skip(d *deal, err error) error {
 	d.id = ""
-	if expected(err) {
-		return nil
-	}
-	return err
+	return unexpected(err)
 }
 
 func (g *generator) file(d *deal) error {
@@ -231,8 +198,8 @@ func (g *generator) file(d *deal) error {
 	if d.flat.firm != nil && d.flat.firm.operator && !d.head {
 		by = d.flat.firm.member
 	}
-	if int(d.filed-d.signed) > 55 && !d.head {
-		by = d.tenant // 承租人自行备案
+	if d.self {
+		by = d.tenant
 	}
 	s, _, err := g.o.Desk.File(g.ctx, g.call(by.actor), d.id)
 	if err != nil {
@@ -248,43 +215,17 @@ func (g *generator) file(d *deal) error {
 		d.flat.head = d.id
 		return nil
 	}
-	return g.collect(d, s)
-}
-
-// collect pays the first collection of a supervised contract of the last year into its account.
-func (g *generator) collect(d *deal, s contract.State) error {
-	if d.flat.firm == nil || d.start < g.o.Today.AddMonths(-12) {
-		return nil
+	if err := g.letListing(d); err != nil {
+		return err
 	}
-	ledger, _, err := g.o.Desk.Ledger(g.ctx, g.city, d.id, zeroTime)
-	if err != nil || len(ledger.Plan.Collections) == 0 {
-		return nil //nolint:nilerr // No ledger: the money need not be supervised.
-	}
-	c := ledger.Plan.Collections[0]
-	amount := c.RentFen + c.DepositFen
-	bank := g.bank(d.flat.firm.bank)
-	_, _, err = g.o.Desk.Receive(g.ctx, g.call(bank.actor), d.id, escrow.Receive{
-		BankTxnID: fmt.Sprintf("DEMO%08d", g.ids), AmountFen: amount, ValueDate: domain.DayOf(g.at), PayerMask: "6222********0018",
-	})
-	if expected(err) {
-		return nil
-	}
-	return err
-}
-
-func (g *generator) bank(id string) member {
-	for _, b := range g.banks {
-		if b.id == id {
-			return b
-		}
-	}
-	return g.banks[0]
+	return g.collect(d)
 }
 
 func (g *generator) end(d *deal) error {
 	if d.id == "" {
 		return nil
 	}
+	d.ended = true
 	for _, m := range []member{g.lessor(d), d.tenant} {
 		if _, _, err := g.o.Desk.ContractAct(g.ctx, g.call(m.actor), d.id, m.id, contract.Terminate{
 			By: contract.Agreed, Party: m.id, Ground: "MUTUAL", On: d.early,
@@ -306,9 +247,13 @@ func (g *generator) expire(d *deal) error {
 	if d.id == "" {
 		return nil
 	}
+	d.ended = true
 	_, _, err := g.o.Desk.ContractAct(g.ctx, g.call(domain.Actor{ID: "process:clock", Role: domain.RoleSystem}), d.id, "", contract.Expire{})
 	if expected(err) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return g.withholdDeposit(d)
 }

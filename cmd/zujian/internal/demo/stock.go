@@ -6,19 +6,21 @@ import (
 	"zujian/api/desk"
 	"zujian/domain"
 	"zujian/domain/party"
+	"zujian/domain/statement"
 	"zujian/domain/unit"
 )
 
 // firm is a rental company. A sublease operator rents flats from owners by HEAD contracts and lets them on.
 type firm struct {
 	member
-	operator bool // 转租经营: lets what it rents.
-	highLow  bool // Pays high, lets low.
-	bank     string
+	operator bool  // 转租经营: lets what it rents.
+	highLow  bool  // Pays high, lets low, and in the last quarter collects beside its account.
+	bank     *bank // Of its supervised account; nil for a person.
 }
 
 type estate struct {
 	name, street, unit, admin string
+	owner                     *firm // A rental company that owns all of it; nil = many owners.
 	effect                    float64
 	built, floors, metro      int
 }
@@ -32,6 +34,9 @@ type flat struct {
 	rooms  []room
 	byRoom bool
 	head   string // HEAD contract of its operator.
+
+	listing string     // The live one; "" = none.
+	taken   domain.Day // Last day of its lettings.
 }
 
 type room struct {
@@ -53,9 +58,13 @@ func (g *generator) verify(id string, level int) error {
 // organisation registers a firm, verifies it and, for those that must, reports and publishes its opening.
 func (g *generator) organisation(kind, name string, role domain.Role, opening *party.Opening) (member, error) {
 	g.seq++
+	scope := "住房租赁经营"
+	if kind == party.OrgBrokerage {
+		scope = "房地产经纪"
+	}
 	id, _, err := g.o.Desk.RegisterParty(g.ctx, g.call(g.city), desk.NewParty{
 		Kind: party.KindOrg, OrgKind: kind, Name: name, DocType: domain.DocUSCC, DocNo: syntheticUSCC(g.seq),
-		ScopeText: "住房租赁经营", LicenceIssued: g.truth.Start.AddMonths(-30),
+		ScopeText: scope, LicenceIssued: g.truth.Start.AddMonths(-30),
 	})
 	if err != nil {
 		return member{}, fmt.Errorf("register %s: %w", name, err)
@@ -73,11 +82,11 @@ func (g *generator) organisation(kind, name string, role domain.Role, opening *p
 
 func (g *generator) makeInstitutions() error {
 	for _, name := range []string{"示例银行一", "示例银行二", "示例银行三", "示例银行四"} {
-		bank, err := g.organisation(party.OrgSupervisingBank, name, domain.RoleBank, nil)
+		m, err := g.organisation(party.OrgSupervisingBank, name, domain.RoleBank, nil)
 		if err != nil {
 			return err
 		}
-		g.banks = append(g.banks, bank)
+		g.banks = append(g.banks, &bank{member: m, days: map[domain.Day][]statement.Line{}})
 	}
 	for i, f := range []struct {
 		name     string
@@ -88,10 +97,10 @@ func (g *generator) makeInstitutions() error {
 		if f.operator {
 			kind = party.OrgSubleaseOperator
 		}
-		bank := g.banks[i%len(g.banks)].id
+		bank := g.banks[i%len(g.banks)]
 		m, err := g.organisation(kind, f.name, domain.RoleCompany, &party.Opening{
 			AdminCode: "320115", Place: "示例路 1 号", Operation: "SCATTERED", Homes: 100, Staff: 12, OwnFundsFen: 1_000_000_000,
-			AccountBank: bank, AccountLast: fmt.Sprintf("%04d", 1000+i), LocalEntity: true,
+			AccountBank: bank.id, AccountLast: fmt.Sprintf("%04d", 1000+i), LocalEntity: true,
 		})
 		if err != nil {
 			return err
@@ -135,10 +144,15 @@ func (g *generator) makeEstates() error {
 			effect: g.rnd.NormFloat64() * estateSD, built: 1995 + g.rnd.IntN(28), floors: []int{6, 6, 11, 18, 26, 33}[g.rnd.IntN(6)],
 			metro: 150 + g.rnd.IntN(2200),
 		}
+		if i >= n-affordable { // What there is of 保障性租赁住房 so far: whole estates of one company.
+			e.name, e.owner = fmt.Sprintf("示例保障性租赁住房%d号", i-n+affordable+1), g.firms[2]
+		}
 		g.estates = append(g.estates, e)
 	}
 	return nil
 }
+
+const affordable = 3
 
 // unitOf spreads estates over the reporting units by their share of homes; each has at least one.
 func (g *generator) unitOf(i, n int) string {
@@ -212,7 +226,7 @@ func (g *generator) makeBuilding(e *estate, count int) error {
 				f.rooms = append(f.rooms, room{id: r.ID, areaC: b.Units[i].Rooms[n].UsableAreaC})
 			}
 		}
-		if err := g.ownFlat(f); err != nil {
+		if err := g.ownFlat(f, e.owner); err != nil {
 			return err
 		}
 		g.flats = append(g.flats, f)
@@ -222,13 +236,19 @@ func (g *generator) makeBuilding(e *estate, count int) error {
 }
 
 // ownFlat gives the flat an owner, and a company for three in ten.
-func (g *generator) ownFlat(f *flat) (err error) {
-	if len(g.flats) > 0 && g.chance(0.2) { // Some own several.
-		f.owner = g.flats[g.rnd.IntN(len(g.flats))].owner
-	} else if f.owner, err = g.person(domain.RoleLandlord); err != nil {
-		return err
+func (g *generator) ownFlat(f *flat, company *firm) (err error) {
+	switch {
+	case company != nil:
+		f.owner, f.firm = company.member, company
+	case len(g.private) > 0 && g.chance(0.2): // Some own several.
+		f.owner = g.private[g.rnd.IntN(len(g.private))]
+	default:
+		if f.owner, err = g.person(domain.RoleLandlord); err != nil {
+			return err
+		}
+		g.private = append(g.private, f.owner)
 	}
-	if g.chance(0.3) {
+	if company == nil && g.chance(0.3) {
 		f.firm = g.firms[g.rnd.IntN(len(g.firms))]
 	}
 	if _, err := g.o.Desk.UnitAct(g.ctx, g.call(g.city), f.id, unit.RecordOwnership{
@@ -236,13 +256,33 @@ func (g *generator) ownFlat(f *flat) (err error) {
 	}); err != nil {
 		return err
 	}
-	if f.firm != nil && !f.firm.operator {
+	if f.firm != nil && !f.firm.operator && company == nil {
 		_, err = g.o.Desk.PartyAct(g.ctx, g.call(f.owner.actor), f.owner.id, true, party.GrantMandate{
 			MandateID: "demo-" + f.id[:8], To: f.firm.id, Units: []string{f.id}, Until: g.o.Today.AddMonths(24),
 			Scope: []string{party.ScopeList, party.ScopeSign, party.ScopeFile, party.ScopeCollect, party.ScopeManage},
 		})
 	}
 	return err
+}
+
+// makeSubletter makes one person who rents flats and lets their rooms, more than nine of them (二房东, S-09).
+func (g *generator) makeSubletter() error {
+	m, err := g.person(domain.RoleLandlord)
+	if err != nil {
+		return err
+	}
+	g.subletter = &firm{member: m, operator: true}
+	rooms := 0
+	for _, f := range g.flats {
+		if rooms >= 10 {
+			break
+		}
+		if f.firm == nil && f.byRoom {
+			f.firm = g.subletter
+			rooms += len(f.rooms)
+		}
+	}
+	return nil
 }
 
 func yearOf(d domain.Day) int { y, _, _ := d.Date(); return y }

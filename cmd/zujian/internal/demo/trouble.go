@@ -7,68 +7,101 @@ import (
 	"zujian/api/desk"
 	"zujian/domain"
 	"zujian/domain/contract"
-	"zujian/domain/escrow"
 	"zujian/domain/listing"
 )
 
 var zeroTime time.Time
 
-// makeTrouble adds what a regulator looks for: listings of every state and a fake one, an overcrowded flat, a withheld
-// deposit, and prices two people published.
-func (g *generator) makeTrouble() error {
-	g.day(g.o.Today.AddDays(-3))
-	for _, step := range []func() error{g.makeListings, g.makeOvercrowding, g.makeWithheldDeposit} {
-		if err := step(); err != nil {
-			return err
-		}
+// Listings: some flats are listed when a lease ends, more of those that are vacant today.
+const (
+	listedShare       = 0.04
+	listedRecentShare = 0.7
+	listedRecentDays  = 50 // Codes live 60.
+	codeDays          = 60
+)
+
+// planListing lists a share of flats that became vacant, and lets the code run out if nobody rents it meanwhile.
+func (g *generator) planListing(f *flat, day domain.Day, share float64) {
+	if f.firm != nil && (f.firm.operator || f.firm.bank == nil) || !g.chance(share) {
+		return
 	}
+	g.on(day, rankList, func() error { return g.list(f, day) })
+}
+
+func (g *generator) list(f *flat, day domain.Day) error {
+	if f.listing != "" {
+		return nil
+	}
+	id, _, err := g.o.Desk.DraftListing(g.ctx, g.call(f.owner.actor), listing.Offer{
+		Unit: f.id, LetMode: listing.LetWhole, RentFen: g.truth.rent(g.rnd, f.home, day.Month(), f.areaC),
+		PayCycleMonths: 1, AreaC: f.areaC, AvailableFrom: day, Channels: []string{"示例平台"}, Text: "示例数据",
+	})
+	if err != nil {
+		return unexpected(err)
+	}
+	s, _, err := g.o.Desk.SubmitListing(g.ctx, g.call(f.owner.actor), id)
+	if err != nil || s.Code == "" {
+		return unexpected(err) // Let already, or a human must look.
+	}
+	f.listing = id
+	if _, err := g.o.Desk.PublishListing(g.ctx, g.call(f.owner.actor), id); err != nil {
+		return unexpected(err)
+	}
+	g.on(day.AddDays(codeDays+1), rankEnd, func() error {
+		if f.listing != id {
+			return nil
+		}
+		f.listing = ""
+		return g.clockwork(id, listing.Expire{On: day.AddDays(codeDays + 1)})
+	})
 	return nil
 }
 
-const demoListings = 120
+// letListing ends the listing of a flat whose contract was filed (L-03).
+func (g *generator) letListing(d *deal) error {
+	id := d.flat.listing
+	if id == "" {
+		return nil
+	}
+	d.flat.listing = ""
+	return g.clockwork(id, listing.MarkLet{Contract: d.id})
+}
 
-func (g *generator) makeListings() error {
-	made := 0
+// clockwork is what the processes of a running product do by themselves.
+func (g *generator) clockwork(id string, c listing.Command) error {
+	_, err := g.o.Desk.AuthorityListing(g.ctx, g.call(domain.Actor{ID: "process:leasing", Role: domain.RoleSystem}), id, c)
+	return unexpected(err)
+}
+
+// makeTrouble adds what a regulator looks for: listings of every state and a fake one, and an overcrowded flat.
+func (g *generator) makeTrouble() error {
+	if err := g.troubleListings(); err != nil {
+		return err
+	}
+	return g.makeOvercrowding()
+}
+
+// troubleListings turns some of the live listings into the other states a tenant may meet.
+func (g *generator) troubleListings() error {
+	var live []*flat
 	for _, f := range g.flats {
-		if made == demoListings {
-			break
+		if f.listing != "" {
+			live = append(live, f)
 		}
-		if f.firm != nil || f.byRoom {
-			continue
+	}
+	for i, f := range live[:min(len(live), 4)] {
+		var err error
+		switch i {
+		case 0: // The fake one.
+			_, err = g.o.Desk.AuthorityListing(g.ctx, g.call(g.city), f.listing, listing.Revoke{Finding: "示例：虚假房源，查无此房出租"})
+		case 1:
+			_, err = g.o.Desk.ListingAct(g.ctx, g.call(f.owner.actor), f.listing, listing.Withdraw{Reason: "示例：自住"})
+		case 2:
+			_, err = g.o.Desk.ListingAct(g.ctx, g.call(f.owner.actor), f.listing, listing.Suspend{Cause: "示例：维修"})
+		case 3:
+			_, err = g.o.Desk.AuthorityListing(g.ctx, g.call(g.city), f.listing, listing.Suspend{Cause: "示例：核实中"})
 		}
-		id, _, err := g.o.Desk.DraftListing(g.ctx, g.call(f.owner.actor), listing.Offer{
-			Unit: f.id, LetMode: listing.LetWhole, RentFen: g.truth.rent(g.rnd, f.home, g.o.Today.Month(), f.areaC),
-			PayCycleMonths: 1, AreaC: f.areaC, AvailableFrom: g.o.Today, Channels: []string{"示例平台"}, Text: "示例数据",
-		})
-		if err != nil {
-			if expected(err) {
-				continue
-			}
-			return fmt.Errorf("draft listing: %w", err)
-		}
-		made++
-		if made%10 == 0 {
-			continue // Some stay drafts.
-		}
-		s, _, err := g.o.Desk.SubmitListing(g.ctx, g.call(f.owner.actor), id)
-		if err != nil && !expected(err) {
-			return fmt.Errorf("submit listing: %w", err)
-		}
-		if err != nil || s.Code == "" || made%10 == 1 {
-			continue
-		}
-		if _, err := g.o.Desk.PublishListing(g.ctx, g.call(f.owner.actor), id); err != nil && !expected(err) {
-			return fmt.Errorf("publish listing: %w", err)
-		}
-		switch made {
-		case 7: // The fake one.
-			_, err = g.o.Desk.AuthorityListing(g.ctx, g.call(g.city), id, listing.Revoke{Finding: "示例：虚假房源，查无此房出租"})
-		case 8:
-			_, err = g.o.Desk.ListingAct(g.ctx, g.call(f.owner.actor), id, listing.Withdraw{Reason: "示例：自住"})
-		case 9:
-			_, err = g.o.Desk.ListingAct(g.ctx, g.call(f.owner.actor), id, listing.Suspend{Cause: "示例：维修"})
-		}
-		if err != nil && !expected(err) {
+		if err = unexpected(err); err != nil {
 			return err
 		}
 	}
@@ -78,7 +111,7 @@ func (g *generator) makeListings() error {
 // makeOvercrowding puts twelve people into one flat: the rule on heads can only alert until the city confirms its number.
 func (g *generator) makeOvercrowding() error {
 	for _, f := range g.flats {
-		if f.firm != nil || f.byRoom || f.areaC > 6000 {
+		if f.firm != nil || f.byRoom || f.areaC > 6000 || f.taken >= g.o.Today.AddDays(-10) {
 			continue
 		}
 		tenant, err := g.person(domain.RoleTenant)
@@ -86,7 +119,7 @@ func (g *generator) makeOvercrowding() error {
 			return err
 		}
 		days := 7
-		start := g.o.Today.AddMonths(40) // Far enough to be free.
+		start := g.o.Today.AddDays(-2) // Refused where somebody lives; then the next is tried.
 		var occupants []desk.NewOccupant
 		for i := range 12 {
 			occupants = append(occupants, desk.NewOccupant{Occupant: contract.Occupant{ID: fmt.Sprint(i + 1), Relation: "OTHER"}, ClearName: syntheticName(g.rnd)})
@@ -108,58 +141,6 @@ func (g *generator) makeOvercrowding() error {
 			}
 		}
 		_, _, err = g.o.Desk.File(g.ctx, g.call(f.owner.actor), id)
-		if expected(err) {
-			return nil
-		}
-		return err
-	}
-	return nil
-}
-
-// makeWithheldDeposit lets one lessor claim the whole deposit of a lease that ended, and the tenant contest it.
-func (g *generator) makeWithheldDeposit() error {
-	for _, f := range g.flats {
-		if f.firm == nil || f.byRoom {
-			continue
-		}
-		tenant, err := g.person(domain.RoleTenant)
-		if err != nil {
-			return err
-		}
-		lessor := f.owner
-		if f.firm.operator {
-			continue
-		}
-		days := 7
-		start := g.o.Today.AddMonths(60)
-		id, s, _, err := g.o.Desk.DraftContract(g.ctx, g.call(lessor.actor), contract.Terms{
-			Kind: contract.KindOut, Unit: f.id, LetMode: contract.LetWhole, Use: "RESIDENTIAL", Start: start, End: start.AddMonths(6).AddDays(-1),
-			SignedOn: domain.DayOf(g.at), MonthlyRentFen: 300_000, PayCycleMonths: 6, DepositFen: 300_000, DepositReturnDays: &days,
-			DeductionGrounds: []string{"ARREARS"}, Lessors: []contract.PartyShare{{Party: lessor.id}}, Lessees: []contract.PartyShare{{Party: tenant.id}},
-			Escrow: contract.Escrow{Mode: contract.EscrowVoluntary, Bank: f.firm.bank},
-		}, nil)
-		if expected(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		for _, m := range []member{lessor, tenant} {
-			if _, _, err := g.o.Desk.Sign(g.ctx, g.call(m.actor), id, m.id, s.ContentHash); err != nil && !expected(err) {
-				return err
-			}
-		}
-		if _, _, err := g.o.Desk.Receive(g.ctx, g.call(g.bank(f.firm.bank).actor), id, escrow.Receive{
-			BankTxnID: "DEMO-DEPOSIT", AmountFen: 2_100_000, ValueDate: domain.DayOf(g.at), PayerMask: "6222********0018",
-		}); err != nil && !expected(err) {
-			return err
-		}
-		if _, _, err := g.o.Desk.LedgerAct(g.ctx, g.call(lessor.actor), id, desk.SideLessor, escrow.ProposeDeduction{
-			DeductionID: "demo-1", Ground: "CLEANING", AmountFen: 80_000,
-		}); err != nil && !expected(err) {
-			return err
-		}
-		_, _, err = g.o.Desk.LedgerAct(g.ctx, g.call(tenant.actor), id, desk.SideLessee, escrow.ContestDeduction{DeductionID: "demo-1", Reason: "示例：合同未约定"})
 		if expected(err) {
 			return nil
 		}

@@ -81,10 +81,18 @@ func (t *Truth) shock(n int) float64 {
 	return -0.04
 }
 
-// Month is the log month effect of a reporting unit, relative to nothing: differences are the index.
-func (t *Truth) Month(unit string, m domain.Month) float64 {
+// Month is the log month effect of a reporting unit, relative to nothing: differences are the index. The city's is the
+// mean of its units by their share of homes.
+func (t *Truth) Month(area string, m domain.Month) float64 {
+	drift, shares := 0.0, 0
+	for _, l := range levels {
+		if area == l.unit || area == "city" {
+			drift += l.drift * float64(l.share)
+			shares += l.share
+		}
+	}
 	n := int(m - t.Start.Month())
-	return t.units[unit].drift*float64(n)/12 + t.season(m) + t.shock(n)
+	return drift/float64(max(shares, 1))*float64(n)/12 + t.season(m) + t.shock(n)
 }
 
 // home is what of a flat moves its rent.
