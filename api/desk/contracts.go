@@ -190,6 +190,9 @@ func (d *Desk) subject(ctx context.Context, call Call, t contract.Terms) (contra
 	}
 	if found {
 		s.Unit = unitFacts(t.Unit, u, today)
+		if err := d.neighbours(ctx, &s.Unit, u, t, today); err != nil {
+			return s, err
+		}
 	}
 	ids := []string{t.Payee.Party, t.Brokerage, t.Practitioner}
 	for _, p := range slices.Concat(t.Lessors, t.Lessees) {
@@ -207,6 +210,9 @@ func (d *Desk) subject(ctx context.Context, call Call, t contract.Terms) (contra
 		if known {
 			s.Parties = append(s.Parties, facts)
 		}
+	}
+	if err := d.sublets(ctx, &s, t); err != nil {
+		return s, err
 	}
 	if t.Parent != "" {
 		if s.Parent, err = d.parentFacts(ctx, t.Parent, u); err != nil {
@@ -620,7 +626,8 @@ func (d *Desk) AddOccupant(ctx context.Context, call Call, id string, in NewOccu
 	if in.ID == "" {
 		in.ID = derive("occupant", call.ID)[:8]
 	}
-	if _, err := d.mine(ctx, call, id); err != nil {
+	s, err := d.mine(ctx, call, id)
+	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
 	if in.Party != "" {
@@ -632,7 +639,11 @@ func (d *Desk) AddOccupant(ctx context.Context, call Call, id string, in NewOccu
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
-	return d.ContractAct(ctx, call, id, "", contract.AddOccupant{Occupant: sealed[0]})
+	fresh, err := d.subject(ctx, call, s.Terms)
+	if err != nil {
+		return contract.State{}, Receipt{}, err
+	}
+	return d.ContractAct(ctx, call, id, "", contract.AddOccupant{Occupant: sealed[0], Refreshed: &fresh})
 }
 
 // guidanceInForce is the reference of the guidance prices in force on a day, looking back over four quarters; "" = none.

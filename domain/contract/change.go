@@ -243,7 +243,7 @@ func addOccupant(s State, r request, c AddOccupant) ([]Event, error) {
 		return nil, ErrOccupant.With("max", occupantsMax)
 	}
 	occupants := append(slices.Clip(s.Occupants), o)
-	verdict := judgeOccupants(r.Policy, question(s.Terms, s.Subject, occupants, r.Today()), r.Today())
+	verdict := judgeOccupants(r.Policy, question(s.Terms, s.subject(c.Refreshed), occupants, r.Today()), r.Today())
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}

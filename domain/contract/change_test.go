@@ -116,8 +116,8 @@ func TestOccupants(t *testing.T) {
 	domaintest.Run(t, Decider, base(t), []tc{
 		{
 			Name:  "a fourth stranger on 35 ㎡",
-			Given: filed(t, ordinary(), small).do(now, as("tenant"), AddOccupant{who("o1")}, AddOccupant{who("o2")}, AddOccupant{who("o3")}).events,
-			When:  AddOccupant{who("o4")}, Err: rejected("contract.group_rental"),
+			Given: filed(t, ordinary(), small).do(now, as("tenant"), AddOccupant{Occupant: who("o1")}, AddOccupant{Occupant: who("o2")}, AddOccupant{Occupant: who("o3")}).events,
+			When:  AddOccupant{Occupant: who("o4")}, Err: rejected("contract.group_rental"),
 		},
 	})
 }
@@ -229,7 +229,7 @@ func TestLegacy(t *testing.T) {
 			Then: []Event{edit(recorded, func(r *LegacyRecorded) { r.Observation.RentFen, r.Observation.Excluded = 0, "NO_RENT" })},
 		},
 		{Name: "amended", Given: given, When: rise(50000), Err: ErrLegacyTerms},
-		{Name: "lived in", Given: given, When: AddOccupant{Occupant{ID: "o", Party: "p"}}, Err: ErrLegacyTerms},
+		{Name: "lived in", Given: given, When: AddOccupant{Occupant: Occupant{ID: "o", Party: "p"}}, Err: ErrLegacyTerms},
 		{Name: "signed", Given: given, When: Sign{Party: "p"}, Err: ErrNotParty},
 		{Name: "filed", Given: given, When: File{Number: validNo}},
 		{Name: "expired without an end", Given: given, When: Expire{}, Err: ErrNotDue},

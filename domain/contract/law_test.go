@@ -56,7 +56,7 @@ func anyCommand(r *rapid.T, s State) Command {
 		ProposeAmendment{AmendmentID: id, Changes: changes, EffectiveFrom: when},
 		SignAmendment{AmendmentID: id, Party: party, Hash: amendmentHash},
 		ApplyAmendment{AmendmentID: id},
-		AddOccupant{Occupant{ID: id, Party: party}},
+		AddOccupant{Occupant: Occupant{ID: id, Party: party}},
 		RemoveOccupant{OccupantID: id, On: when},
 		GiveNotice{By: SideLessor, Party: party, Ground: "G", NoticeDate: when, VacateBy: when + 20},
 		Terminate{By: SideLessor, Party: party, Ground: "G", On: when},

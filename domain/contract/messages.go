@@ -157,7 +157,10 @@ type RecordHandover struct {
 type ConfirmHandover struct{ Party, Direction, Hash string }
 
 // AddOccupant registers who moves in; U-02 and U-03 are judged on everyone then living there.
-type AddOccupant struct{ Occupant Occupant }
+type AddOccupant struct {
+	Occupant  Occupant
+	Refreshed *Subject // Facts of today; nil = those of the filing.
+}
 
 // RemoveOccupant registers who moved out.
 type RemoveOccupant struct {

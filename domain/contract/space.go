@@ -98,6 +98,13 @@ func (q Question) families() (families, unrelatedAdults int) {
 	return families, unrelatedAdults
 }
 
+// Household counts who lives there by this contract: heads, families, and adults without family.
+func (s State) Household() (heads, families, adults int) {
+	q := Question{Terms: s.Terms, Subject: s.Subject, Occupants: s.Occupants}
+	families, adults = q.families()
+	return q.heads(), families, adults
+}
+
 func (q Question) roomsLet() []RoomFacts {
 	var out []RoomFacts
 	for _, r := range q.Subject.Unit.Rooms {

@@ -76,7 +76,9 @@ type Withdrawn struct {
 
 // Let means its space is let.
 type Let struct {
-	Contract string `json:"contract"`
+	Contract string         `json:"contract"`
+	RentFen  domain.Fen     `json:"rent_fen,omitempty"` // Of the contract, a month.
+	Rules    domain.Verdict `json:"rules,omitempty"`    // L-10.
 }
 
 // Expired means its code ended.

@@ -127,7 +127,7 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 		if s.Ended() {
 			return nil, nil
 		}
-		return []Event{Let(c)}, nil
+		return []Event{Let{Contract: c.Contract, RentFen: c.RentFen, Rules: s.judgeDeal(r, c.RentFen)}}, nil
 	case Expire:
 		if !s.coded() || c.On <= s.ValidUntil || c.On > r.Today() {
 			return nil, nil

@@ -166,7 +166,10 @@ type Resume struct{}
 type Withdraw struct{ Reason string }
 
 // MarkLet ends it because a contract for the space was filed (L-03). A listing already ended stays as it is.
-type MarkLet struct{ Contract string }
+type MarkLet struct {
+	Contract string
+	RentFen  domain.Fen // Of the contract, a month; 0 = not known. Above the rent asked it raises the alert of L-10.
+}
 
 // Expire ends it when its code is over on On (L-02). Too early or already ended, nothing happens.
 type Expire struct{ On domain.Day }

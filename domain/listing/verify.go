@@ -102,11 +102,22 @@ func (s State) judge(r domain.Request[Command], f Facts, code string, until doma
 	return v, v.Err()
 }
 
+// judgeDeal holds the rent of the contract against the rent asked (L-10).
+func (s State) judgeDeal(r domain.Request[Command], deal domain.Fen) domain.Verdict {
+	if deal == 0 {
+		return nil
+	}
+	facts := domain.Facts{"listing": domain.Facts{"deal_rent_fen": deal, "rent_fen": s.Offer.RentFen, "today": r.Today()}}
+	return slices.DeleteFunc(r.Policy.Judge(domain.StageListing, r.Today(), facts), func(res domain.RuleResult) bool {
+		return !strings.HasPrefix(res.Rule, "L-10")
+	})
+}
+
 func (s State) facts(f Facts, code string, until, today domain.Day) (domain.Facts, error) {
 	o, p, u := s.Offer, f.Publisher, f.Unit
 	listing := domain.Facts{
 		"publisher_role": o.PublisherRole, "today": today, "rent_fen": o.RentFen, "area_c": known(o.AreaC),
-		"code": nil, "code_until": until, "account_shown": o.AccountRef.Bank != "" && o.AccountRef.Last4 != "",
+		"code": nil, "deal_rent_fen": nil, "code_until": until, "account_shown": o.AccountRef.Bank != "" && o.AccountRef.Last4 != "",
 		"prechecks": domain.Facts{
 			"identity": o.Prechecks.Identity, "title": o.Prechecks.Title, "visit": o.Prechecks.Visit,
 			"contract": o.Prechecks.Contract, "statement": o.Prechecks.Statement,

@@ -270,12 +270,21 @@ func reinstate(s State, c Reinstate) ([]Event, error) {
 	return []Event{Reinstated(c)}, nil
 }
 
-func reachScale(s State, c ReachScale) ([]Event, error) {
+// scaleDefault is at how many sublet homes or rooms registration is due when the rule set names none (S-09).
+const scaleDefault = 10
+
+func reachScale(s State, r domain.Request[Command], c ReachScale) ([]Event, error) {
+	due, ok := r.Policy.Param("S-09", "n", r.Today())
+	if !ok {
+		due = scaleDefault
+	}
 	switch {
 	case s.Registered.Kind != KindPerson:
 		return nil, ErrPersonRequired
 	case c.Count < 1:
 		return nil, ErrField.At("/count").With("field", "count")
+	case int64(c.Count) < due:
+		return nil, nil
 	case s.Scale > 0: // Reached once; later counts change nothing.
 		return nil, nil
 	}

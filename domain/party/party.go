@@ -198,7 +198,7 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 	case Reinstate:
 		return reinstate(s, c)
 	case ReachScale:
-		return reachScale(s, c)
+		return reachScale(s, r, c)
 	}
 	panic("party: unhandled command") // Sealed set: only a programming error gets here.
 }

@@ -212,7 +212,7 @@ func TestOrdinaryCasesPass(t *testing.T) {
 	f, p := examples(t), ruleset.Shipped()
 	on := domain.Date(2026, time.November, 23)
 	for base, stages := range map[string][]domain.Stage{
-		"lease": {domain.StageSign, domain.StageFiling}, "listing": {domain.StageListing}, "unit": {domain.StageUnit},
+		"lease": {domain.StageSign, domain.StageFiling}, "listing": {domain.StageListing}, "unit": {domain.StageUnit}, "party": {domain.StageParty},
 		"release": {domain.StageFundOut}, "deduction": {domain.StageFundOut},
 	} {
 		for _, stage := range stages {
@@ -239,7 +239,7 @@ func partialStage(s domain.Stage) bool { return s == domain.StageFundOut }
 // rules are tested on records like the real ones.
 func TestBasesAreTheVocabulary(t *testing.T) {
 	f := examples(t)
-	for base, stage := range map[string]domain.Stage{"lease": domain.StageFiling, "listing": domain.StageListing, "unit": domain.StageUnit} {
+	for base, stage := range map[string]domain.Stage{"lease": domain.StageFiling, "listing": domain.StageListing, "unit": domain.StageUnit, "party": domain.StageParty} {
 		want := map[string]domain.FactKind{}
 		for _, g := range ruleset.Facts() {
 			if slices.Contains(g.Stages, stage) {

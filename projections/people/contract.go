@@ -23,6 +23,7 @@ type lease struct {
 	Active       bool       `json:"active,omitempty"` // Filed and not ended.
 	Upstream     bool       `json:"upstream,omitempty"`
 	Void         bool       `json:"void,omitempty"`
+	Sublet       bool       `json:"sublet,omitempty"` // Under a head lease.
 }
 
 func contractEvent(ctx context.Context, v projections.View, e projections.Event, ev contract.Event) error {
@@ -69,6 +70,7 @@ func (l lease) after(ev contract.Event) lease {
 }
 
 func (l lease) summary(s contract.Summary) lease {
+	l.Sublet = s.Kind == contract.KindOut && s.Parent != ""
 	l.Kind, l.Rooms, l.Lessors, l.Lessees, l.Brokerage, l.AdminCode = s.Kind, len(s.Rooms), s.Lessors, s.Lessees, s.Brokerage, s.AdminCode
 	return l
 }
@@ -99,6 +101,9 @@ func (l lease) effect() (e projections.Effect) {
 			}
 			if name != "lessor" || kind != "out" {
 				continue
+			}
+			if l.Sublet {
+				e.Sum(cell, "sublets", int64(max(l.Rooms, 1)))
 			}
 			if l.Rooms == 0 {
 				e.Sum(cell, "homes_whole", 1)

@@ -140,6 +140,12 @@ func Figures(ctx context.Context, r projections.Reader, district string) (projec
 	return projections.Get[projections.Counters](ctx, r, projections.Key(keyCount, district))
 }
 
+// Sublets is how many homes or rooms a party sublets by contracts now in force (S-09).
+func Sublets(ctx context.Context, r projections.Reader, party string) (int, error) {
+	t, err := projections.Get[projections.Counters](ctx, r, projections.Key(keyTally, party))
+	return int(t["sublets"]), err
+}
+
 // Practitioner is one person of a brokerage's roster (V-P2).
 type Practitioner struct {
 	Party       string            `json:"party"`

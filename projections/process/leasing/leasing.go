@@ -19,6 +19,7 @@ import (
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
 	"zujian/domain/listing"
+	"zujian/domain/party"
 	"zujian/domain/unit"
 	"zujian/projections"
 	"zujian/projections/process"
@@ -57,6 +58,9 @@ type lease struct {
 	End   domain.Day `json:"end"`
 	Filed bool       `json:"filed,omitempty"`
 	Money bool       `json:"money,omitempty"` // There is a ledger.
+
+	RentFen    domain.Fen `json:"rent_fen,omitempty"`
+	Subletters []string   `json:"subletters,omitempty"` // Natural persons who sublet by it (S-09).
 }
 
 // groundOwnWish is the ground of a lessee who goes for reasons of their own: then an agreed break fee is due.
@@ -81,6 +85,7 @@ func childKey(head, id string) string            { return "child/" + head + "/" 
 func offerKey(id string) string                  { return "listing/" + id }
 func offersOf(unitID string) string              { return "offer/" + unitID + "/" }
 func codeKey(until domain.Day, id string) string { return "code/" + until.String() + "/" + id }
+func subletKey(partyID string) string            { return "sublet/" + partyID }
 func heldKey(unitID, id string) string           { return "held/" + unitID + "/" + id }
 
 // React implements process.Process.
@@ -107,7 +112,9 @@ func (Process) React(ctx context.Context, v projections.View, e projections.Even
 func onContract(ctx context.Context, v projections.View, id string, e contract.Event) ([]process.Outgoing, error) {
 	if d, ok := e.(contract.Drafted); ok {
 		t := d.Terms
-		projections.Put(v, leaseKey(id), lease{Unit: t.Unit, Kind: t.Kind, Rooms: t.Rooms, Head: t.Parent, End: t.End})
+		projections.Put(v, leaseKey(id), lease{
+			Unit: t.Unit, Kind: t.Kind, Rooms: t.Rooms, Head: t.Parent, End: t.End, RentFen: t.MonthlyRentFen, Subletters: subletters(d),
+		})
 		return nil, nil
 	}
 	l, err := projections.Get[lease](ctx, v, leaseKey(id))
@@ -140,7 +147,9 @@ func onContract(ctx context.Context, v projections.View, id string, e contract.E
 	case contract.Expired:
 		return onEnded(ctx, v, id, l, f.On, contract.EndExpired)
 	case contract.FilingCancelled, contract.Annulled:
-		forget(v, id, l)
+		if err := forget(ctx, v, id, l); err != nil {
+			return nil, err
+		}
 		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}, nil
 	}
 	return nil, nil
@@ -190,12 +199,17 @@ func onLessorReplaced(ctx context.Context, v projections.View, id string, l leas
 	return out, nil
 }
 
-func forget(v projections.View, id string, l lease) {
+func forget(ctx context.Context, v projections.View, id string, l lease) error {
 	v.Delete(endKey(l.End, id))
 	v.Delete(leaseKey(id))
 	if l.Head != "" {
 		v.Delete(childKey(l.Head, id))
 	}
+	if !l.Filed {
+		return nil
+	}
+	_, err := sublet(ctx, v, l, -1)
+	return err
 }
 
 // onFiled secures the space and ends the listings of it.
@@ -204,6 +218,11 @@ func onFiled(ctx context.Context, v projections.View, id string, l lease) ([]pro
 	if l.Kind != contract.KindOut {
 		return out, nil
 	}
+	told, err := sublet(ctx, v, l, 1)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, told...)
 	prefix := offersOf(l.Unit)
 	for p, err := range v.Scan(ctx, prefix, prefix+"\xff", false) {
 		if err != nil {
@@ -217,7 +236,38 @@ func onFiled(ctx context.Context, v projections.View, id string, l lease) ([]pro
 		if apart(o.Rooms, l.Rooms) {
 			continue
 		}
-		out = append(out, process.Send(listing.Decider, listed, listing.Command(listing.MarkLet{Contract: id})))
+		out = append(out, process.Send(listing.Decider, listed, listing.Command(listing.MarkLet{Contract: id, RentFen: l.RentFen})))
+	}
+	return out, nil
+}
+
+// subletters are the natural persons who let under a head lease.
+func subletters(d contract.Drafted) (out []string) {
+	if d.Terms.Kind != contract.KindOut || d.Terms.Parent == "" {
+		return nil
+	}
+	for _, l := range d.Terms.Lessors {
+		person := func(p contract.PartyFacts) bool { return p.ID == l.Party && p.Kind == party.KindPerson }
+		if slices.ContainsFunc(d.Subject.Parties, person) {
+			out = append(out, l.Party)
+		}
+	}
+	return out
+}
+
+// sublet counts a sublease in (1) or out (-1) for each natural person who lets by it, and tells how many homes or rooms it
+// makes: at how many registration is due is the party's to decide.
+func sublet(ctx context.Context, v projections.View, l lease, sign int) (out []process.Outgoing, err error) {
+	for _, p := range l.Subletters {
+		n, err := projections.Get[int](ctx, v, subletKey(p))
+		if err != nil {
+			return nil, err
+		}
+		n += sign * max(len(l.Rooms), 1)
+		projections.Put(v, subletKey(p), n)
+		if sign > 0 {
+			out = append(out, process.Send(party.Decider, p, party.Command(party.ReachScale{Count: n})))
+		}
 	}
 	return out, nil
 }
@@ -243,8 +293,7 @@ func onEnded(ctx context.Context, v projections.View, id string, l lease, on dom
 					Otherwise(func(*domain.Rejection) []process.Outgoing { return nil })) // No ledger, nothing to stop.
 		}
 	}
-	forget(v, id, l)
-	return out, nil
+	return out, forget(ctx, v, id, l)
 }
 
 func onUnit(v projections.View, id string, e unit.Event) []process.Outgoing {
