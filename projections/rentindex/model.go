@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,18 @@ type Model struct {
 	Gate              Gate       `json:"gate"`
 	Disclosure        Disclosure `json:"disclosure"`
 	ProvisionalMonths int        `json:"provisional_months"` // The last months are marked.
+	Strata            []string   `json:"strata"`             // Factors whose levels cut an area into the strata of medians.
+	MinStratum        int64      `json:"min_stratum"`        // Least contracts of a stratum in both months compared; 0 = 10.
+	Window            int        `json:"window"`             // Months of the rolling window; 0 = 24.
+	ReleaseDay        int        `json:"release_day"`        // Day of the following month a release is due; 0 = 15.
 }
+
+// Defaults of a model.
+const (
+	minStratumDefault = 10
+	windowDefault     = 24
+	releaseDayDefault = 15
+)
 
 // Factor is one characteristic of the model.
 type Factor struct {
@@ -97,6 +109,12 @@ func (m Model) check() error {
 		return bad("area_factor")
 	case m.Gate.Min < 0 || m.Gate.Max < 0 || m.Gate.LowBP < 0 || m.Gate.HighBP > 10000 || m.Gate.HighBP > 0 && m.Gate.LowBP >= m.Gate.HighBP:
 		return bad("gate")
+	case m.Window < 0 || m.Window == 1:
+		return bad("window")
+	case m.ReleaseDay < 0 || m.ReleaseDay > 28:
+		return bad("release_day")
+	case m.MinStratum < 0:
+		return bad("min_stratum")
 	case m.Disclosure.Contracts < 1 || m.Disclosure.Lessors < 0 || m.Disclosure.ShareBP < 0:
 		return bad("disclosure")
 	}
@@ -110,7 +128,30 @@ func (m Model) check() error {
 			return bad("factors: field " + strconv.Quote(f.Field))
 		}
 	}
+	for _, name := range m.Strata {
+		if !slices.ContainsFunc(m.Factors, func(f Factor) bool { return f.Name == name }) {
+			return bad("strata: " + strconv.Quote(name) + " is no factor")
+		}
+	}
 	return nil
+}
+
+// stratum is the stratum of o within its area.
+func (m *Model) stratum(o domain.Observation) string {
+	var levels []string
+	for _, f := range m.Factors {
+		if slices.Contains(m.Strata, f.Name) {
+			l, _ := level(o, f)
+			levels = append(levels, url.PathEscape(l))
+		}
+	}
+	return strings.Join(levels, "/")
+}
+
+// fen is the value y is the logarithm of, in hundredths of the currency, halves to even. What is not below 2⁵³ is at the
+// bound: it is set aside or nobody's rent.
+func (m *Model) fen(o domain.Observation) int64 {
+	return int64(math.RoundToEven(min(float64(m.value(o)*100), 1<<53)))
 }
 
 // Why an observation is set aside, beside the exclusions of domain.Observation and "factor:<name>".

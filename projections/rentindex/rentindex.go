@@ -28,9 +28,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 
 	"zujian/domain"
@@ -46,7 +44,7 @@ const (
 )
 
 // applyVersion is raised when the meaning of Apply changes; a model's own version counts below it.
-const applyVersion = 1
+const applyVersion = 2
 
 // Projection keeps one model's cells. cmd/zujian/registry.go lists it.
 type Projection struct{ Model Model }
@@ -86,6 +84,9 @@ type Aside struct {
 //
 //	c/<set>/<month>/<unit>/<street>           cell; set is new, in (enters the stock) or out (leaves it)
 //	l/<set>/<month>/<unit>/<street>/<lessor>  contracts of that lessor among them
+//	q/<set>/<month>/<unit>/<street>           values (fen, per ㎡ with PerArea) by stratum, for medians and quartiles
+//	p/<month>/<unit>/<street>                 pairs of successive new lettings of one home, by the month of the later
+//	v/<home>                                  its new lettings in order
 //	a/<month>/<unit>/<reason>                 observations set aside
 //	x/<stream>/<from>                         one of them
 //	h/<month>                                 observations by class of y, for the percentile gate
@@ -120,6 +121,7 @@ func (p Projection) Apply(ctx context.Context, v projections.View, batch []proje
 	b := &work{
 		ctx: ctx, v: v, m: &p.Model, cells: map[string]*stat.Cell{}, counts: map[string]int64{},
 		bins: map[string]map[int64]int64{}, years: map[domain.Month]map[int64]int64{}, known: map[string]bool{},
+		strata: map[string]stat.Strata{}, pairs: map[string]*stat.Pairs{}, chains: map[string]stat.Chain{},
 	}
 	for _, e := range batch {
 		if err := b.apply(e); err != nil {
@@ -136,6 +138,9 @@ type work struct {
 	v      projections.View
 	m      *Model
 	cells  map[string]*stat.Cell
+	strata map[string]stat.Strata
+	pairs  map[string]*stat.Pairs
+	chains map[string]stat.Chain
 	counts map[string]int64
 	bins   map[string]map[int64]int64
 	known  map[string]bool                  // Areas written down in this batch.
@@ -260,7 +265,15 @@ func (b *work) add(stream string, o domain.Observation, first bool) error {
 	if err := b.stock(o, s, +1); err != nil || !first {
 		return err
 	}
-	return b.enter(setNew, o.Month, o, s, +1)
+	return b.let(stream, o, s, +1)
+}
+
+// let counts a new letting, and pairs it with those of the same home before and after it; sign -1 takes it out.
+func (b *work) let(stream string, o domain.Observation, s stat.Observation, sign int64) error {
+	if err := b.enter(setNew, o.Month, o, s, sign); err != nil {
+		return err
+	}
+	return b.chain(stream, o, s, sign)
 }
 
 // remove undoes add.
@@ -286,7 +299,7 @@ func (b *work) remove(stream string, o domain.Observation, first bool) error {
 	if err := b.stock(o, s, -1); err != nil || !first {
 		return err
 	}
-	return b.enter(setNew, o.Month, o, s, -1)
+	return b.let(stream, o, s, -1)
 }
 
 func asideCount(o domain.Observation, reason string) string {
@@ -322,26 +335,13 @@ func (b *work) enter(set string, month domain.Month, o domain.Observation, s sta
 	if err != nil {
 		return fmt.Errorf("cell %s: %w", at, err)
 	}
+	if err := b.level(at, o, sign); err != nil {
+		return fmt.Errorf("levels %s: %w", at, err)
+	}
 	if b.m.Disclosure.Lessors == 0 {
 		return nil
 	}
 	return b.bump("l/"+at+"/"+escaped(o.Lessor), sign)
-}
-
-func (b *work) cell(key string) (*stat.Cell, error) {
-	if c := b.cells[key]; c != nil {
-		return c, nil
-	}
-	c := &stat.Cell{}
-	raw, ok, err := b.v.Get(b.ctx, key)
-	if err == nil && ok {
-		c, err = stat.Decode(raw)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cell %s: %w", key, err)
-	}
-	b.cells[key] = c
-	return c, nil
 }
 
 func (b *work) count(key string) (int64, error) {
@@ -420,31 +420,4 @@ func (b *work) month(m domain.Month) (map[int64]int64, error) {
 	}
 	b.bins[key] = bins
 	return bins, nil
-}
-
-// flush writes what changed, in order of key. What is empty again leaves no trace: the view is a function of its content.
-func (b *work) flush() {
-	var buf []byte
-	for _, key := range slices.Sorted(maps.Keys(b.cells)) {
-		if c := b.cells[key]; c.N() == 0 {
-			b.v.Delete(key)
-		} else {
-			buf = c.Encode(buf[:0])
-			b.v.Set(key, slices.Clone(buf))
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(b.counts)) {
-		if n := b.counts[key]; n == 0 {
-			b.v.Delete(key)
-		} else {
-			b.v.Set(key, strconv.AppendInt(nil, n, 10))
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(b.bins)) {
-		if bins := b.bins[key]; len(bins) == 0 {
-			b.v.Delete(key)
-		} else {
-			projections.Put(b.v, key, bins)
-		}
-	}
 }

@@ -25,6 +25,7 @@ func model() rentindex.Model {
 		Factors:    []rentindex.Factor{{Name: "mode", Field: "let_mode"}, {Name: "bed", Field: "bedrooms", Cap: 3}},
 		Gate:       rentindex.Gate{Min: 10, Max: 200},
 		Disclosure: rentindex.Disclosure{Contracts: 2, Lessors: 2, ShareBP: 6000}, ProvisionalMonths: 3,
+		Strata: []string{"mode"}, MinStratum: 1, Window: 3,
 	}
 }
 
@@ -111,6 +112,7 @@ func observation(t *rapid.T, base domain.Month) domain.Observation {
 		ReportUnit: rapid.SampledFrom([]string{"320102", "320104", "a/b"}).Draw(t, "unit"),
 		LetMode:    rapid.SampledFrom([]string{"WHOLE", "BY_ROOM"}).Draw(t, "mode"), Bedrooms: rapid.IntRange(0, 5).Draw(t, "bed"),
 		Lessor: rapid.SampledFrom([]string{"p1", "p2", "p3", ""}).Draw(t, "lessor"),
+		Unit:   rapid.SampledFrom([]string{"h1", "h2/3", "h 4", ""}).Draw(t, "home"),
 	}
 	o.Street = o.ReportUnit + rapid.SampledFrom([]string{"001", "002"}).Draw(t, "street")
 	if rapid.IntRange(0, 9).Draw(t, "excluded") == 0 {
@@ -204,6 +206,7 @@ func TestLaws(t *testing.T) {
 		} {
 			q.Now = base + 14
 			recount(t, rt, whole, lives, q)
+			recountValues(t, rt, whole, lives, q)
 		}
 	})
 }
@@ -379,7 +382,7 @@ func TestStreetBorrowsFromItsUnit(t *testing.T) {
 	if _, err := b.series(t, rentindex.Query{Area: "nowhere", Population: rentindex.New}); err == nil {
 		t.Error("an unknown area has a series")
 	}
-	for _, q := range []rentindex.Query{{Area: "u1"}, {Area: "u1", Population: "asked"}, {Area: "u1", Population: rentindex.New, Method: "magic"}, {Area: "u1", Population: rentindex.New, From: m + 1, To: m}} {
+	for _, q := range []rentindex.Query{{Area: "u1"}, {Area: "u1", Population: "asked"}, {Area: "u1", Population: rentindex.New, Method: "magic"}, {Area: "u1", Population: rentindex.New, From: m + 1, To: m}, {Area: "u1", Population: rentindex.Stock, Method: rentindex.Repeat}} {
 		if _, err := b.series(t, q); err == nil {
 			t.Errorf("%+v has a series", q)
 		}

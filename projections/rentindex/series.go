@@ -29,7 +29,7 @@ var (
 type Query struct {
 	Area       string       // City, a reporting unit, or a street.
 	Population string       // New or Stock.
-	Method     string       // "hedonic"; "" is it.
+	Method     string       // One of Methods; "" = Hedonic.
 	From, To   domain.Month // Window of the pooled fit, both included; 0 = as far as the data goes.
 	Now        domain.Month // The month of the request: a stock series ends there. 0 = the last month of new lettings.
 }
@@ -41,17 +41,44 @@ const (
 	WithheldShare     = "DOMINANT_LESSOR"
 	WithheldSecond    = "COMPLEMENT" // It would reveal the one other area that is withheld, by subtraction.
 	WithheldNone      = "NO_CONTRACTS"
+	WithheldPairs     = "FEW_PAIRS"      // Repeat rents: fewer pairs than contracts are needed.
+	WithheldNoFigure  = "NOT_ESTIMABLE"  // The data do not determine it; not_estimable says why.
+	WithheldNoBasket  = "FEW_IN_STRATUM" // Stratified median: no stratum has enough contracts in both months.
 )
+
+// Methods of index-method §3.
+const (
+	Hedonic    = "hedonic"
+	Rolling    = "rolling"
+	Imputation = "double-imputation"
+	Repeat     = "repeat"
+	Median     = "stratified-median"
+)
+
+// Methods are all of them.
+var Methods = []string{Hedonic, Rolling, Imputation, Repeat, Median}
 
 // Point is one month of a series. A withheld month has nothing but its reason.
 type Point struct {
-	Month       domain.Month `json:"month"`
-	N           int64        `json:"n"`
-	Index       *float64     `json:"index"` // 100 in the first month shown.
-	LogIndex    *float64     `json:"log_index"`
-	SE          *float64     `json:"se"` // Standard error in logs.
-	Provisional bool         `json:"provisional,omitempty"`
-	Withheld    string       `json:"withheld,omitempty"`
+	Month    domain.Month `json:"month"`
+	N        int64        `json:"n"`
+	Index    *float64     `json:"index"` // 100 in the first month shown.
+	LogIndex *float64     `json:"log_index"`
+	SE       *float64     `json:"se"`             // Standard error in logs; null where the method has none.
+	Low      *float64     `json:"low,omitempty"`  // 95 % interval of the index,
+	High     *float64     `json:"high,omitempty"` // 100·exp(log_index ± 1.96·se).
+	// MonthBP is the change on the month before in basis points of the log, MonthAdjustedBP the same without the season.
+	MonthBP         *float64 `json:"month_bp,omitempty"`
+	MonthAdjustedBP *float64 `json:"month_adjusted_bp,omitempty"`
+	YearBP          *float64 `json:"year_bp,omitempty"` // On the same month of the year before.
+	// What only some methods have.
+	Laspeyres    *float64 `json:"laspeyres,omitempty"`
+	Paasche      *float64 `json:"paasche,omitempty"`
+	Strata       *int     `json:"strata,omitempty"`
+	Pairs        *int64   `json:"pairs,omitempty"`
+	NotEstimable []string `json:"not_estimable,omitempty"`
+	Provisional  bool     `json:"provisional,omitempty"`
+	Withheld     string   `json:"withheld,omitempty"`
 }
 
 // Result is a series and everything needed to compute it again from the log.
@@ -69,19 +96,22 @@ type Result struct {
 	Sigma         *float64            `json:"sigma"`
 	R2            *float64            `json:"r2"`
 	DF            int64               `json:"df"`
+	Window        int                 `json:"window,omitempty"` // Months of the rolling window.
 	Dropped       []string            `json:"dropped_columns,omitempty"`
 	Points        []Point             `json:"series"`
 	SetAside      map[string]int64    `json:"set_aside"` // By reason, of the area's unit or the city, in the window.
 }
 
-// Series computes a series from a snapshot of the view.
-func (p Projection) Series(ctx context.Context, r projections.Reader, q Query) (*Result, error) {
+// prepare checks a query and finds its area.
+func (p Projection) prepare(ctx context.Context, r projections.Reader, q Query) (*series, error) {
 	if q.Method == "" {
-		q.Method = "hedonic"
+		q.Method = Hedonic
 	}
 	switch {
-	case q.Method != "hedonic":
-		return nil, fmt.Errorf("%w: method %q is not available", ErrQuery, q.Method)
+	case !slices.Contains(Methods, q.Method):
+		return nil, fmt.Errorf("%w: method %q is none of %v", ErrQuery, q.Method, Methods)
+	case q.Method == Repeat && q.Population == Stock:
+		return nil, fmt.Errorf("%w: repeat rents compare new lettings", ErrQuery)
 	case q.Population != New && q.Population != Stock:
 		return nil, fmt.Errorf("%w: population %q is neither new nor stock", ErrQuery, q.Population)
 	case q.From != 0 && q.To != 0 && q.To < q.From:
@@ -89,6 +119,15 @@ func (p Projection) Series(ctx context.Context, r projections.Reader, q Query) (
 	}
 	s := &series{ctx: ctx, r: r, m: &p.Model, q: q}
 	if err := s.locate(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Series computes a series from a snapshot of the view.
+func (p Projection) Series(ctx context.Context, r projections.Reader, q Query) (*Result, error) {
+	s, err := p.prepare(ctx, r, q)
+	if err != nil {
 		return nil, err
 	}
 	res, err := s.result()
@@ -101,6 +140,26 @@ func (p Projection) Series(ctx context.Context, r projections.Reader, q Query) (
 		res.BorrowedFrom = s.unit
 	}
 	return res, err
+}
+
+// Levels computes medians and quartiles of what is let, under the same disclosure rule as the index. A street that may not
+// be shown at all borrows its unit's.
+func (p Projection) Levels(ctx context.Context, r projections.Reader, q Query) (*Levels, error) {
+	q.Method = Median
+	s, err := p.prepare(ctx, r, q)
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.rentLevels()
+	if err != nil || s.street == "" || slices.ContainsFunc(l.Levels, func(l Level) bool { return l.Withheld == "" }) {
+		return l, err
+	}
+	parent := *s
+	parent.street = ""
+	if l, err = parent.rentLevels(); err == nil {
+		l.BorrowedFrom = s.unit
+	}
+	return l, err
 }
 
 type series struct {
@@ -193,15 +252,21 @@ type monthData struct {
 	withheld string
 }
 
+// blank is a result without figures.
+func (s *series) blank() *Result {
+	sum := stat.InputsSHA256(nil)
+	return &Result{
+		Area: s.q.Area, Population: s.q.Population, Method: s.q.Method, MethodVersion: methodVersions[s.q.Method],
+		Model: s.m.Name, ModelVersion: s.m.Version, Position: s.r.Position(), Points: []Point{}, InputsSHA256: hex.EncodeToString(sum[:]),
+	}
+}
+
 func (s *series) result() (*Result, error) {
 	months, err := s.months()
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{
-		Area: s.q.Area, Population: s.q.Population, Method: s.q.Method, MethodVersion: stat.MethodTimeDummy,
-		Model: s.m.Name, ModelVersion: s.m.Version, Position: s.r.Position(), Points: []Point{},
-	}
+	res := s.blank()
 	if res.SetAside, err = s.setAside(); err != nil {
 		return nil, err
 	}
@@ -213,55 +278,13 @@ func (s *series) result() (*Result, error) {
 		res.Points = append(res.Points, Point{Month: d.month, Withheld: d.withheld, Provisional: int(s.last-d.month) < s.m.ProvisionalMonths})
 	}
 	if start < 0 {
-		sum := stat.InputsSHA256(nil)
-		res.InputsSHA256 = hex.EncodeToString(sum[:])
 		return res, nil
 	}
-	return res, s.fit(res, months[start:], res.Points[start:])
-}
-
-// fit solves the model and fills the points that may be shown.
-func (s *series) fit(res *Result, months []monthData, points []Point) error {
-	design := stat.Design{}
-	if s.unit == "" {
-		design.Factors = append(design.Factors, s.m.AreaFactor)
+	if err := s.solve(res, months[start:], res.Points[start:]); err != nil {
+		return nil, err
 	}
-	for _, f := range s.m.Factors {
-		design.Factors = append(design.Factors, f.Name)
-	}
-	var inputs []stat.Keyed
-	var periods []stat.Period
-	for _, d := range months {
-		whole := &stat.Cell{}
-		for unit, cell := range d.units {
-			inputs = append(inputs, stat.Keyed{Key: d.month.String() + "/" + unit, Cell: cell})
-			if s.unit == "" {
-				var err error
-				if cell, err = cell.WithLevel(stat.Level(s.m.AreaFactor, unit)); err != nil {
-					return err
-				}
-			}
-			if err := whole.Merge(cell); err != nil { // Exact: the order of units does not matter.
-				return err
-			}
-		}
-		periods = append(periods, stat.Period{Name: d.month.String(), Cell: whole})
-	}
-	sum := stat.InputsSHA256(inputs)
-	res.InputsSHA256 = hex.EncodeToString(sum[:])
-	f, err := stat.TimeDummy(design, periods)
-	if err != nil {
-		return err
-	}
-	res.N, res.Sigma, res.R2, res.DF, res.Dropped = f.N, f.Sigma, f.R2, f.DF, f.Dropped
-	for i, d := range months {
-		if d.withheld != "" {
-			continue
-		}
-		p := f.Points[i]
-		points[i].N, points[i].Index, points[i].LogIndex, points[i].SE = p.N, p.Index, &p.LogIndex, p.SE
-	}
-	return nil
+	changes(res.Points)
+	return res, nil
 }
 
 // months gathers the window's cells and judges each month.

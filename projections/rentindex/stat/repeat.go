@@ -76,6 +76,17 @@ func (p *Pairs) Merge(o *Pairs) {
 	}
 }
 
+// Within are the pairs whose two periods are both kept.
+func (p *Pairs) Within(keep func(period string) bool) *Pairs {
+	out := &Pairs{}
+	for at, s := range p.spans {
+		if keep(at.From) && keep(at.To) {
+			out.merge(at, s, +1)
+		}
+	}
+	return out
+}
+
 func (p *Pairs) sorted() []Span {
 	return slices.SortedFunc(maps.Keys(p.spans), func(a, b Span) int {
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
@@ -355,9 +366,9 @@ type Chain []Link
 
 // Link is one rent of a home. Order says where it stands among the home's rents; equal orders do not occur.
 type Link struct {
-	Order  string `json:"o"`
-	Period string `json:"p"`
-	Y      int64  `json:"y"`
+	Order, Period string
+	Where         string // What the pair that ends with it counts under; its caller's business.
+	Y             int64
 }
 
 // With is the chain with l in its place, or without it where sign is negative; change is called for each pair that
