@@ -26,6 +26,7 @@ import (
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
 	"zujian/domain/guidance"
+	"zujian/domain/index"
 	"zujian/domain/listing"
 	"zujian/domain/numbering"
 	"zujian/domain/party"
@@ -123,7 +124,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 		now: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC), store: &memory.Store{},
 	}
 	w.store.Now = w.clock
-	catalogue := domain.NewCatalogue(access.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types,
+	catalogue := domain.NewCatalogue(access.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types, index.Types,
 		listing.Types, numbering.Types, party.Types, ruleset.Types, statement.Types, unit.Types)
 	vault, err := seal.Open(t.TempDir(), seal.Options{Suite: seal.INTL, Now: w.clock})
 	if err != nil {

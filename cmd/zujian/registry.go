@@ -9,6 +9,7 @@ import (
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
 	"zujian/domain/guidance"
+	"zujian/domain/index"
 	"zujian/domain/listing"
 	"zujian/domain/numbering"
 	"zujian/domain/party"
@@ -37,6 +38,7 @@ func catalogue() domain.Catalogue {
 		contract.Types,  // contracts and filing 合同备案
 		escrow.Types,    // supervised money 资金监管
 		guidance.Types,  // guidance prices 指导价格
+		index.Types,     // releases of the rent index 租金指数发布
 		listing.Types,   // listings and verification 房源核验
 		numbering.Types, // serial numbers 编号
 		party.Types,     // people and organisations 人

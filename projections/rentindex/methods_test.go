@@ -120,7 +120,9 @@ func recountPairs(rt *rapid.T, lives []*life, got *rentindex.Result) {
 			homes[o.Unit] = append(homes[o.Unit], letting{o.Month.String() + "/" + o.From.String() + "/" + l.stream, o})
 		}
 	}
-	first := slices.IndexFunc(got.Points, func(p rentindex.Point) bool { return p.Withheld == "" || p.Withheld == rentindex.WithheldPairs || p.Withheld == rentindex.WithheldNoFigure })
+	first := slices.IndexFunc(got.Points, func(p rentindex.Point) bool {
+		return p.Withheld == "" || p.Withheld == rentindex.WithheldPairs || p.Withheld == rentindex.WithheldNoFigure
+	})
 	if first < 0 {
 		return
 	}

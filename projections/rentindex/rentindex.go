@@ -33,6 +33,7 @@ import (
 
 	"zujian/domain"
 	"zujian/domain/contract"
+	"zujian/domain/index"
 	"zujian/projections"
 	"zujian/projections/rentindex/stat"
 )
@@ -65,6 +66,7 @@ func (Projection) Types() []string {
 	return []string{
 		contract.Filed{}.EventType(), contract.LegacyRecorded{}.EventType(), contract.Amended{}.EventType(),
 		contract.Terminated{}.EventType(), contract.FilingCancelled{}.EventType(), contract.Annulled{}.EventType(),
+		index.Computed{}.EventType(), index.Reviewed{}.EventType(), index.Released{}.EventType(), index.Withdrawn{}.EventType(),
 	}
 }
 
@@ -92,6 +94,7 @@ type Aside struct {
 //	h/<month>                                 observations by class of y, for the percentile gate
 //	s/<stream>                                segments by rent, when there are more than one
 //	u/<unit>, r/<street>                      the areas seen; a street's unit
+//	i/…, j/…                                  releases, see releases.go
 const (
 	setNew = "new"
 	setIn  = "in"
@@ -175,7 +178,7 @@ func (b *work) apply(e projections.Event) error {
 	case contract.Annulled:
 		return b.removeAll(e.Stream, x.Observations)
 	}
-	return nil
+	return b.release(e)
 }
 
 // amend replaces the last segment by rent, or closes it and opens another (see contract.Amended).

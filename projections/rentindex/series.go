@@ -92,14 +92,18 @@ type Result struct {
 	ModelVersion  int                 `json:"model_version"`
 	Position      eventstore.Position `json:"position"` // Of the log: every event up to it is in the figures.
 	InputsSHA256  string              `json:"inputs_sha256"`
-	N             int64               `json:"n"`
-	Sigma         *float64            `json:"sigma"`
-	R2            *float64            `json:"r2"`
-	DF            int64               `json:"df"`
-	Window        int                 `json:"window,omitempty"` // Months of the rolling window.
-	Dropped       []string            `json:"dropped_columns,omitempty"`
-	Points        []Point             `json:"series"`
-	SetAside      map[string]int64    `json:"set_aside"` // By reason, of the area's unit or the city, in the window.
+
+	Vintage         string `json:"vintage,omitempty"` // The release the figures are of; "" = as the log stands.
+	VintagePosition uint64 `json:"vintage_position,omitempty"`
+
+	N        int64            `json:"n"`
+	Sigma    *float64         `json:"sigma"`
+	R2       *float64         `json:"r2"`
+	DF       int64            `json:"df"`
+	Window   int              `json:"window,omitempty"` // Months of the rolling window.
+	Dropped  []string         `json:"dropped_columns,omitempty"`
+	Points   []Point          `json:"series"`
+	SetAside map[string]int64 `json:"set_aside"` // By reason, of the area's unit or the city, in the window.
 }
 
 // prepare checks a query and finds its area.
