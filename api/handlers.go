@@ -104,6 +104,15 @@ func handlers() map[string]handler {
 		"approveGuidance": with(approveGuidance),
 		"readRentIndex":   readRentIndex,
 
+		"readRentLevels":       readRentLevels,
+		"readIndexRevisions":   readIndexRevisions,
+		"listIndexReleases":    listIndexReleases,
+		"readIndexRelease":     readIndexRelease,
+		"computeIndexRelease":  with(computeIndexRelease),
+		"reviewIndexRelease":   with(reviewIndexRelease),
+		"approveIndexRelease":  approveIndexRelease,
+		"withdrawIndexRelease": with(withdrawIndexRelease),
+
 		"viewSubject":      viewSubject,
 		"viewSubjects":     viewSubjects,
 		"viewContracts":    viewContracts,

@@ -518,6 +518,66 @@ type HistoryEvent struct {
 	Type     string    `json:"type"`
 }
 
+// IndexRelease defines model for IndexRelease.
+type IndexRelease struct {
+	Month                string                   `json:"month"`
+	Position             int64                    `json:"position"`
+	Release              string                   `json:"release"`
+	Series               []map[string]interface{} `json:"series"`
+	Version              int                      `json:"version"`
+	AdditionalProperties map[string]interface{}   `json:"-"`
+}
+
+// IndexReleaseHead defines model for IndexReleaseHead.
+type IndexReleaseHead struct {
+	Month string `json:"month"`
+	On    string `json:"on,omitempty,omitzero"`
+
+	// Position Every event up to it is in the figures
+	Position             int64                  `json:"position"`
+	Release              string                 `json:"release"`
+	State                string                 `json:"state"`
+	Version              int                    `json:"version"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// IndexReleases defines model for IndexReleases.
+type IndexReleases struct {
+	Calendar             []IndexReleases_Calendar_Item `json:"calendar"`
+	Position             int64                         `json:"position"`
+	Releases             []IndexReleaseHead            `json:"releases"`
+	AdditionalProperties map[string]interface{}        `json:"-"`
+}
+
+// IndexReleases_Calendar_Item defines model for IndexReleases.calendar.Item.
+type IndexReleases_Calendar_Item struct {
+	Due                  string                 `json:"due"`
+	Month                string                 `json:"month"`
+	Release              string                 `json:"release,omitempty,omitzero"`
+	State                string                 `json:"state"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// IndexRevisions defines model for IndexRevisions.
+type IndexRevisions struct {
+	Area                 string                          `json:"area"`
+	Method               string                          `json:"method,omitempty,omitzero"`
+	Population           string                          `json:"population"`
+	Position             int64                           `json:"position"`
+	Revisions            []IndexRevisions_Revisions_Item `json:"revisions"`
+	AdditionalProperties map[string]interface{}          `json:"-"`
+}
+
+// IndexRevisions_Revisions_Item defines model for IndexRevisions.revisions.Item.
+type IndexRevisions_Revisions_Item struct {
+	Figures []map[string]interface{} `json:"figures"`
+	Month   string                   `json:"month"`
+
+	// RevisedBp Last figure less the first published, basis points of the log
+	RevisedBp            float32                `json:"revised_bp,omitempty,omitzero"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
 // InventoryItem defines model for InventoryItem.
 type InventoryItem struct {
 	Condition string `json:"condition,omitempty,omitzero"`
@@ -835,6 +895,12 @@ type NewHandover struct {
 	PartyId      Ref            `json:"party_id,omitempty,omitzero"`
 	PhotosSha256 Sha256         `json:"photos_sha256,omitempty,omitzero"`
 	Readings     []MeterReading `json:"readings,omitempty,omitzero"`
+}
+
+// NewIndexRelease defines model for NewIndexRelease.
+type NewIndexRelease struct {
+	Month  MonthText    `json:"month"`
+	Reason OptionalLine `json:"reason,omitempty,omitzero"`
 }
 
 // NewKey defines model for NewKey.
@@ -1404,6 +1470,9 @@ type Refund struct {
 	Stage     string     `json:"stage"`
 }
 
+// ReleaseName A vintage: 2026-10 is the first of its month, 2026-10.2 the second
+type ReleaseName = string
+
 // RentIndex defines model for RentIndex.
 type RentIndex struct {
 	Area string `json:"area"`
@@ -1419,15 +1488,50 @@ type RentIndex struct {
 	// Position Every event up to it is in the figures
 	Position int64 `json:"position"`
 	Series   []struct {
-		Index       float32 `json:"index,omitempty,omitzero"`
-		Month       string  `json:"month"`
+		High  float32 `json:"high,omitempty,omitzero"`
+		Index float32 `json:"index,omitempty,omitzero"`
+
+		// Low 95 % interval of the index
+		Low   float32 `json:"low,omitempty,omitzero"`
+		Month string  `json:"month"`
+
+		// MonthAdjustedBp The same without the season
+		MonthAdjustedBp float32 `json:"month_adjusted_bp,omitempty,omitzero"`
+
+		// MonthBp Change on the month before, basis points of the log
+		MonthBp     float32 `json:"month_bp,omitempty,omitzero"`
 		N           int64   `json:"n"`
 		Provisional bool    `json:"provisional,omitempty,omitzero"`
 		Se          float32 `json:"se,omitempty,omitzero"`
 
 		// Withheld Why the month is not shown
-		Withheld string `json:"withheld,omitempty,omitzero"`
+		Withheld string  `json:"withheld,omitempty,omitzero"`
+		YearBp   float32 `json:"year_bp,omitempty,omitzero"`
 	} `json:"series"`
+	Vintage              string                 `json:"vintage,omitempty,omitzero"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// RentLevels defines model for RentLevels.
+type RentLevels struct {
+	Area         string `json:"area"`
+	BorrowedFrom string `json:"borrowed_from,omitempty,omitzero"`
+	InputsSha256 string `json:"inputs_sha256"`
+	Levels       []struct {
+		MedianFen   float32 `json:"median_fen,omitempty,omitzero"`
+		Month       string  `json:"month"`
+		N           int64   `json:"n"`
+		P25Fen      float32 `json:"p25_fen,omitempty,omitzero"`
+		P75Fen      float32 `json:"p75_fen,omitempty,omitzero"`
+		Provisional bool    `json:"provisional,omitempty,omitzero"`
+		Withheld    string  `json:"withheld,omitempty,omitzero"`
+	} `json:"levels"`
+	N int64 `json:"n"`
+
+	// PerArea Whether levels are per ㎡
+	PerArea              bool                   `json:"per_area"`
+	Population           string                 `json:"population"`
+	Position             int64                  `json:"position"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
@@ -1442,6 +1546,11 @@ type Representative struct {
 // Retirement defines model for Retirement.
 type Retirement struct {
 	Reason string `json:"reason"`
+}
+
+// ReviewNote defines model for ReviewNote.
+type ReviewNote struct {
+	Note Line `json:"note"`
 }
 
 // RightFlag defines model for RightFlag.
@@ -1695,6 +1804,9 @@ type PeriodPath = PeriodText
 
 // RefundId An id
 type RefundId = Ref
+
+// ReleasePath A vintage: 2026-10 is the first of its month, 2026-10.2 the second
+type ReleasePath = ReleaseName
 
 // Tranche defines model for Tranche.
 type Tranche = string
@@ -2430,11 +2542,100 @@ type VerifyPartyParams struct {
 // ReadRentIndexParams defines parameters for ReadRentIndex.
 type ReadRentIndexParams struct {
 	// Area A reporting unit, a street, or `city`
-	Area       string    `form:"area" json:"area"`
+	Area string `form:"area" json:"area"`
+
+	// Population new: contracts by month of signing (新签); stock: contracts in force (在租)
+	Population string `form:"population,omitempty" json:"population,omitempty,omitzero"`
+
+	// Method repeat compares new lettings only
+	Method string `form:"method,omitempty" json:"method,omitempty,omitzero"`
+
+	// Vintage The figures of a release as published, instead of those of the log as it stands
+	Vintage ReleaseName `form:"vintage,omitempty" json:"vintage,omitempty,omitzero"`
+
+	// Format json, or a table of the figures
+	Format string    `form:"format,omitempty" json:"format,omitempty,omitzero"`
+	From   MonthText `form:"from,omitempty" json:"from,omitempty,omitzero"`
+	To     MonthText `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ReadRentLevelsParams defines parameters for ReadRentLevels.
+type ReadRentLevelsParams struct {
+	// Area A reporting unit, a street, or `city`
+	Area string `form:"area" json:"area"`
+
+	// Population new: contracts by month of signing (新签); stock: contracts in force (在租)
 	Population string    `form:"population,omitempty" json:"population,omitempty,omitzero"`
-	Method     string    `form:"method,omitempty" json:"method,omitempty,omitzero"`
 	From       MonthText `form:"from,omitempty" json:"from,omitempty,omitzero"`
 	To         MonthText `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ListIndexReleasesParams defines parameters for ListIndexReleases.
+type ListIndexReleasesParams struct {
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ComputeIndexReleaseParams defines parameters for ComputeIndexRelease.
+type ComputeIndexReleaseParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReadIndexReleaseParams defines parameters for ReadIndexRelease.
+type ReadIndexReleaseParams struct {
+	// Format json, or a table of the figures
+	Format string `form:"format,omitempty" json:"format,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ApproveIndexReleaseParams defines parameters for ApproveIndexRelease.
+type ApproveIndexReleaseParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReviewIndexReleaseParams defines parameters for ReviewIndexRelease.
+type ReviewIndexReleaseParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// WithdrawIndexReleaseParams defines parameters for WithdrawIndexRelease.
+type WithdrawIndexReleaseParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReadIndexRevisionsParams defines parameters for ReadIndexRevisions.
+type ReadIndexRevisionsParams struct {
+	// Area A reporting unit, a street, or `city`
+	Area string `form:"area" json:"area"`
+
+	// Population new: contracts by month of signing (新签); stock: contracts in force (在租)
+	Population string `form:"population,omitempty" json:"population,omitempty,omitzero"`
+
+	// Method repeat compares new lettings only
+	Method string    `form:"method,omitempty" json:"method,omitempty,omitzero"`
+	From   MonthText `form:"from,omitempty" json:"from,omitempty,omitzero"`
+	To     MonthText `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
@@ -2970,6 +3171,15 @@ type SuspendPartyJSONRequestBody = Order
 // VerifyPartyJSONRequestBody defines body for VerifyParty for application/json ContentType.
 type VerifyPartyJSONRequestBody = NewVerification
 
+// ComputeIndexReleaseJSONRequestBody defines body for ComputeIndexRelease for application/json ContentType.
+type ComputeIndexReleaseJSONRequestBody = NewIndexRelease
+
+// ReviewIndexReleaseJSONRequestBody defines body for ReviewIndexRelease for application/json ContentType.
+type ReviewIndexReleaseJSONRequestBody = ReviewNote
+
+// WithdrawIndexReleaseJSONRequestBody defines body for WithdrawIndexRelease for application/json ContentType.
+type WithdrawIndexReleaseJSONRequestBody = Reason
+
 // ProposeRuleChangeJSONRequestBody defines body for ProposeRuleChange for application/json ContentType.
 type ProposeRuleChangeJSONRequestBody = NewRuleChange
 
@@ -3068,6 +3278,672 @@ func (a Figures) MarshalJSON() ([]byte, error) {
 	object["made"], err = json.Marshal(a.Made)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'made': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for IndexRelease. Returns the specified
+// element and whether it was found
+func (a IndexRelease) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for IndexRelease
+func (a *IndexRelease) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for IndexRelease to handle AdditionalProperties
+func (a *IndexRelease) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["month"]; found {
+		err = json.Unmarshal(raw, &a.Month)
+		if err != nil {
+			return fmt.Errorf("error reading 'month': %w", err)
+		}
+		delete(object, "month")
+	}
+
+	if raw, found := object["position"]; found {
+		err = json.Unmarshal(raw, &a.Position)
+		if err != nil {
+			return fmt.Errorf("error reading 'position': %w", err)
+		}
+		delete(object, "position")
+	}
+
+	if raw, found := object["release"]; found {
+		err = json.Unmarshal(raw, &a.Release)
+		if err != nil {
+			return fmt.Errorf("error reading 'release': %w", err)
+		}
+		delete(object, "release")
+	}
+
+	if raw, found := object["series"]; found {
+		err = json.Unmarshal(raw, &a.Series)
+		if err != nil {
+			return fmt.Errorf("error reading 'series': %w", err)
+		}
+		delete(object, "series")
+	}
+
+	if raw, found := object["version"]; found {
+		err = json.Unmarshal(raw, &a.Version)
+		if err != nil {
+			return fmt.Errorf("error reading 'version': %w", err)
+		}
+		delete(object, "version")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for IndexRelease to handle AdditionalProperties
+func (a IndexRelease) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["month"], err = json.Marshal(a.Month)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'month': %w", err)
+	}
+
+	object["position"], err = json.Marshal(a.Position)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'position': %w", err)
+	}
+
+	object["release"], err = json.Marshal(a.Release)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'release': %w", err)
+	}
+
+	if a.Series != nil {
+		object["series"], err = json.Marshal(a.Series)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'series': %w", err)
+		}
+	}
+
+	object["version"], err = json.Marshal(a.Version)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'version': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for IndexReleaseHead. Returns the specified
+// element and whether it was found
+func (a IndexReleaseHead) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for IndexReleaseHead
+func (a *IndexReleaseHead) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for IndexReleaseHead to handle AdditionalProperties
+func (a *IndexReleaseHead) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["month"]; found {
+		err = json.Unmarshal(raw, &a.Month)
+		if err != nil {
+			return fmt.Errorf("error reading 'month': %w", err)
+		}
+		delete(object, "month")
+	}
+
+	if raw, found := object["on"]; found {
+		err = json.Unmarshal(raw, &a.On)
+		if err != nil {
+			return fmt.Errorf("error reading 'on': %w", err)
+		}
+		delete(object, "on")
+	}
+
+	if raw, found := object["position"]; found {
+		err = json.Unmarshal(raw, &a.Position)
+		if err != nil {
+			return fmt.Errorf("error reading 'position': %w", err)
+		}
+		delete(object, "position")
+	}
+
+	if raw, found := object["release"]; found {
+		err = json.Unmarshal(raw, &a.Release)
+		if err != nil {
+			return fmt.Errorf("error reading 'release': %w", err)
+		}
+		delete(object, "release")
+	}
+
+	if raw, found := object["state"]; found {
+		err = json.Unmarshal(raw, &a.State)
+		if err != nil {
+			return fmt.Errorf("error reading 'state': %w", err)
+		}
+		delete(object, "state")
+	}
+
+	if raw, found := object["version"]; found {
+		err = json.Unmarshal(raw, &a.Version)
+		if err != nil {
+			return fmt.Errorf("error reading 'version': %w", err)
+		}
+		delete(object, "version")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for IndexReleaseHead to handle AdditionalProperties
+func (a IndexReleaseHead) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["month"], err = json.Marshal(a.Month)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'month': %w", err)
+	}
+
+	object["on"], err = json.Marshal(a.On)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'on': %w", err)
+	}
+
+	object["position"], err = json.Marshal(a.Position)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'position': %w", err)
+	}
+
+	object["release"], err = json.Marshal(a.Release)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'release': %w", err)
+	}
+
+	object["state"], err = json.Marshal(a.State)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'state': %w", err)
+	}
+
+	object["version"], err = json.Marshal(a.Version)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'version': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for IndexReleases. Returns the specified
+// element and whether it was found
+func (a IndexReleases) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for IndexReleases
+func (a *IndexReleases) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for IndexReleases to handle AdditionalProperties
+func (a *IndexReleases) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["calendar"]; found {
+		err = json.Unmarshal(raw, &a.Calendar)
+		if err != nil {
+			return fmt.Errorf("error reading 'calendar': %w", err)
+		}
+		delete(object, "calendar")
+	}
+
+	if raw, found := object["position"]; found {
+		err = json.Unmarshal(raw, &a.Position)
+		if err != nil {
+			return fmt.Errorf("error reading 'position': %w", err)
+		}
+		delete(object, "position")
+	}
+
+	if raw, found := object["releases"]; found {
+		err = json.Unmarshal(raw, &a.Releases)
+		if err != nil {
+			return fmt.Errorf("error reading 'releases': %w", err)
+		}
+		delete(object, "releases")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for IndexReleases to handle AdditionalProperties
+func (a IndexReleases) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Calendar != nil {
+		object["calendar"], err = json.Marshal(a.Calendar)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'calendar': %w", err)
+		}
+	}
+
+	object["position"], err = json.Marshal(a.Position)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'position': %w", err)
+	}
+
+	if a.Releases != nil {
+		object["releases"], err = json.Marshal(a.Releases)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'releases': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for IndexReleases_Calendar_Item. Returns the specified
+// element and whether it was found
+func (a IndexReleases_Calendar_Item) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for IndexReleases_Calendar_Item
+func (a *IndexReleases_Calendar_Item) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for IndexReleases_Calendar_Item to handle AdditionalProperties
+func (a *IndexReleases_Calendar_Item) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["due"]; found {
+		err = json.Unmarshal(raw, &a.Due)
+		if err != nil {
+			return fmt.Errorf("error reading 'due': %w", err)
+		}
+		delete(object, "due")
+	}
+
+	if raw, found := object["month"]; found {
+		err = json.Unmarshal(raw, &a.Month)
+		if err != nil {
+			return fmt.Errorf("error reading 'month': %w", err)
+		}
+		delete(object, "month")
+	}
+
+	if raw, found := object["release"]; found {
+		err = json.Unmarshal(raw, &a.Release)
+		if err != nil {
+			return fmt.Errorf("error reading 'release': %w", err)
+		}
+		delete(object, "release")
+	}
+
+	if raw, found := object["state"]; found {
+		err = json.Unmarshal(raw, &a.State)
+		if err != nil {
+			return fmt.Errorf("error reading 'state': %w", err)
+		}
+		delete(object, "state")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for IndexReleases_Calendar_Item to handle AdditionalProperties
+func (a IndexReleases_Calendar_Item) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["due"], err = json.Marshal(a.Due)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'due': %w", err)
+	}
+
+	object["month"], err = json.Marshal(a.Month)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'month': %w", err)
+	}
+
+	object["release"], err = json.Marshal(a.Release)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'release': %w", err)
+	}
+
+	object["state"], err = json.Marshal(a.State)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'state': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for IndexRevisions. Returns the specified
+// element and whether it was found
+func (a IndexRevisions) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for IndexRevisions
+func (a *IndexRevisions) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for IndexRevisions to handle AdditionalProperties
+func (a *IndexRevisions) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["area"]; found {
+		err = json.Unmarshal(raw, &a.Area)
+		if err != nil {
+			return fmt.Errorf("error reading 'area': %w", err)
+		}
+		delete(object, "area")
+	}
+
+	if raw, found := object["method"]; found {
+		err = json.Unmarshal(raw, &a.Method)
+		if err != nil {
+			return fmt.Errorf("error reading 'method': %w", err)
+		}
+		delete(object, "method")
+	}
+
+	if raw, found := object["population"]; found {
+		err = json.Unmarshal(raw, &a.Population)
+		if err != nil {
+			return fmt.Errorf("error reading 'population': %w", err)
+		}
+		delete(object, "population")
+	}
+
+	if raw, found := object["position"]; found {
+		err = json.Unmarshal(raw, &a.Position)
+		if err != nil {
+			return fmt.Errorf("error reading 'position': %w", err)
+		}
+		delete(object, "position")
+	}
+
+	if raw, found := object["revisions"]; found {
+		err = json.Unmarshal(raw, &a.Revisions)
+		if err != nil {
+			return fmt.Errorf("error reading 'revisions': %w", err)
+		}
+		delete(object, "revisions")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for IndexRevisions to handle AdditionalProperties
+func (a IndexRevisions) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["area"], err = json.Marshal(a.Area)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'area': %w", err)
+	}
+
+	object["method"], err = json.Marshal(a.Method)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'method': %w", err)
+	}
+
+	object["population"], err = json.Marshal(a.Population)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'population': %w", err)
+	}
+
+	object["position"], err = json.Marshal(a.Position)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'position': %w", err)
+	}
+
+	if a.Revisions != nil {
+		object["revisions"], err = json.Marshal(a.Revisions)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'revisions': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for IndexRevisions_Revisions_Item. Returns the specified
+// element and whether it was found
+func (a IndexRevisions_Revisions_Item) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for IndexRevisions_Revisions_Item
+func (a *IndexRevisions_Revisions_Item) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for IndexRevisions_Revisions_Item to handle AdditionalProperties
+func (a *IndexRevisions_Revisions_Item) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["figures"]; found {
+		err = json.Unmarshal(raw, &a.Figures)
+		if err != nil {
+			return fmt.Errorf("error reading 'figures': %w", err)
+		}
+		delete(object, "figures")
+	}
+
+	if raw, found := object["month"]; found {
+		err = json.Unmarshal(raw, &a.Month)
+		if err != nil {
+			return fmt.Errorf("error reading 'month': %w", err)
+		}
+		delete(object, "month")
+	}
+
+	if raw, found := object["revised_bp"]; found {
+		err = json.Unmarshal(raw, &a.RevisedBp)
+		if err != nil {
+			return fmt.Errorf("error reading 'revised_bp': %w", err)
+		}
+		delete(object, "revised_bp")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for IndexRevisions_Revisions_Item to handle AdditionalProperties
+func (a IndexRevisions_Revisions_Item) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Figures != nil {
+		object["figures"], err = json.Marshal(a.Figures)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'figures': %w", err)
+		}
+	}
+
+	object["month"], err = json.Marshal(a.Month)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'month': %w", err)
+	}
+
+	object["revised_bp"], err = json.Marshal(a.RevisedBp)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'revised_bp': %w", err)
 	}
 
 	for fieldName, field := range a.AdditionalProperties {
@@ -3378,6 +4254,14 @@ func (a *RentIndex) UnmarshalJSON(b []byte) error {
 		delete(object, "series")
 	}
 
+	if raw, found := object["vintage"]; found {
+		err = json.Unmarshal(raw, &a.Vintage)
+		if err != nil {
+			return fmt.Errorf("error reading 'vintage': %w", err)
+		}
+		delete(object, "vintage")
+	}
+
 	if len(object) != 0 {
 		a.AdditionalProperties = make(map[string]interface{})
 		for fieldName, fieldBuf := range object {
@@ -3442,6 +4326,170 @@ func (a RentIndex) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("error marshaling 'series': %w", err)
 		}
+	}
+
+	object["vintage"], err = json.Marshal(a.Vintage)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'vintage': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for RentLevels. Returns the specified
+// element and whether it was found
+func (a RentLevels) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for RentLevels
+func (a *RentLevels) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for RentLevels to handle AdditionalProperties
+func (a *RentLevels) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["area"]; found {
+		err = json.Unmarshal(raw, &a.Area)
+		if err != nil {
+			return fmt.Errorf("error reading 'area': %w", err)
+		}
+		delete(object, "area")
+	}
+
+	if raw, found := object["borrowed_from"]; found {
+		err = json.Unmarshal(raw, &a.BorrowedFrom)
+		if err != nil {
+			return fmt.Errorf("error reading 'borrowed_from': %w", err)
+		}
+		delete(object, "borrowed_from")
+	}
+
+	if raw, found := object["inputs_sha256"]; found {
+		err = json.Unmarshal(raw, &a.InputsSha256)
+		if err != nil {
+			return fmt.Errorf("error reading 'inputs_sha256': %w", err)
+		}
+		delete(object, "inputs_sha256")
+	}
+
+	if raw, found := object["levels"]; found {
+		err = json.Unmarshal(raw, &a.Levels)
+		if err != nil {
+			return fmt.Errorf("error reading 'levels': %w", err)
+		}
+		delete(object, "levels")
+	}
+
+	if raw, found := object["n"]; found {
+		err = json.Unmarshal(raw, &a.N)
+		if err != nil {
+			return fmt.Errorf("error reading 'n': %w", err)
+		}
+		delete(object, "n")
+	}
+
+	if raw, found := object["per_area"]; found {
+		err = json.Unmarshal(raw, &a.PerArea)
+		if err != nil {
+			return fmt.Errorf("error reading 'per_area': %w", err)
+		}
+		delete(object, "per_area")
+	}
+
+	if raw, found := object["population"]; found {
+		err = json.Unmarshal(raw, &a.Population)
+		if err != nil {
+			return fmt.Errorf("error reading 'population': %w", err)
+		}
+		delete(object, "population")
+	}
+
+	if raw, found := object["position"]; found {
+		err = json.Unmarshal(raw, &a.Position)
+		if err != nil {
+			return fmt.Errorf("error reading 'position': %w", err)
+		}
+		delete(object, "position")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for RentLevels to handle AdditionalProperties
+func (a RentLevels) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["area"], err = json.Marshal(a.Area)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'area': %w", err)
+	}
+
+	object["borrowed_from"], err = json.Marshal(a.BorrowedFrom)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'borrowed_from': %w", err)
+	}
+
+	object["inputs_sha256"], err = json.Marshal(a.InputsSha256)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'inputs_sha256': %w", err)
+	}
+
+	if a.Levels != nil {
+		object["levels"], err = json.Marshal(a.Levels)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'levels': %w", err)
+		}
+	}
+
+	object["n"], err = json.Marshal(a.N)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'n': %w", err)
+	}
+
+	object["per_area"], err = json.Marshal(a.PerArea)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'per_area': %w", err)
+	}
+
+	object["population"], err = json.Marshal(a.Population)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'population': %w", err)
+	}
+
+	object["position"], err = json.Marshal(a.Position)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'position': %w", err)
 	}
 
 	for fieldName, field := range a.AdditionalProperties {

@@ -50,6 +50,8 @@ var mayCall = map[string]string{
 	"importStatement": "k", "readStatement": "kDCA", "listStatements": "kCA", "resolveDiscrepancy": "kDC",
 
 	"readGuidance": "*", "proposeGuidance": "C", "approveGuidance": "C", "readRentIndex": "*",
+	"readRentLevels": "*", "readIndexRevisions": "*", "listIndexReleases": "*", "readIndexRelease": "*", "computeIndexRelease": "C",
+	"reviewIndexRelease": "C", "approveIndexRelease": "C", "withdrawIndexRelease": "C",
 
 	"viewSubject": "ltcbDCA", "viewSubjects": "ltcbDCA", "viewContracts": "ltcbDCA", "viewUnit": "ltcbpDCA", "viewUnits": "ltcbDCA",
 	"viewListings": "lcbDCA", "viewListingBoard": "DCA", "viewUnfiled": "DCA",

@@ -42,6 +42,13 @@ type answer struct {
 	revision *eventstore.Revision // ETag.
 	position eventstore.Position  // Zujian-Position; 0 for reads.
 	next     string               // Cursor of the next page; "" = last.
+	file     *file                // Sent instead of body: a table of a GET.
+}
+
+// file is an answer that is no JSON.
+type file struct {
+	media, name string
+	content     []byte
 }
 
 // wrote is the answer of a write.
@@ -301,6 +308,11 @@ func (s *Server) reply(c *call, a answer) []byte {
 	}
 	if a.status == 0 {
 		a.status = http.StatusOK
+	}
+	if a.file != nil {
+		h.Set("Content-Disposition", `attachment; filename="`+a.file.name+`"`)
+		_ = c.echo.Blob(a.status, a.file.media, a.file.content) // The client went away: nobody is left to tell.
+		return nil
 	}
 	return s.writeJSON(c.echo, a.status, mediaJSON, a.body)
 }

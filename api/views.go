@@ -7,7 +7,6 @@ import (
 	"zujian/domain"
 	"zujian/projections"
 	"zujian/projections/money"
-	"zujian/projections/rentindex"
 )
 
 // page is a list answer: rows, the next page, and how the view stood.
@@ -119,33 +118,4 @@ func listStatements(ctx context.Context, s *Server, c *call) (answer, error) {
 	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Day, string, error) {
 		return money.Statements(ctx, r, scope, bank, c.query["open"] == "true", p)
 	})
-}
-
-// readRentIndex computes a series from the view as it stands: position and input hash let anyone compute it again.
-func readRentIndex(ctx context.Context, s *Server, c *call) (answer, error) {
-	q := rentindex.Query{Area: c.query["area"], Population: c.query["population"], Method: c.query["method"], Now: domain.DayOf(c.At).Month()}
-	if q.Population == "" {
-		q.Population = rentindex.New
-	}
-	var err error
-	for name, to := range map[string]*domain.Month{"from": &q.From, "to": &q.To} {
-		if text := c.query[name]; text != "" {
-			if *to, err = domain.ParseMonth(text); err != nil {
-				return answer{}, errParameter.With("parameter", name)
-			}
-		}
-	}
-	var a answer
-	err = s.o.Views.Read(ctx, s.o.Index.Name(), func(r projections.Reader) error {
-		res, err := s.o.Index.Series(ctx, r, q)
-		a.body = res
-		return err
-	})
-	switch {
-	case errors.Is(err, rentindex.ErrUnknown):
-		return answer{}, errNotFound
-	case errors.Is(err, rentindex.ErrQuery):
-		return answer{}, errParameter
-	}
-	return a, err
 }

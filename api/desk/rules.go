@@ -5,6 +5,7 @@ import (
 
 	"zujian/domain"
 	"zujian/domain/guidance"
+	"zujian/domain/index"
 	"zujian/domain/ruleset"
 	"zujian/eventstore/aggregate"
 )
@@ -66,6 +67,11 @@ func (d *Desk) GuidanceAct(ctx context.Context, call Call, period string, cmd gu
 	}
 	s, _, _, err := load(ctx, d, guidance.Decider, period)
 	return s, r, err
+}
+
+// IndexAct computes, reviews, approves or withdraws a vintage of a month's rent index.
+func (d *Desk) IndexAct(ctx context.Context, call Call, month domain.Month, cmd index.Command) (Receipt, error) {
+	return exec(ctx, d, call, index.Decider, month.String(), cmd)
 }
 
 // guidancePeriod accepts "2026Q2".

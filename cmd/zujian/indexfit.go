@@ -18,7 +18,8 @@ import (
 
 // indexCmd holds the rent index tools.
 type indexCmd struct {
-	Fit indexFitCmd `cmd:"" help:"Compute an index from a table, without a server."`
+	Fit       indexFitCmd       `cmd:"" help:"Compute an index from a table, without a server."`
+	Recompute indexRecomputeCmd `cmd:"" help:"Compute a published release again from the log, and compare."`
 }
 
 // indexFitCmd computes an index from tables through the engine the register uses.

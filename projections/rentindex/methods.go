@@ -54,8 +54,13 @@ func (p *Point) show(n int64, log, se, index *float64) {
 		return
 	}
 	p.N, p.LogIndex, p.SE, p.Index = n, log, se, index
-	if se != nil {
-		p.Low, p.High = bound(*log-float64(normal95**se)), bound(*log+float64(normal95**se))
+	p.Bounds()
+}
+
+// Bounds fills the interval from the log index and its error.
+func (p *Point) Bounds() {
+	if p.SE != nil && p.LogIndex != nil {
+		p.Low, p.High = bound(*p.LogIndex-float64(normal95**p.SE)), bound(*p.LogIndex+float64(normal95**p.SE))
 	}
 }
 

@@ -331,9 +331,10 @@ type Due struct {
 	Release string       `json:"release,omitempty"`
 }
 
-// Calendar is when the months from the year before until the current one are due, and what became of them.
-func (p Projection) Calendar(ctx context.Context, r projections.Reader, today domain.Day) ([]Due, error) {
-	releases, err := p.Releases(ctx, r, true)
+// Calendar is when the last twelve months with lettings and the current one are due, and what became of them.
+// Vintages not yet published count where open is true.
+func (p Projection) Calendar(ctx context.Context, r projections.Reader, today domain.Day, open bool) ([]Due, error) {
+	releases, err := p.Releases(ctx, r, open)
 	if err != nil {
 		return nil, err
 	}
@@ -348,7 +349,19 @@ func (p Projection) Calendar(ctx context.Context, r projections.Reader, today do
 		day = releaseDayDefault
 	}
 	out := []Due{}
-	for m := today.Month() - 12; m <= today.Month(); m++ {
+	first := today.Month()
+	for pair, err := range r.Scan(ctx, "c/"+setNew+"/", "c/"+setNew+"0", false) {
+		if err != nil {
+			return nil, err
+		}
+		at, err := parseCellKey(pair.Key)
+		if err != nil {
+			return nil, err
+		}
+		first = at.month
+		break
+	}
+	for m := max(first, today.Month()-12); m <= today.Month(); m++ {
 		d := Due{Month: m, Due: (m + 1).First() + domain.Day(day-1), State: "DUE"}
 		switch x, there := latest[m]; {
 		case there:
