@@ -215,7 +215,7 @@ func (s *series) repeat(res *Result, months []monthData, points []Point) error {
 			points[i].withhold(WithheldPairs)
 			continue
 		}
-		if points[i].Withheld == "" {
+		if points[i].Withheld == "" && s.unit == "" { // The units' less the city's would tell those withheld.
 			n := p.N
 			points[i].Pairs = &n
 		}

@@ -40,6 +40,7 @@ const (
 	WithheldLessors   = "FEW_LESSORS"
 	WithheldShare     = "DOMINANT_LESSOR"
 	WithheldSecond    = "COMPLEMENT" // It would reveal the one other area that is withheld, by subtraction.
+	WithheldParent    = "PARENT"     // Its reporting unit is withheld, and its streets together would tell.
 	WithheldNone      = "NO_CONTRACTS"
 	WithheldPairs     = "FEW_PAIRS"      // Repeat rents: fewer pairs than contracts are needed.
 	WithheldNoFigure  = "NOT_ESTIMABLE"  // The data do not determine it; not_estimable says why.
@@ -287,8 +288,21 @@ func (s *series) result() (*Result, error) {
 	if err := s.solve(res, months[start:], res.Points[start:]); err != nil {
 		return nil, err
 	}
+	res.conceal()
 	changes(res.Points)
 	return res, nil
+}
+
+// conceal takes out totals that less the months shown would tell what a withheld month holds.
+func (r *Result) conceal() {
+	n, hidden := int64(0), false
+	for _, p := range r.Points {
+		n += p.N
+		hidden = hidden || p.Withheld != "" && p.Withheld != WithheldNone
+	}
+	if hidden {
+		r.N, r.DF = n, 0
+	}
 }
 
 // months gathers the window's cells and judges each month.
@@ -412,12 +426,18 @@ type stockChange struct {
 // take counts a cell among its siblings, and merges it into its unit if it is mine.
 func (s *series) take(units map[string]*stat.Cell, t *tally, at cellKeyParts, raw []byte, sign int64) error {
 	name, mine, counts := s.sibling(at)
-	if !counts {
+	if !counts && s.street == "" {
 		return nil
 	}
 	n, err := stat.EncodedN(raw)
 	if err != nil {
 		return fmt.Errorf("cell %v: %w", at, err)
+	}
+	if s.street != "" {
+		t.above.n[at.unit] += sign * n
+	}
+	if !counts {
+		return nil
 	}
 	if t.n[name] += sign * n; !mine {
 		return nil
@@ -435,14 +455,27 @@ func (s *series) take(units map[string]*stat.Cell, t *tally, at cellKeyParts, ra
 	return units[at.unit].Merge(c)
 }
 
-// tally is what the disclosure rule judges: contracts and contracts by lessor of each sibling area.
+// tally is what the disclosure rule judges: contracts and contracts by lessor of each sibling area, and above a street
+// those of the reporting units.
 type tally struct {
 	n       map[string]int64
 	lessors map[string]map[string]int64
+	above   *tally
 }
 
 func newTally() *tally {
-	return &tally{n: map[string]int64{}, lessors: map[string]map[string]int64{}}
+	t := &tally{n: map[string]int64{}, lessors: map[string]map[string]int64{}}
+	t.above = &tally{n: map[string]int64{}, lessors: map[string]map[string]int64{}}
+	return t
+}
+
+func (t *tally) lessor(name, lessor string, by int64) {
+	if t.lessors[name] == nil {
+		t.lessors[name] = map[string]int64{}
+	}
+	if t.lessors[name][lessor] += by; t.lessors[name][lessor] == 0 {
+		delete(t.lessors[name], lessor)
+	}
 }
 
 // addLessors counts a month's lessors of each sibling.
@@ -460,48 +493,59 @@ func (s *series) addLessors(t *tally, set string, m domain.Month, sign int64) er
 			return err
 		}
 		name, _, counts := s.sibling(at)
-		if !counts {
+		if !counts && s.street == "" {
 			continue
 		}
 		n, err := strconv.ParseInt(string(pair.Value), 10, 64)
 		if err != nil {
 			return fmt.Errorf("rentindex: key %q: %w", pair.Key, err)
 		}
-		if t.lessors[name] == nil {
-			t.lessors[name] = map[string]int64{}
-		}
 		lessor := pair.Key[strings.LastIndexByte(pair.Key, '/')+1:]
-		if t.lessors[name][lessor] += sign * n; t.lessors[name][lessor] == 0 {
-			delete(t.lessors[name], lessor)
+		if s.street != "" {
+			t.above.lessor(at.unit, lessor, sign*n)
+		}
+		if counts {
+			t.lessor(name, lessor, sign*n)
 		}
 	}
 	return nil
 }
 
-// judge is why the series' own area may not be shown this month; "" = it may. Where exactly one sibling is withheld, the
-// smallest that could be shown is too: the parent less the others would reveal the first.
+// judge is why the series' own area may not be shown this month; "" = it may. A street of a unit that may not be shown is
+// not shown either: the streets together would give the unit.
 func (d Disclosure) judge(t *tally, s *series) string {
-	name := City
 	switch {
 	case s.street != "":
-		name = s.street
+		why := d.among(t, s.street)
+		if why == "" && d.among(t.above, s.unit) != "" {
+			why = WithheldParent
+		}
+		return why
 	case s.unit != "":
-		name = s.unit
+		return d.among(t, s.unit)
 	}
-	if why := d.alone(t, name); why != "" || name == City {
+	return d.alone(t, City)
+}
+
+// among judges an area and, since the parent's figure less the siblings' tells what is left, the siblings with it: where a
+// single one is withheld, or those withheld are fewer contracts together than one needs, the smallest that could be shown
+// is withheld too.
+func (d Disclosure) among(t *tally, name string) string {
+	if why := d.alone(t, name); why != "" {
 		return why
 	}
-	hidden, smallest := 0, ""
+	hidden, together, smallest, found := 0, int64(0), "", false
 	for sibling, n := range t.n {
 		switch {
 		case n == 0:
 		case d.alone(t, sibling) != "":
 			hidden++
-		case smallest == "" || n < t.n[smallest] || n == t.n[smallest] && sibling < smallest:
-			smallest = sibling
+			together += n
+		case !found || n < t.n[smallest] || n == t.n[smallest] && sibling < smallest:
+			smallest, found = sibling, true
 		}
 	}
-	if hidden == 1 && smallest == name {
+	if hidden > 0 && (hidden == 1 || together < d.Contracts) && smallest == name {
 		return WithheldSecond
 	}
 	return ""
