@@ -24,6 +24,7 @@ func (s *Server) routePages(e *echo.Echo) {
 		return http.StatusOK, s.pages.Docs(w, lang)
 	}))
 	e.GET("/v/:code", s.page(s.verifyPage))
+	e.GET("/rent-index/method", s.page(s.methodPage))
 	path, style := s.pages.Style()
 	e.GET(path, echo.WrapHandler(style))
 	e.GET("/openapi.yaml", func(c echo.Context) error {

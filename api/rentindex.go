@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 
+	"github.com/labstack/echo/v4"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
+	"zujian/api/web"
 	"zujian/domain"
 	"zujian/domain/index"
 	"zujian/eventstore"
@@ -268,4 +271,33 @@ func approveIndexRelease(ctx context.Context, s *Server, c *call) (answer, error
 
 func withdrawIndexRelease(ctx context.Context, s *Server, c *call, in Reason) (answer, error) {
 	return actOnRelease(ctx, s, c, func(v int) index.Command { return index.Withdraw{Version: v, Reason: in.Reason} })
+}
+
+// methodPage says how the index is made and how to make it again.
+func (s *Server) methodPage(w io.Writer, c echo.Context, lang string) (int, error) {
+	m := s.o.Index.Model
+	page := web.IndexMethod{
+		Model: m.Name, Version: m.Version, Contracts: m.Disclosure.Contracts, Lessors: m.Disclosure.Lessors,
+		SharePercent: m.Disclosure.ShareBP / 100, Window: m.WindowMonths(), Provisional: m.ProvisionalMonths,
+	}
+	for _, f := range m.Factors {
+		page.Factors = append(page.Factors, f.Name)
+	}
+	err := s.o.Views.Read(c.Request().Context(), s.o.Index.Name(), func(r projections.Reader) error {
+		releases, err := s.o.Index.Releases(c.Request().Context(), r, false)
+		if err != nil || len(releases) == 0 {
+			return err
+		}
+		last := releases[0]
+		page.Release, page.Position = last.Release, last.Position
+		res, err := s.o.Index.InVintage(c.Request().Context(), r, rentindex.Query{Area: rentindex.City, Population: rentindex.New}, last.Month, last.Version)
+		if err == nil {
+			page.Inputs = res.InputsSHA256
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, projections.ErrNotBuilt) {
+		return 0, err
+	}
+	return http.StatusOK, s.pages.Method(w, lang, page)
 }

@@ -106,6 +106,26 @@ func (p *Pages) Verify(w io.Writer, lang string, v Verify) error {
 	return p.render(w, "verify.html", map[string]any{"Lang": lang, "V": v, "M": v.message(), "L": v.letting()})
 }
 
+// IndexMethod is what the method page of the rent index says of the model in use and the latest release ("" = none).
+type IndexMethod struct {
+	Model        string
+	Version      int
+	Factors      []string
+	Contracts    int64 // Of the disclosure rule.
+	Lessors      int
+	SharePercent int64
+	Window       int
+	Provisional  int
+	Release      string
+	Position     uint64
+	Inputs       string
+}
+
+// Method writes how the rent index is made and made again.
+func (p *Pages) Method(w io.Writer, lang string, m IndexMethod) error {
+	return p.render(w, "index-method.html", map[string]any{"Lang": lang, "M": m})
+}
+
 // NotFound writes the page for a path that is not there.
 func (p *Pages) NotFound(w io.Writer, lang string) error {
 	return p.render(w, "missing.html", map[string]any{"Lang": lang})

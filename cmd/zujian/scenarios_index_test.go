@@ -123,6 +123,12 @@ func TestScenarioIndexRelease(t *testing.T) {
 	if again := w.get("", releases+"/2026-10").want(http.StatusOK); !bytes.Equal(again.body, published.body) {
 		t.Error("a published vintage changed")
 	}
+	page := w.get("", "/rent-index/method?lang=en").want(http.StatusOK)
+	for _, want := range []string{"--release 2026-10.2", "at least 10 contracts of 5 lessors", "let_mode"} {
+		if !strings.Contains(string(page.body), want) {
+			t.Errorf("the method page does not say %q", want)
+		}
+	}
 	w.stop()
 	recomputeReleases(t, w)
 }

@@ -110,10 +110,7 @@ func (r *Result) hash(inputs []stat.Keyed) {
 }
 
 func (s *series) rolling(res *Result, d stat.Design, periods []stat.Period, points []Point) error {
-	window := s.m.Window
-	if window == 0 {
-		window = windowDefault
-	}
+	window := s.m.WindowMonths()
 	f, err := stat.Rolling(d, periods, window)
 	if err != nil {
 		return err

@@ -136,6 +136,14 @@ func (m Model) check() error {
 	return nil
 }
 
+// WindowMonths is the length of the rolling window.
+func (m *Model) WindowMonths() int {
+	if m.Window == 0 {
+		return windowDefault
+	}
+	return m.Window
+}
+
 // stratum is the stratum of o within its area.
 func (m *Model) stratum(o domain.Observation) string {
 	var levels []string
