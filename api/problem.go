@@ -138,7 +138,7 @@ func classify(err error) (*domain.Rejection, []FieldError) {
 		return errStreamMoved, nil
 	case errors.Is(err, eventstore.ErrOverloaded):
 		return errOverloaded, nil
-	case errors.Is(err, eventstore.ErrClosed):
+	case errors.Is(err, eventstore.ErrClosed), errors.Is(err, eventstore.ErrUnavailable):
 		return errStoreClosed, nil
 	case errors.Is(err, projections.ErrNotBuilt), errors.Is(err, projections.ErrBehind):
 		return errBehind, nil

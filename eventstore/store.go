@@ -20,6 +20,10 @@ var ErrInvalid = errors.New("eventstore: invalid append")
 // ErrOverloaded means the store shed the append unwritten because its queue is too old; try again later.
 var ErrOverloaded = errors.New("eventstore: overloaded")
 
+// ErrUnavailable means the store cannot be reached now. Whether an append was written is not known; the same append may be
+// repeated.
+var ErrUnavailable = errors.New("eventstore: unavailable")
+
 // ErrClosed means the store was closed or has stopped after a failed sync. Nothing more will be acknowledged.
 var ErrClosed = errors.New("eventstore: closed")
 

@@ -57,7 +57,7 @@ var owners = []struct{ module, parts string }{
 var impure = []string{"net", "os", "log", "sync", "math/rand", "database", "context", "crypto/rand", "io/fs"}
 
 // timed are the store adapters: each defaults its own clock and times its own disk.
-var timed = []string{"eventstore/embedded", "eventstore/faults", "eventstore/memory", "eventstore/storetest"}
+var timed = []string{"eventstore/embedded", "eventstore/esdb", "eventstore/faults", "eventstore/memory", "eventstore/storetest"}
 
 // banned is what nobody but the composition root reads: times and ids come from the caller.
 var banned = map[string][]string{

@@ -26,13 +26,13 @@ func outsideEvents(t *testing.T, s eventstore.Store) {
 		everyByte[i] = byte(i)
 	}
 	es := []eventstore.NewEvent{Outside(0), Outside(1), Outside(2), Outside(3), Outside(4), Outside(5), Event(6)}
-	es[0].Type, es[0].Data = "$metadata", []byte(`{"$maxCount":1}`)
+	es[0].Type, es[0].Data = "Their $Type", []byte(`{"$maxCount":1}`)
 	es[1].Binary, es[1].Data, es[1].Meta.Raw = true, everyByte, string(everyByte)
 	es[2].Data, es[2].Meta.Raw = nil, ""
 	es[3].Binary, es[3].Data, es[3].Meta.Raw = true, nil, string(everyByte)
 	es[4].Type, es[4].Data, es[4].Meta.Raw = strings.Repeat("类", eventstore.TypeBytesMax/3), everyByte, ""
 	es[5].Meta.Raw = `{"schema":1,"actor":"someone"}`
-	mustAppend(t, s, "$$contract-1", eventstore.NoStream, es...)
+	mustAppend(t, s, "$theirs-1", eventstore.NoStream, es...)
 	long := strings.Repeat("s", eventstore.StreamBytesMax)
 	mustAppend(t, s, long, eventstore.NoStream, es...)
 	mustAppend(t, s, long[1:], eventstore.NoStream, Event(7)) // Lengths of more than a byte, too.
@@ -46,7 +46,7 @@ func outsideEvents(t *testing.T, s eventstore.Store) {
 			t.Errorf("event %d: got %+v, want %+v", i, r, e)
 		}
 	}
-	again := mustAppend(t, s, "$$contract-1", eventstore.NoStream, es...)
+	again := mustAppend(t, s, "$theirs-1", eventstore.NoStream, es...)
 	if again.Revision != 6 || again.Position != got[6].Position {
 		t.Fatalf("the same again: got %+v", again)
 	}

@@ -25,6 +25,8 @@ type streamsService struct {
 	node *node
 }
 
+const drainMax = 64 << 20 // Bytes of a refused append that are read and thrown away.
+
 // gathered are the events of one append, up to the limits.
 type gathered struct {
 	events []eventstore.NewEvent
@@ -69,7 +71,8 @@ func (v streamsService) Append(call streams.Streams_AppendServer) error {
 		return err
 	}
 	var g gathered
-	for {
+	var refused error
+	for left := drainMax; ; { // What was refused is read to its end: a client that is still sending would not see why.
 		msg, err := call.Recv()
 		if errors.Is(err, io.EOF) {
 			break
@@ -78,12 +81,19 @@ func (v streamsService) Append(call streams.Streams_AppendServer) error {
 			return err
 		}
 		p := msg.GetProposedMessage()
-		if p == nil {
-			return invalid("every message of an append but the first must hold an event")
+		switch {
+		case refused != nil:
+			if left -= len(p.GetData()) + len(p.GetCustomMetadata()) + 64; left < 0 {
+				return refused
+			}
+		case p == nil:
+			refused = invalid("every message of an append but the first must hold an event")
+		default:
+			refused = g.add(n.Server, stream, p)
 		}
-		if err := g.add(n.Server, stream, p); err != nil {
-			return err
-		}
+	}
+	if refused != nil {
+		return refused
 	}
 	a, err := n.write(ctx, stream, expect, g.events)
 	if w, ok := errors.AsType[*eventstore.WrongRevision](err); ok {

@@ -1,10 +1,8 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,9 +27,14 @@ const (
 	contentBinary = "application/octet-stream"
 )
 
-// OrdinalKey is the request header by which a caller asks for each event's ordinal, and the metadata key it then finds it
-// under. The real server knows neither.
-const OrdinalKey = "zujian-ordinal"
+// Request headers of our own client adapter, which the real server knows nothing of.
+const (
+	// headerRaw asks for the log as it is: each event's ordinal in its metadata, under this key, and no event hidden by
+	// what deleting and truncating a stream does.
+	headerRaw = "zujian-ordinal"
+	// headerBare asks for events without data and metadata, by one who only wants to know that there are some.
+	headerBare = "zujian-bare"
+)
 
 // Types of the events the protocol itself writes.
 const (
@@ -106,56 +109,28 @@ func newEvent(p proposed) (e eventstore.NewEvent, bytes int, err error) {
 	}
 	e.Data, e.Binary = p.GetData(), contentType != contentJSON
 	custom := p.GetCustomMetadata()
-	if e.Binary || !ours(custom, &e.Meta) {
+	if e.Meta = eventstore.ParseMetadata(custom); e.Binary && !e.Meta.Outside {
 		e.Meta = eventstore.Metadata{Outside: true, Raw: string(custom)}
 	}
 	return e, len(e.Data) + len(custom) + 2*len(e.Type), nil
-}
-
-// ours reads metadata that has exactly our own shape, byte for byte.
-func ours(raw []byte, m *eventstore.Metadata) bool {
-	if !bytes.HasPrefix(raw, []byte(`{"schema":`)) {
-		return false
-	}
-	if json.Unmarshal(raw, m) != nil || m.At.Nanosecond()%1000 != 0 {
-		return false
-	}
-	m.At = m.At.UTC()
-	again, err := json.Marshal(m)
-	if err != nil || !bytes.Equal(raw, again) {
-		return false
-	}
-	check := eventstore.NewEvent{ID: [16]byte{1}, Type: "x", Meta: *m}
-	return eventstore.Check("x", eventstore.AnyRevision, []eventstore.NewEvent{check}) == nil
 }
 
 // outsiders makes events of our shape into events from outside, byte for byte the same to a reader.
 func outsiders(es []eventstore.NewEvent) {
 	for i := range es {
 		if m := &es[i].Meta; !m.Outside {
-			*m = eventstore.Metadata{Outside: true, Raw: string(customMetadata(m))}
+			*m = eventstore.Metadata{Outside: true, Raw: string(m.Bytes())}
 		}
 	}
-}
-
-func customMetadata(m *eventstore.Metadata) []byte {
-	if m.Outside {
-		return []byte(m.Raw)
-	}
-	raw, err := json.Marshal(m)
-	if err != nil {
-		panic("wire: metadata does not encode: " + err.Error()) // It was checked when it was written.
-	}
-	return raw
 }
 
 func isTombstone(r *eventstore.Recorded) bool {
 	return r.Type == typeTombstone && r.Meta.Outside && r.Meta.Raw == tombstoneMark
 }
 
-// revisionOf is the revision as the protocol tells it: a tombstone's is the last there can be.
-func revisionOf(r *eventstore.Recorded) uint64 {
-	if isTombstone(r) {
+// revision is the revision as the protocol tells it: a tombstone's is the last there can be.
+func (c encoder) revision(r *eventstore.Recorded) uint64 {
+	if !c.raw && isTombstone(r) {
 		return 1<<63 - 1
 	}
 	return uint64(r.Revision)
@@ -165,11 +140,11 @@ func revisionOf(r *eventstore.Recorded) uint64 {
 func ticks(t time.Time) string { return strconv.FormatInt(t.UnixMicro()*10, 10) }
 
 // encoder makes messages of recorded events in the form a caller asked for.
-type encoder struct{ text, ordinal bool }
+type encoder struct{ text, raw, bare bool }
 
 func encoderFor(ctx context.Context, text bool) encoder {
 	md, _ := metadata.FromIncomingContext(ctx)
-	return encoder{text: text, ordinal: len(md.Get(OrdinalKey)) > 0}
+	return encoder{text: text, raw: len(md.Get(headerRaw)) > 0, bare: len(md.Get(headerBare)) > 0}
 }
 
 func (c encoder) id(id [16]byte) *shared.UUID {
@@ -184,8 +159,8 @@ func (c encoder) metadata(r *eventstore.Recorded) map[string]string {
 	if r.Binary {
 		m[keyContentType] = contentBinary
 	}
-	if c.ordinal {
-		m[OrdinalKey] = strconv.FormatUint(r.Ordinal, 10)
+	if c.raw {
+		m[headerRaw] = strconv.FormatUint(r.Ordinal, 10)
 	}
 	return m
 }
@@ -194,11 +169,14 @@ func (c encoder) recorded(r *eventstore.Recorded) *streams.ReadResp_ReadEvent_Re
 	if r == nil {
 		return nil
 	}
-	return &streams.ReadResp_ReadEvent_RecordedEvent{
-		Id: c.id(r.ID), StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(r.Stream)}, StreamRevision: revisionOf(r),
+	e := &streams.ReadResp_ReadEvent_RecordedEvent{
+		Id: c.id(r.ID), StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(r.Stream)}, StreamRevision: c.revision(r),
 		PreparePosition: uint64(r.Position), CommitPosition: uint64(r.Position), Metadata: c.metadata(r),
-		CustomMetadata: customMetadata(&r.Meta), Data: r.Data,
 	}
+	if !c.bare {
+		e.CustomMetadata, e.Data = r.Meta.Bytes(), r.Data
+	}
+	return e
 }
 
 func (c encoder) event(it item) *streams.ReadResp {

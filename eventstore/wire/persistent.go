@@ -411,8 +411,8 @@ func (c encoder) persistent(r *eventstore.Recorded) *persistent.ReadResp_ReadEve
 		return nil
 	}
 	return &persistent.ReadResp_ReadEvent_RecordedEvent{
-		Id: c.id(r.ID), StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(r.Stream)}, StreamRevision: revisionOf(r),
+		Id: c.id(r.ID), StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(r.Stream)}, StreamRevision: c.revision(r),
 		PreparePosition: uint64(r.Position), CommitPosition: uint64(r.Position), Metadata: c.metadata(r),
-		CustomMetadata: customMetadata(&r.Meta), Data: r.Data,
+		CustomMetadata: r.Meta.Bytes(), Data: r.Data,
 	}
 }

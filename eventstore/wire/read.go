@@ -193,6 +193,18 @@ func (s *Server) readAll(call streams.Streams_ReadServer, q query) error {
 	return nil
 }
 
+// windowFor is the stream's window, or all of it for a caller who asked for the log as it is.
+func (s *Server) windowFor(ctx context.Context, q query) (window, error) {
+	if !q.enc.raw {
+		return s.window(ctx, q.stream)
+	}
+	end, err := s.last(ctx, q.stream)
+	if err != nil || end == nil {
+		return window{last: eventstore.NoStream, gone: true}, err
+	}
+	return window{last: end.Revision}, nil
+}
+
 func notFound(stream string) *streams.ReadResp {
 	return &streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{StreamNotFound: &streams.ReadResp_StreamNotFound{
 		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)},
@@ -207,7 +219,7 @@ func (s *Server) readStream(call streams.Streams_ReadServer, q query) error {
 	if v != nil {
 		w, err = v.window(ctx, s.o.Store)
 	} else {
-		w, err = s.window(ctx, q.stream)
+		w, err = s.windowFor(ctx, q)
 	}
 	switch {
 	case err != nil:

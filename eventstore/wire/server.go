@@ -36,6 +36,10 @@ const (
 	helloWait          = 20 * time.Second // For the first message of a stream of a client.
 )
 
+// AppendBytesMost is the largest limit of an append there can be: the store's own, and how much longer metadata and types
+// are as they are counted here.
+const AppendBytesMost = eventstore.AppendBytesMax + 4<<20
+
 // Options configure a server. Store is mandatory.
 type Options struct {
 	Store eventstore.Store
@@ -51,7 +55,7 @@ type Options struct {
 	Reserved func(stream, eventType string) bool
 
 	TLS            *tls.Config // nil serves in clear.
-	AppendBytesMax int         // Of one append; 1 MiB if 0, at most eventstore.AppendBytesMax.
+	AppendBytesMax int         // Of one append; 1 MiB if 0, at most AppendBytesMost.
 	Now            func() time.Time
 	NewID          func() [16]byte // A random UUID.
 	Log            *slog.Logger    // Discarded if nil.
@@ -100,7 +104,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.AppendBytesMax == 0 {
 		o.AppendBytesMax = appendBytesDefault
 	}
-	o.AppendBytesMax = min(o.AppendBytesMax, eventstore.AppendBytesMax)
+	o.AppendBytesMax = min(o.AppendBytesMax, AppendBytesMost)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
