@@ -33,6 +33,7 @@ import (
 	"zujian/domain/ruleset"
 	"zujian/domain/statement"
 	"zujian/domain/unit"
+	"zujian/domain/webhook"
 	"zujian/eventstore/aggregate"
 	"zujian/eventstore/memory"
 	"zujian/eventstore/seal"
@@ -41,6 +42,7 @@ import (
 	"zujian/projections/money"
 	"zujian/projections/people"
 	"zujian/projections/rentindex"
+	"zujian/projections/webhooks"
 )
 
 var city = domain.City{
@@ -125,7 +127,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	}
 	w.store.Now = w.clock
 	catalogue := domain.NewCatalogue(access.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types, index.Types,
-		listing.Types, numbering.Types, party.Types, ruleset.Types, statement.Types, unit.Types)
+		listing.Types, numbering.Types, party.Types, ruleset.Types, statement.Types, unit.Types, webhook.Types)
 	vault, err := seal.Open(t.TempDir(), seal.Options{Suite: seal.INTL, Now: w.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +144,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- w.runner.Run(ctx, []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, index})
+		done <- w.runner.Run(ctx, []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, webhooks.Projection{}, index})
 	}()
 	t.Cleanup(func() {
 		stop()

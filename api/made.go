@@ -12,6 +12,7 @@ import (
 	"zujian/projections/money"
 	"zujian/projections/people"
 	"zujian/projections/rentindex"
+	"zujian/projections/webhooks"
 )
 
 // made says how an answer was made, so that it can be checked: which view stood at which position of the log, which
@@ -41,7 +42,7 @@ func madeBy(p projections.Projection, r projections.Reader, streams ...string) m
 
 // viewTypes are the event types a view reads; ok is false for an unknown one.
 func (s *Server) viewTypes(name string) (types []string, ok bool) {
-	for _, p := range []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, rentindex.Projection{}} {
+	for _, p := range []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, rentindex.Projection{}, webhooks.Projection{}} {
 		if p.Name() == name {
 			return p.Types(), true
 		}

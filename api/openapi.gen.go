@@ -1243,6 +1243,13 @@ type NewVerification struct {
 	Method string `json:"method"`
 }
 
+// NewWebhook defines model for NewWebhook.
+type NewWebhook struct {
+	// Types Event types; none is all that the caller may see
+	Types []string `json:"types,omitempty,omitzero"`
+	Url   string   `json:"url"`
+}
+
 // Note defines model for Note.
 type Note = string
 
@@ -1535,6 +1542,11 @@ type RentLevels struct {
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
+// Replay defines model for Replay.
+type Replay struct {
+	AfterPosition int64 `json:"after_position"`
+}
+
 // Representative defines model for Representative.
 type Representative struct {
 	RepresentativeId string `json:"representative_id"`
@@ -1736,6 +1748,33 @@ type Version struct {
 	Version int `json:"version"`
 }
 
+// Webhook defines model for Webhook.
+type Webhook struct {
+	Id string `json:"id"`
+
+	// Reason Why it is disabled: EXHAUSTED, GONE, ASKED
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Retrying Messages that wait for another attempt
+	Retrying int `json:"retrying,omitempty,omitzero"`
+
+	// SettledTo Everything up to this position is settled
+	SettledTo int64 `json:"settled_to,omitempty,omitzero"`
+
+	// State ENABLED or DISABLED
+	State string   `json:"state"`
+	Types []string `json:"types,omitempty,omitzero"`
+	Url   string   `json:"url"`
+}
+
+// WebhookSecret defines model for WebhookSecret.
+type WebhookSecret struct {
+	Id string `json:"id"`
+
+	// Secret whsec_…, shown this once
+	Secret string `json:"secret"`
+}
+
 // AmendmentId An id
 type AmendmentId = Ref
 
@@ -1783,6 +1822,9 @@ type Limit = int
 
 // MandateId An id
 type MandateId = Ref
+
+// MessageId An id
+type MessageId = Ref
 
 // On A civil date in Asia/Shanghai
 type On = DayText
@@ -2206,6 +2248,18 @@ type ListEventsParams struct {
 	// Upto Up to and including this position
 	Upto  int64 `form:"upto,omitempty" json:"upto,omitempty,omitzero"`
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// StreamEventsParams defines parameters for StreamEvents.
+type StreamEventsParams struct {
+	// After Begin after this position; without it, with what happens from now on
+	After int64 `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Types Comma-separated event types
+	Types string `form:"types,omitempty" json:"types,omitempty,omitzero"`
+
+	// LastEventID The last position received
+	LastEventID int64 `json:"Last-Event-ID,omitempty,omitzero"`
 }
 
 // FileInOneCallParams defines parameters for FileInOneCall.
@@ -3000,6 +3054,61 @@ type ViewSubjectParams struct {
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// RegisterWebhookParams defines parameters for RegisterWebhook.
+type RegisterWebhookParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListDeliveriesParams defines parameters for ListDeliveries.
+type ListDeliveriesParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// RedeliverParams defines parameters for Redeliver.
+type RedeliverParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// DisableWebhookParams defines parameters for DisableWebhook.
+type DisableWebhookParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// EnableWebhookParams defines parameters for EnableWebhook.
+type EnableWebhookParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReplayWebhookParams defines parameters for ReplayWebhook.
+type ReplayWebhookParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RotateWebhookSecretParams defines parameters for RotateWebhookSecret.
+type RotateWebhookSecretParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ImportStatementJSONRequestBody defines body for ImportStatement for application/json ContentType.
 type ImportStatementJSONRequestBody = NewStatement
 
@@ -3209,6 +3318,12 @@ type RecordSafetyJSONRequestBody = NewSafety
 
 // SplitUnitJSONRequestBody defines body for SplitUnit for application/json ContentType.
 type SplitUnitJSONRequestBody = NewSplit
+
+// RegisterWebhookJSONRequestBody defines body for RegisterWebhook for application/json ContentType.
+type RegisterWebhookJSONRequestBody = NewWebhook
+
+// ReplayWebhookJSONRequestBody defines body for ReplayWebhook for application/json ContentType.
+type ReplayWebhookJSONRequestBody = Replay
 
 // Getter for additional properties for Figures. Returns the specified
 // element and whether it was found

@@ -79,6 +79,9 @@ func (s *Server) serve(op *operation, h handler) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if op.live {
+			return s.serveLive(ec, c)
+		}
 		if op.batch && mediaType(ec.Request()) == mediaNDJSON {
 			return s.serveBatch(ec, c, h)
 		}

@@ -76,6 +76,10 @@ type Options struct {
 	Burst         int
 	InFlight      int
 
+	Bell            Bell   // Rings when the log has grown; nil = live streams look every other second.
+	Source          string // CloudEvents source of live events: "/zujian/nanjing".
+	WebhookLoopback bool   // Development: webhooks may name this machine.
+
 	Registry *prometheus.Registry             // nil = a new one.
 	Status   func(context.Context) web.Status // For the start page and /readyz; nil = ready, nothing to say.
 }
@@ -91,6 +95,7 @@ type Server struct {
 	limits   *limiters
 	flood    *limiters
 	metrics  *metrics
+	lives    *lives
 	work     *gate    // Requests.
 	lasting  *gate    // Batches and streams.
 	busy     sync.Map // Idempotency keys at work: string → struct{}.
@@ -132,7 +137,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, log: o.Log, ops: ops, problems: problems, pages: pages,
 		limits: newLimiters(o.RatePerSecond, o.Burst), flood: newLimiters(1, authFailuresBurst),
-		work: newGate(o.InFlight), lasting: newGate(streamsMax),
+		work: newGate(o.InFlight), lasting: newGate(streamsMax), lives: newLives(),
 	}
 	s.metrics = newMetrics(o.Registry)
 	return s, s.route()
@@ -166,7 +171,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.Serv
 
 // HTTPServer is a server for addr with every timeout set. The caller listens and shuts it down.
 func (s *Server) HTTPServer(addr string) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Addr: addr, Handler: s,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -175,6 +180,8 @@ func (s *Server) HTTPServer(addr string) *http.Server {
 		MaxHeaderBytes:    headerBytesMax,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(s.lives.end)
+	return server
 }
 
 const requestIDKey = "zujian.request_id"

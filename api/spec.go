@@ -36,6 +36,7 @@ type operation struct {
 	views            []string // What Zujian-At-Least waits for.
 	params           map[string]param
 	body             *jsonschema.Schema // nil = no body.
+	live             bool               // The answer is a stream of events.
 	batch            bool               // Takes application/x-ndjson too.
 }
 
@@ -60,6 +61,7 @@ type specOperation struct {
 	Roles      []string    `yaml:"x-roles"`
 	Money      bool        `yaml:"x-money"`
 	Secret     bool        `yaml:"x-secret"`
+	Live       bool        `yaml:"x-live"`
 	Views      []string    `yaml:"x-views"`
 	Parameters []specParam `yaml:"parameters"`
 	Body       *struct {
@@ -131,7 +133,7 @@ func newOperation(c *jsonschema.Compiler, tree map[string]any, path, method stri
 	op := &operation{
 		id: so.ID, method: strings.ToUpper(method), template: path,
 		path:  strings.NewReplacer("{", ":", "}", "").Replace(path),
-		money: so.Money, secret: so.Secret, views: so.Views, params: map[string]param{},
+		money: so.Money, secret: so.Secret, live: so.Live, views: so.Views, params: map[string]param{},
 	}
 	if op.id == "" || len(so.Roles) == 0 {
 		return nil, fmt.Errorf("operationId or x-roles missing")

@@ -16,6 +16,7 @@ import (
 	"zujian/domain/ruleset"
 	"zujian/domain/statement"
 	"zujian/domain/unit"
+	"zujian/domain/webhook"
 	"zujian/projections"
 	"zujian/projections/housing"
 	"zujian/projections/money"
@@ -24,6 +25,7 @@ import (
 	"zujian/projections/process/funds"
 	"zujian/projections/process/leasing"
 	"zujian/projections/rentindex"
+	"zujian/projections/webhooks"
 )
 
 // This is the table of contents of the product: a new aggregate, view or process is its folder and one line here.
@@ -45,6 +47,7 @@ func catalogue() domain.Catalogue {
 		ruleset.Types,   // rules as data 监管规则集
 		statement.Types, // bank days 对账
 		unit.Types,      // homes, rooms, occupancy 房
+		webhook.Types,   // endpoints that are told of facts 回调
 	)
 }
 
@@ -55,6 +58,7 @@ func views(c *cityProfile) []projections.Projection {
 		housing.Projection{},
 		money.Projection{},
 		rentindex.Projection{Model: c.Model},
+		webhooks.Projection{},
 	}
 }
 

@@ -108,7 +108,7 @@ func (w *world) open() {
 	server, err := api.New(api.Options{
 		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
 		Catalogue: h.catalogue, Index: rentindex.Projection{Model: h.city.Model}, Log: w.g.Log, Now: w.clock, NewID: uuid.New,
-		Version: "test", StoreName: "embedded", RatePerSecond: -1, Status: h.status,
+		Version: "test", StoreName: "embedded", RatePerSecond: -1, Status: h.status, Source: source(w.g), WebhookLoopback: true,
 	})
 	if err != nil {
 		w.t.Fatal(err)

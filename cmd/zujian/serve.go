@@ -32,6 +32,8 @@ type serveCmd struct {
 	Seed     uint64 `help:"Seed of the demo city." default:"1"`
 	Rate     int    `help:"Requests a second one key may make; negative is no limit." default:"200" env:"ZUJIAN_RATE"`
 	InFlight int    `help:"Requests at work at once; more wait a moment, then are shed." default:"128" env:"ZUJIAN_IN_FLIGHT"`
+
+	WebhookLoopback bool `help:"Development only: webhooks may call this machine, on any port and without TLS." env:"ZUJIAN_WEBHOOK_LOOPBACK"`
 }
 
 const (
@@ -66,10 +68,15 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(g.Ctx)) // Views go on while requests drain.
 	defer stop()
 	reactor := h.reactor(g)
+	bell, err := h.openBell(g, true)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	server, err := api.New(api.Options{
 		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
 		StoreName: "embedded", RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
+		Bell: bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
 		Index: rentindex.Projection{Model: h.city.Model}, Registry: newRegistry(h, reactor),
 	})
 	if err != nil {
@@ -86,6 +93,8 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	}
 	run(func() error { return h.runner.Run(ctx, views(h.city)) })
 	run(func() error { return reactor.Run(ctx, processes) })
+	run(func() error { return bell.Run(ctx) })
+	run(func() error { return h.runFeed(ctx, g, bell, c.WebhookLoopback) })
 	httpServer := server.HTTPServer(c.Addr)
 	run(func() error {
 		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

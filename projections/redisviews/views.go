@@ -156,6 +156,12 @@ func hide(err error, secret string) error {
 // Close ends the connections.
 func (v *Views) Close() error { return v.db.Close() }
 
+// Client is the connection, for what else is kept beside the views.
+func (v *Views) Client() redis.UniversalClient { return v.db }
+
+// Topic is the name of a stream of messages beside the views.
+func (v *Views) Topic(name string) string { return v.prefix + ":topic:" + name }
+
 // Check tells whether Redis is there and set up so that it keeps what it is given.
 func (v *Views) Check(ctx context.Context) error {
 	info, err := v.db.Info(ctx, "memory").Result()
