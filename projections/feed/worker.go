@@ -242,7 +242,12 @@ func (w *worker) settle(o outcome) {
 	l := o.letter
 	lane := l.lane()
 	delete(w.flying, lane)
-	if l.life != w.life || len(w.lanes[lane]) == 0 || w.lanes[lane][0] != l {
+	switch first := w.lanes[lane]; {
+	case l.again && len(first) == 0: // Everything began anew meanwhile; what was asked for again belongs to no round.
+		w.put(l)
+	case l.again:
+		l = first[0]
+	case l.life != w.life || len(first) == 0 || first[0] != l:
 		return // From before everything began anew: it will go out again.
 	}
 	l.attempt++
