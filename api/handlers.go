@@ -105,6 +105,7 @@ func handlers() map[string]handler {
 		"readRentIndex":   readRentIndex,
 
 		"readRentLevels":       readRentLevels,
+		"readRentComparison":   readRentComparison,
 		"readIndexRevisions":   readIndexRevisions,
 		"listIndexReleases":    listIndexReleases,
 		"readIndexRelease":     readIndexRelease,

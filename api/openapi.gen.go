@@ -1480,6 +1480,38 @@ type Refund struct {
 // ReleaseName A vintage: 2026-10 is the first of its month, 2026-10.2 the second
 type ReleaseName = string
 
+// RentComparison defines model for RentComparison.
+type RentComparison struct {
+	Area   string `json:"area"`
+	Months []struct {
+		Asking struct {
+			MedianFen float32 `json:"median_fen,omitempty,omitzero"`
+			N         int64   `json:"n"`
+			Withheld  string  `json:"withheld,omitempty,omitzero"`
+		} `json:"asking"`
+
+		// GapBp Median asking over median signed rent, less one
+		GapBp      float32 `json:"gap_bp,omitempty,omitzero"`
+		Month      string  `json:"month"`
+		NewTenants struct {
+			MedianFen float32 `json:"median_fen,omitempty,omitzero"`
+			N         int64   `json:"n"`
+			Withheld  string  `json:"withheld,omitempty,omitzero"`
+		} `json:"new_tenants"`
+		Provisional bool `json:"provisional,omitempty,omitzero"`
+
+		// RiseBp Median rise of rent at renewal
+		RiseBp         float32 `json:"rise_bp,omitempty,omitzero"`
+		SittingTenants struct {
+			MedianFen float32 `json:"median_fen,omitempty,omitzero"`
+			N         int64   `json:"n"`
+			Withheld  string  `json:"withheld,omitempty,omitzero"`
+		} `json:"sitting_tenants"`
+	} `json:"months"`
+	Position             int64                  `json:"position"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
 // RentIndex defines model for RentIndex.
 type RentIndex struct {
 	Area string `json:"area"`
@@ -2611,6 +2643,17 @@ type ReadRentIndexParams struct {
 	Format string    `form:"format,omitempty" json:"format,omitempty,omitzero"`
 	From   MonthText `form:"from,omitempty" json:"from,omitempty,omitzero"`
 	To     MonthText `form:"to,omitempty" json:"to,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ReadRentComparisonParams defines parameters for ReadRentComparison.
+type ReadRentComparisonParams struct {
+	// Area A reporting unit, a street, or `city`
+	Area string    `form:"area" json:"area"`
+	From MonthText `form:"from,omitempty" json:"from,omitempty,omitzero"`
+	To   MonthText `form:"to,omitempty" json:"to,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
@@ -4261,6 +4304,100 @@ func (a Ledger) MarshalJSON() ([]byte, error) {
 	object["state"], err = json.Marshal(a.State)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'state': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for RentComparison. Returns the specified
+// element and whether it was found
+func (a RentComparison) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for RentComparison
+func (a *RentComparison) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for RentComparison to handle AdditionalProperties
+func (a *RentComparison) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["area"]; found {
+		err = json.Unmarshal(raw, &a.Area)
+		if err != nil {
+			return fmt.Errorf("error reading 'area': %w", err)
+		}
+		delete(object, "area")
+	}
+
+	if raw, found := object["months"]; found {
+		err = json.Unmarshal(raw, &a.Months)
+		if err != nil {
+			return fmt.Errorf("error reading 'months': %w", err)
+		}
+		delete(object, "months")
+	}
+
+	if raw, found := object["position"]; found {
+		err = json.Unmarshal(raw, &a.Position)
+		if err != nil {
+			return fmt.Errorf("error reading 'position': %w", err)
+		}
+		delete(object, "position")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for RentComparison to handle AdditionalProperties
+func (a RentComparison) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["area"], err = json.Marshal(a.Area)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'area': %w", err)
+	}
+
+	if a.Months != nil {
+		object["months"], err = json.Marshal(a.Months)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'months': %w", err)
+		}
+	}
+
+	object["position"], err = json.Marshal(a.Position)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'position': %w", err)
 	}
 
 	for fieldName, field := range a.AdditionalProperties {

@@ -156,6 +156,25 @@ func readRentLevels(ctx context.Context, s *Server, c *call) (answer, error) {
 	return a, err
 }
 
+// readRentComparison compares what is asked with what is signed, and new with sitting tenants.
+func readRentComparison(ctx context.Context, s *Server, c *call) (answer, error) {
+	q, err := indexQuery(c)
+	if err != nil {
+		return answer{}, err
+	}
+	body := struct {
+		Area     string                 `json:"area"`
+		Position eventstore.Position    `json:"position"`
+		Months   []rentindex.Comparison `json:"months"`
+	}{Area: q.Area}
+	err = s.readIndexView(ctx, func(r projections.Reader) (err error) {
+		body.Months, err = s.o.Index.Comparison(ctx, r, q)
+		body.Position = r.Position()
+		return err
+	})
+	return answer{body: body}, err
+}
+
 // readIndexRevisions gives what became of each published figure.
 func readIndexRevisions(ctx context.Context, s *Server, c *call) (answer, error) {
 	q, err := indexQuery(c)

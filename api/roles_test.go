@@ -50,7 +50,7 @@ var mayCall = map[string]string{
 	"importStatement": "k", "readStatement": "kDCA", "listStatements": "kCA", "resolveDiscrepancy": "kDC",
 
 	"readGuidance": "*", "proposeGuidance": "C", "approveGuidance": "C", "readRentIndex": "*",
-	"readRentLevels": "*", "readIndexRevisions": "*", "listIndexReleases": "*", "readIndexRelease": "*", "computeIndexRelease": "C",
+	"readRentLevels": "*", "readRentComparison": "*", "readIndexRevisions": "*", "listIndexReleases": "*", "readIndexRelease": "*", "computeIndexRelease": "C",
 	"reviewIndexRelease": "C", "approveIndexRelease": "C", "withdrawIndexRelease": "C",
 
 	"viewSubject": "ltcbDCA", "viewSubjects": "ltcbDCA", "viewContracts": "ltcbDCA", "viewUnit": "ltcbpDCA", "viewUnits": "ltcbDCA",

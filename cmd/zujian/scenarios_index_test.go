@@ -74,6 +74,7 @@ func TestScenarioIndexRelease(t *testing.T) {
 	if v := w.get("", "/v1/rent-index/levels?area=320115").want(http.StatusOK).real("levels.0.median_fen"); v < 3700 || v > 4000 {
 		t.Errorf("median %v fen per ㎡", v)
 	}
+	w.get("", "/v1/rent-index/comparison?area=city").want(http.StatusOK).is("months.0.sitting_tenants.withheld", "NO_CONTRACTS").is("months.0.new_tenants.n", 28)
 	const releases = "/v1/rent-index/releases"
 	w.post("city", releases, `{"month":"2026-11"}`).problem(http.StatusUnprocessableEntity, "index.invalid_vintage")
 	w.post("city", releases, `{"month":"2026-10"}`).want(http.StatusCreated).is("id", "2026-10")

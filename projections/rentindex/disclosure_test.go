@@ -7,6 +7,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"zujian/domain/contract"
+	"zujian/projections"
 	"zujian/projections/rentindex"
 )
 
@@ -100,4 +102,85 @@ func rank(rows [][]float64) (r int) {
 		}
 	}
 	return r
+}
+
+// TestNoTenancyWithheldCanBeRecovered does the same with new and sitting tenants, which together are the contracts shown.
+func TestNoTenancyWithheldCanBeRecovered(t *testing.T) {
+	t.Parallel()
+	at := month(t, "2026-01")
+	rapid.Check(t, func(rt *rapid.T) {
+		m := model()
+		m.Disclosure = rentindex.Disclosure{Contracts: 3, Lessors: 2, ShareBP: 7000}
+		b := newBench(t, m)
+		var cells []string
+		for u := range rapid.IntRange(1, 4).Draw(rt, "units") {
+			for s := range rapid.IntRange(1, 3).Draw(rt, "streets") {
+				street := fmt.Sprintf("u%ds%d", u, s)
+				cells = append(cells, street)
+				for i := range rapid.SampledFrom([]int{0, 2, 4, 7, 9}).Draw(rt, "contracts") {
+					stream := fmt.Sprintf("contract-%s-%d", street, i)
+					if rapid.IntRange(0, 2).Draw(rt, "renews") > 0 {
+						b.apply(t, projections.Event{Stream: stream, Event: contract.Drafted{Subject: contract.Subject{Renewal: &contract.RenewalFacts{Contract: "x", MonthlyRentFen: 190000}}}})
+					}
+					b.apply(t, filed(stream, street[:2], street, fmt.Sprint("p", rapid.IntRange(0, 3).Draw(rt, "lessor")), at, 40))
+				}
+			}
+		}
+		n := len(cells)
+		rows := func(area string, sit, fresh bool) []float64 {
+			row := make([]float64, 2*n)
+			for i, street := range cells {
+				if area == rentindex.City || area == street || area == street[:2] {
+					row[i], row[n+i] = dummy(sit), dummy(fresh)
+				}
+			}
+			return row
+		}
+		areas := map[string]bool{rentindex.City: true}
+		for _, street := range cells {
+			areas[street], areas[street[:2]] = true, true
+		}
+		var known, withheld [][]float64
+		var names []string
+		for area := range areas {
+			tell := func(why string, row []float64, what string) {
+				if why == "" || why == rentindex.WithheldNone {
+					known = append(known, row)
+				} else {
+					withheld, names = append(withheld, row), append(names, what+" of "+area)
+				}
+			}
+			q := rentindex.Query{Area: area, Population: rentindex.New, Now: at}
+			if res, err := b.series(t, q); err == nil && res.BorrowedFrom == "" && len(res.Points) > 0 {
+				tell(res.Points[0].Withheld, rows(area, true, true), "total")
+			} else if err != nil {
+				known = append(known, rows(area, true, false), rows(area, false, true))
+				continue
+			}
+			err := b.views.Read(t.Context(), b.p.Name(), func(r projections.Reader) error {
+				c, err := b.p.Comparison(t.Context(), r, q)
+				if err == nil && len(c) > 0 {
+					tell(c[0].Sitting.Withheld, rows(area, true, false), "sitting")
+					tell(c[0].NewTenants.Withheld, rows(area, false, true), "new")
+				}
+				return err
+			})
+			if err != nil {
+				rt.Fatal(err)
+			}
+		}
+		r := rank(known)
+		for i, row := range withheld {
+			if rank(append(known[:len(known):len(known)], row)) == r {
+				rt.Fatalf("%s is withheld and follows from the others", names[i])
+			}
+		}
+	})
+}
+
+func dummy(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

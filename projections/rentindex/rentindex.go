@@ -34,6 +34,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/contract"
 	"zujian/domain/index"
+	"zujian/domain/listing"
 	"zujian/projections"
 	"zujian/projections/rentindex/stat"
 )
@@ -45,7 +46,7 @@ const (
 )
 
 // applyVersion is raised when the meaning of Apply changes; a model's own version counts below it.
-const applyVersion = 2
+const applyVersion = 3
 
 // Projection keeps one model's cells. cmd/zujian/registry.go lists it.
 type Projection struct{ Model Model }
@@ -66,6 +67,8 @@ func (Projection) Types() []string {
 	return []string{
 		contract.Filed{}.EventType(), contract.LegacyRecorded{}.EventType(), contract.Amended{}.EventType(),
 		contract.Terminated{}.EventType(), contract.FilingCancelled{}.EventType(), contract.Annulled{}.EventType(),
+		contract.Drafted{}.EventType(), listing.Drafted{}.EventType(), listing.Edited{}.EventType(), listing.Submitted{}.EventType(),
+		listing.Published{}.EventType(), listing.Revoked{}.EventType(),
 		index.Computed{}.EventType(), index.Reviewed{}.EventType(), index.Released{}.EventType(), index.Withdrawn{}.EventType(),
 	}
 }
@@ -95,6 +98,7 @@ type Aside struct {
 //	s/<stream>                                segments by rent, when there are more than one
 //	u/<unit>, r/<street>                      the areas seen; a street's unit
 //	i/…, j/…                                  releases, see releases.go
+//	t/…, g/…, k/…                             renewals and asking rents, see comparison.go
 const (
 	setNew = "new"
 	setIn  = "in"
@@ -177,6 +181,9 @@ func (b *work) apply(e projections.Event) error {
 		return b.removeAll(e.Stream, x.Observations)
 	case contract.Annulled:
 		return b.removeAll(e.Stream, x.Observations)
+	}
+	if err := b.compare(e); err != nil {
+		return err
 	}
 	return b.release(e)
 }
@@ -274,6 +281,9 @@ func (b *work) add(stream string, o domain.Observation, first bool) error {
 // let counts a new letting, and pairs it with those of the same home before and after it; sign -1 takes it out.
 func (b *work) let(stream string, o domain.Observation, s stat.Observation, sign int64) error {
 	if err := b.enter(setNew, o.Month, o, s, sign); err != nil {
+		return err
+	}
+	if err := b.renewal(stream, o, sign); err != nil {
 		return err
 	}
 	return b.chain(stream, o, s, sign)
