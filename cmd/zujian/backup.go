@@ -39,6 +39,9 @@ type backupCmd struct {
 
 // Run implements the command.
 func (c *backupCmd) Run(g *globals) error {
+	if err := needsFolder(g, "backup"); err != nil {
+		return err
+	}
 	started := g.Now()
 	if _, err := os.Lstat(c.To); err == nil {
 		return fmt.Errorf("%w: %s exists", errUsage, c.To)
@@ -116,6 +119,9 @@ type restoreResult struct {
 
 // Run implements the command.
 func (c *restoreCmd) Run(g *globals) error {
+	if err := needsFolder(g, "restore"); err != nil {
+		return err
+	}
 	if entries, err := os.ReadDir(g.Data); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%w: %s is not empty: a backup is restored to a fresh folder", errUsage, g.Data)
 	}

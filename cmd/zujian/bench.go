@@ -68,6 +68,9 @@ const (
 
 // Run implements the command.
 func (c *benchCmd) Run(g *globals) (err error) {
+	if err := needsFolder(g, "bench"); err != nil {
+		return err
+	}
 	if c.Seconds < 0.1 || c.Seconds > benchSecondsMax || c.Clients < 1 || c.Clients > benchClientsMax {
 		return fmt.Errorf("%w: --seconds is 0.1 to %d, --clients 1 to %d", errUsage, benchSecondsMax, benchClientsMax)
 	}

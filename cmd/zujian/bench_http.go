@@ -175,7 +175,7 @@ func (s *benchServer) measure(world []benchFlat) ([]benchRow, error) {
 		if round < 0 {
 			length = min(slice, benchSettle)
 		} else if round == 0 {
-			events, before = s.h.store.Stats().Events, filed.Load()
+			events, before = s.h.log.Stats().Events, filed.Load()
 		}
 		theirs, err1 := s.hammer(length, refuse)
 		ours, err2 := s.hammer(length, file)
@@ -192,7 +192,7 @@ func (s *benchServer) measure(world []benchFlat) ([]benchRow, error) {
 	if len(got) == 0 {
 		return nil, errors.New("the homes ran out before anything was measured")
 	}
-	return benchHTTPRows(s.b.clients, got, peer, watch.took, float64(s.h.store.Stats().Events-events)/float64(max(filed.Load()-before, 1))), nil
+	return benchHTTPRows(s.b.clients, got, peer, watch.took, float64(s.h.log.Stats().Events-events)/float64(max(filed.Load()-before, 1))), nil
 }
 
 func benchHTTPRows(clients int, got, peer []slicing, seen []time.Duration, events float64) []benchRow {

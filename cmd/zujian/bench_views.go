@@ -44,10 +44,10 @@ func benchViews(b *bench) (_ []benchRow, err error) {
 	}); err != nil {
 		return nil, fmt.Errorf("make a city: %w", err)
 	}
-	if err := h.store.Sync(); err != nil {
+	if err := h.log.Sync(); err != nil {
 		return nil, err
 	}
-	b.say("replaying %d events", h.store.Stats().Events)
+	b.say("replaying %d events", h.log.Stats().Events)
 	return profiled(b, func() ([]benchRow, error) { return measureViews(b, h) })
 }
 

@@ -42,7 +42,7 @@ func makeBenchWorld(b *bench, g *globals, flats int) (_ []benchFlat, err error) 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, h.store.Sync(), h.vault.Sync(), h.Close()) }()
+	defer func() { err = errors.Join(err, h.log.Sync(), h.vault.Sync(), h.Close()) }()
 	w := &benchWorld{b: b, h: h}
 	today := domain.DayOf(g.Now())
 	for _, s := range h.city.City.Streets {

@@ -15,7 +15,7 @@ func (configCmd) Run(g *globals) error {
 	enc.SetIndent("", "  ")
 	c := g.Config
 	return enc.Encode(map[string]any{
-		"data": c.Data, "json": c.JSON, "log_format": c.LogFormat, "city": c.City, "suite": c.Suite, "views": withoutPassword(c.Views),
+		"data": c.Data, "json": c.JSON, "log_format": c.LogFormat, "city": c.City, "suite": c.Suite, "views": withoutPassword(c.Views), "store": withoutPassword(c.Store),
 		"hsm":   map[string]any{"module": c.HSM.Module, "token": c.HSM.Token, "pin_file": c.HSM.PINFile},
 		"serve": map[string]any{"addr": c.Serve.Addr, "host": c.Serve.Host, "rate": c.Serve.Rate, "in_flight": c.Serve.InFlight},
 	})

@@ -57,7 +57,7 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 		bar.end()
 	}
 	if err == nil {
-		err = errors.Join(h.vault.Sync(), h.store.Sync())
+		err = errors.Join(h.vault.Sync(), h.log.Sync())
 	}
 	if err == nil {
 		err = views.caughtUp(g.Ctx)

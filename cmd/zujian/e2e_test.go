@@ -149,6 +149,27 @@ func testID(n int) string {
 	return body + "10X98765432"[sum%11:][:1]
 }
 
+// readmePath runs the shell block of README against a server, and returns what it printed.
+func readmePath(t *testing.T, dir, base string, logs *lockedBuffer) string {
+	t.Helper()
+	raw, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(raw), "```bash\n")
+	block, _, ok := strings.Cut(block, "```")
+	if !ok {
+		t.Fatal("README has no shell block")
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.Replace(block, "http://127.0.0.1:8080", base, 1))
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, logs)
+	}
+	return string(out)
+}
+
 // TestReadmePathWorksAsPasted runs the shell block of README against a running demo.
 func TestReadmePathWorksAsPasted(t *testing.T) {
 	if testing.Short() {
@@ -162,21 +183,7 @@ func TestReadmePathWorksAsPasted(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, ".data")
 	p := startServer(t, data, "--demo", "--homes", "60", "--months", "6")
-	raw, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, block, _ := strings.Cut(string(raw), "```bash\n")
-	block, _, ok := strings.Cut(block, "```")
-	if !ok {
-		t.Fatal("README has no shell block")
-	}
-	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.Replace(block, "http://127.0.0.1:8080", p.base, 1))
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, p.logs)
-	}
+	out := readmePath(t, dir, p.base, p.logs)
 	for _, want := range []string{`"filing_no":"BA`, `"stage":"FILED"`, `"received_fen":1400000`} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %s in\n%s", want, out)

@@ -75,8 +75,8 @@ func (m *houseMetrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *houseMetrics) Collect(ch chan<- prometheus.Metric) {
-	if store, ok := any(m.house.store).(interface{ Stats() embedded.Stats }); ok { // Another engine has figures of its own.
-		stats := store.Stats()
+	if m.house.log != nil { // Another engine has figures of its own.
+		stats := m.house.log.Stats()
 		for _, f := range m.figures {
 			ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(stats))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,15 +14,18 @@ import (
 	"zujian/api/desk"
 	"zujian/domain"
 	"zujian/domain/ruleset"
+	"zujian/eventstore"
 	"zujian/eventstore/aggregate"
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/esdb"
 	"zujian/eventstore/seal"
 )
 
 // house is an opened data folder: log, views, keys, and the desk over them.
 type house struct {
 	city      *cityProfile
-	store     *embedded.Store
+	store     engine
+	log       *embedded.Store // The same, if it is in the folder; nil if it is elsewhere.
 	views     viewStore
 	replies   api.Replies // Beside the views.
 	vault     *seal.Vault
@@ -33,13 +37,55 @@ type house struct {
 	alone     alone // nil when no other process can keep the same views.
 }
 
+// engine is the log, wherever it is.
+type engine interface {
+	eventstore.Store
+	Close() error
+}
+
+// openLog opens the log in the folder, or connects to the one that --store names.
+func (h *house) openLog(g *globals, o embedded.Options) (err error) {
+	if g.Config.Store != "" {
+		h.store, err = openElsewhere(g)
+		return err
+	}
+	if h.log, err = embedded.Open(o); err == nil {
+		h.store = h.log
+	}
+	return err
+}
+
+func openElsewhere(g *globals) (engine, error) {
+	if !strings.HasPrefix(g.Config.Store, "esdb://") && !strings.HasPrefix(g.Config.Store, "esdb+discover://") {
+		return nil, fmt.Errorf("%w: --store is esdb://…", errUsage)
+	}
+	ctx, cancel := context.WithTimeout(g.Ctx, connectMax)
+	defer cancel()
+	s, err := esdb.Open(ctx, esdb.Options{Connection: g.Config.Store, Log: g.Log})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// needsFolder refuses what only a log in the data folder can do.
+func needsFolder(g *globals, what string) error {
+	if g.Config != nil && g.Config.Store != "" {
+		return fmt.Errorf("%w: %s needs the log in the data folder, not --store", errUsage, what)
+	}
+	return nil
+}
+
 // openOptions are what differs between the uses of a folder.
 type openOptions struct {
 	now       func() time.Time
 	deferSync bool // Loading a folder that is thrown away when the load fails.
 }
 
-const stateCache = 50_000 // Aggregate states kept in memory.
+const (
+	stateCache = 50_000           // Aggregate states kept in memory.
+	connectMax = 30 * time.Second // To a log elsewhere, at the start.
+)
 
 // openHouse opens (or makes) the data folder. One process at a time.
 func openHouse(g *globals, o openOptions) (_ *house, err error) {
@@ -59,7 +105,7 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if h.store, err = embedded.Open(embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync}); err != nil {
+	if err = h.openLog(g, embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync}); err != nil {
 		return nil, err
 	}
 	wrapper, unload, err := g.Config.HSM.open()

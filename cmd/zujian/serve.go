@@ -33,6 +33,8 @@ type serveCmd struct {
 	Rate     int    `help:"Requests a second one key may make; negative is no limit." default:"200" env:"ZUJIAN_RATE"`
 	InFlight int    `help:"Requests at work at once; more wait a moment, then are shed." default:"128" env:"ZUJIAN_IN_FLIGHT"`
 
+	ESDB esdbFlags `embed:"" prefix:"esdb-"`
+
 	WebhookLoopback bool `help:"Development only: webhooks may call this machine, on any port and without TLS." env:"ZUJIAN_WEBHOOK_LOOPBACK"`
 }
 
@@ -44,6 +46,9 @@ const (
 // Run implements the command.
 func (c *serveCmd) Run(g *globals) error {
 	if c.Demo {
+		if err := needsFolder(g, "--demo"); err != nil {
+			return err
+		}
 		if err := loadDemo(g, c.Homes, c.Months, c.Seed); err != nil {
 			return fmt.Errorf("load the demo city: %w", err)
 		}
@@ -75,10 +80,14 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	server, err := api.New(api.Options{
 		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
-		StoreName: "embedded", RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
+		StoreName: h.storeName(), RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
 		Bell: bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
 		Index: rentindex.Projection{Model: h.city.Model}, Registry: newRegistry(h, reactor),
 	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	protocol, err := c.ESDB.start(ctx, g, h)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -109,18 +118,24 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	select {
 	case <-g.Ctx.Done():
 	case err = <-failed:
+	case err = <-protocol:
+		protocol = nil
 	}
 	graceful, cancel := context.WithTimeout(context.WithoutCancel(g.Ctx), drain)
 	defer cancel()
 	err = errors.Join(err, httpServer.Shutdown(graceful))
 	stop()
 	work.Wait()
+	if protocol != nil {
+		err = errors.Join(err, <-protocol)
+	}
 	return err
 }
 
 // status is what the start page and /readyz say.
-func (h *house) status(context.Context) web.Status {
-	s := web.Status{Version: version, Store: "embedded", Events: uint64(h.store.Stats().Events), Ready: true}
+func (h *house) status(ctx context.Context) web.Status {
+	head, err := h.store.Head(ctx)
+	s := web.Status{Version: version, Store: h.storeName(), Events: head.Events, Ready: err == nil}
 	for _, v := range h.runner.Status() {
 		s.Views = append(s.Views, web.ViewStatus{Name: v.Name, Version: v.Version, State: string(v.State), LagEvents: v.LagEvents, LagSeconds: v.LagSeconds})
 		s.Ready = s.Ready && v.State != "stopped"
@@ -128,13 +143,20 @@ func (h *house) status(context.Context) web.Status {
 	return s
 }
 
+func (h *house) storeName() string {
+	if h.log == nil {
+		return "esdb"
+	}
+	return "embedded"
+}
+
 // firstKeyFile holds the one key of a fresh folder: a city regulator's, who issues all others.
 const firstKeyFile = "first-key.json"
 
 // firstKey gives an empty register the key it starts with. There are no default secrets.
 func (h *house) firstKey(g *globals) error {
-	if h.store.Stats().Events > 0 {
-		return nil
+	if head, err := h.store.Head(g.Ctx); err != nil || head.Events > 0 {
+		return err
 	}
 	key, id, _, err := h.desk.IssueKey(g.Ctx, operator(g), desk.NewKey{Role: domain.RoleCity, Label: "first key"})
 	if err != nil {

@@ -38,6 +38,9 @@ func (g *gathered) add(s *Server, stream string, p proposed) error {
 	if err != nil {
 		return err
 	}
+	if s.o.Outsiders && !e.Meta.Outside {
+		e.Meta = eventstore.Metadata{Outside: true, Raw: string(e.Meta.Bytes())}
+	}
 	if e.Meta.Outside && s.o.Reserved != nil && s.o.Reserved(stream, e.Type) {
 		return accessDenied()
 	}

@@ -51,6 +51,9 @@ type Options struct {
 	// Write lets callers who may write do so. Without it every write is Access Denied.
 	Write bool
 
+	// Outsiders makes every event that is written here one from outside, whatever its metadata looks like.
+	Outsiders bool
+
 	// Reserved tells stream and type names of which the product alone writes, in its own shape. May be nil.
 	Reserved func(stream, eventType string) bool
 

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"zujian/domain"
+	"zujian/eventstore/embedded"
+	"zujian/eventstore/seal"
+	"zujian/eventstore/wire"
+)
+
+// storeCmd runs the log alone, so that several servers can share it before a city needs a cluster.
+type storeCmd struct {
+	Listen   string  `help:"Address to listen on." default:"127.0.0.1:2113" env:"ZUJIAN_STORE_LISTEN"`
+	ReadOnly bool    `help:"Take no writes." env:"ZUJIAN_STORE_READ_ONLY"`
+	TLS      tlsFlag `embed:"" prefix:"tls-"`
+	Insecure bool    `help:"No TLS and no keys: whoever is on this machine may do everything. Only on a loopback address."`
+}
+
+// tlsFlag names a certificate; without one, one is made in the data folder.
+type tlsFlag struct {
+	Cert string `help:"Certificate (PEM); made in the data folder if none is given." placeholder:"FILE" type:"path"`
+	Key  string `help:"Its private key (PEM)." placeholder:"FILE" type:"path"`
+}
+
+const (
+	storeKeysFile = "store-keys.json"
+	storeCertFile = "store-cert.pem"
+	storeKeyFile  = "store-cert-key.pem"
+)
+
+// storeKey is a user of the log: only for programs, beside the API keys, which are in the log themselves.
+type storeKey struct {
+	User       string `json:"user"`
+	Key        string `json:"key"`
+	Write      bool   `json:"write"`
+	Connection string `json:"connection"` // What --store takes, complete, on this machine.
+}
+
+// Run implements the command.
+func (c *storeCmd) Run(g *globals) error {
+	suite, err := seal.ParseSuite(g.Config.Suite)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	log, err := embedded.Open(embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: g.Now, Logger: g.Log})
+	if err != nil {
+		return err
+	}
+	l, err := (&net.ListenConfig{}).Listen(g.Ctx, "tcp", c.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen: %w", err), log.Close())
+	}
+	o := wireOptions(g, log)
+	o.Write, o.AppendBytesMax = !c.ReadOnly, wire.AppendBytesMost
+	connection, err := c.secure(g, &o, l.Addr())
+	if err != nil {
+		return errors.Join(err, l.Close(), log.Close())
+	}
+	ctx, stop := context.WithCancel(g.Ctx)
+	defer stop()
+	done, err := serveWire(ctx, o, l)
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	fmt.Fprintf(g.Stdout, "zujian %s serves the log of %s at %s\n", version, g.Data, connection)
+	return errors.Join(<-done, log.Close())
+}
+
+// secure makes the certificate and the keys, unless the log is open to the machine, and says how to connect.
+func (c *storeCmd) secure(g *globals, o *wire.Options, at net.Addr) (connection string, err error) {
+	if c.Insecure {
+		if !loopback(at) {
+			return "", fmt.Errorf("%w: --insecure is for a loopback address, not %s", errUsage, at)
+		}
+		return "esdb://" + at.String() + "?tls=false", nil
+	}
+	cert, err := c.TLS.load(g, at)
+	if err != nil {
+		return "", err
+	}
+	o.TLS = cert
+	caFile := c.TLS.Cert
+	if caFile == "" {
+		caFile = filepath.Join(g.Data, storeCertFile)
+	}
+	keys, err := storeKeys(g, at, caFile)
+	if err != nil {
+		return "", err
+	}
+	o.Authenticate = func(_ context.Context, user, password string) (wire.Caller, error) {
+		sum := sha256.Sum256([]byte(password))
+		for _, k := range keys {
+			want := sha256.Sum256([]byte(k.Key))
+			if k.User == user && subtle.ConstantTimeCompare(sum[:], want[:]) == 1 {
+				return wire.Caller{Name: user, Write: k.Write}, nil
+			}
+		}
+		return wire.Caller{}, errors.New("unknown key")
+	}
+	return fmt.Sprintf("esdb://%s (keys and connection strings in %s)", at, filepath.Join(g.Data, storeKeysFile)), nil
+}
+
+// storeKeys reads the folder's keys, or makes a writer's and a reader's. There are no default secrets.
+func storeKeys(g *globals, at net.Addr, caFile string) (keys []storeKey, err error) {
+	path := filepath.Join(g.Data, storeKeysFile)
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		if err := json.Unmarshal(raw, &keys); err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		return keys, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, k := range []storeKey{{User: "writer", Write: true}, {User: "reader"}} {
+		var secret [24]byte
+		if _, err := rand.Read(secret[:]); err != nil {
+			return nil, err
+		}
+		k.Key = "zjs_" + base64.RawURLEncoding.EncodeToString(secret[:])
+		u := url.URL{Scheme: "esdb", User: url.UserPassword(k.User, k.Key), Host: at.String(), RawQuery: "tlsCAFile=" + url.QueryEscape(caFile)}
+		k.Connection = u.String()
+		keys = append(keys, k)
+	}
+	return keys, writeSecret(path, keys)
+}
+
+func loopback(at net.Addr) bool {
+	a, err := netip.ParseAddrPort(at.String())
+	return err == nil && a.Addr().IsLoopback()
+}
+
+// load reads the certificate that is named, or the folder's own, which it makes the first time.
+func (f *tlsFlag) load(g *globals, at net.Addr) (*tls.Config, error) {
+	certFile, keyFile := f.Cert, f.Key
+	if (certFile == "") != (keyFile == "") {
+		return nil, fmt.Errorf("%w: a certificate and its key go together", errUsage)
+	}
+	if certFile == "" {
+		certFile, keyFile = filepath.Join(g.Data, storeCertFile), filepath.Join(g.Data, storeKeyFile)
+		if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
+			if err := makeCertificate(g.Now(), at, certFile, keyFile); err != nil {
+				return nil, fmt.Errorf("make a certificate: %w", err)
+			}
+		}
+	}
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+}
+
+const certificateYears = 5
+
+// makeCertificate signs one for this machine with its own key. Clients are given it as their root.
+func makeCertificate(now time.Time, at net.Addr, certFile, keyFile string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return err
+	}
+	t := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "zujian store"}, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.AddDate(certificateYears, 0, 0), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if host, err := os.Hostname(); err == nil && host != "" {
+		t.DNSNames = append(t.DNSNames, host)
+	}
+	if a, err := netip.ParseAddrPort(at.String()); err == nil && !a.Addr().IsUnspecified() && !a.Addr().IsLoopback() {
+		t.IPAddresses = append(t.IPAddresses, a.Addr().AsSlice())
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+}
+
+// wireOptions are what every listener of the protocol has.
+func wireOptions(g *globals, log *embedded.Store) wire.Options {
+	return wire.Options{Store: log, Now: g.Now, NewID: func() [16]byte { return uuid.New() }, Log: g.Log, Reserved: reserved()}
+}
+
+// reserved tells the streams and types of the register itself: only the product's own servers write them.
+func reserved() func(stream, eventType string) bool {
+	types := catalogue()
+	categories := map[string]bool{}
+	for name := range types {
+		category, _, _ := strings.Cut(name, ".")
+		categories[category] = true
+	}
+	return func(stream, eventType string) bool {
+		category, _, _ := strings.Cut(strings.TrimLeft(stream, "$"), "-")
+		_, known := types[eventType]
+		return known || categories[category]
+	}
+}
+
+// serveWire serves the protocol until ctx ends. The channel then holds how that went.
+func serveWire(ctx context.Context, o wire.Options, l net.Listener) (<-chan error, error) {
+	s, err := wire.New(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l, wire.Node{}) }()
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		select {
+		case <-ctx.Done():
+			err = errors.Join(s.Close(), <-served)
+		case err = <-served:
+			err = errors.Join(err, s.Close())
+		}
+		done <- err
+	}()
+	return done, nil
+}
+
+// esdbFlags serve the protocol beside the API, over the log in the data folder.
+type esdbFlags struct {
+	Listen   string  `help:"Also serve the log by the EventStoreDB protocol at this address, to API keys of auditors and of the city." env:"ZUJIAN_ESDB_LISTEN" placeholder:"ADDR"`
+	Write    bool    `help:"Let the city's keys write streams that are not the register's own." env:"ZUJIAN_ESDB_WRITE"`
+	TLS      tlsFlag `embed:"" prefix:"tls-"`
+	Insecure bool    `help:"No TLS and no keys: whoever is on this machine may read everything. Only on a loopback address."`
+}
+
+// start serves the protocol if an address is given; the channel is nil otherwise.
+func (f *esdbFlags) start(ctx context.Context, g *globals, h *house) (<-chan error, error) {
+	if f.Listen == "" {
+		return nil, nil
+	}
+	if h.log == nil {
+		return nil, fmt.Errorf("%w: --esdb-listen serves the log of the data folder, which is not in use with --store", errUsage)
+	}
+	l, err := (&net.ListenConfig{}).Listen(g.Ctx, "tcp", f.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	o := wireOptions(g, h.log)
+	o.Write, o.Outsiders = f.Write, true
+	if f.Insecure && !loopback(l.Addr()) {
+		return nil, errors.Join(fmt.Errorf("%w: --esdb-insecure is for a loopback address, not %s", errUsage, l.Addr()), l.Close())
+	}
+	if !f.Insecure {
+		if o.TLS, err = f.TLS.load(g, l.Addr()); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+		o.Authenticate = func(ctx context.Context, _, password string) (wire.Caller, error) {
+			actor, err := h.desk.Authenticate(ctx, password, g.Now())
+			if err != nil || (actor.Role != domain.RoleAuditor && actor.Role != domain.RoleCity) {
+				return wire.Caller{}, errors.New("no key of an auditor or of the city")
+			}
+			return wire.Caller{Name: actor.ID, Write: actor.Role == domain.RoleCity}, nil
+		}
+	}
+	done, err := serveWire(ctx, o, l)
+	if err == nil {
+		fmt.Fprintf(g.Stdout, "the log is served by the EventStoreDB protocol at esdb://%s\n", l.Addr())
+	}
+	return done, err
+}
