@@ -274,22 +274,29 @@ func (s *series) levels(months []monthData) ([]stat.Strata, error) {
 		})
 		return out, err
 	}
-	enter := func(set string, change func(into, strata stat.Strata) error) error {
-		return s.eachLevel(set, 0, func(m domain.Month, strata stat.Strata) error {
-			for i, d := range months { // Every month from m on.
-				if d.month >= m {
-					if err := change(out[i], strata); err != nil {
-						return err
-					}
-				}
+	enter, leave := map[domain.Month]stat.Strata{}, map[domain.Month]stat.Strata{}
+	for set, into := range map[string]map[domain.Month]stat.Strata{setIn: enter, setOut: leave} { // Two sums: no order between them.
+		err := s.eachLevel(set, 0, func(m domain.Month, strata stat.Strata) error {
+			m = max(m, months[0].month)
+			if into[m] == nil {
+				into[m] = stat.Strata{}
 			}
+			into[m].Merge(strata)
 			return nil
 		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err := enter(setIn, func(into, strata stat.Strata) error { into.Merge(strata); return nil }); err != nil {
-		return nil, err
+	running := stat.Strata{}
+	for i, d := range months { // Every month from the first on.
+		running.Merge(enter[d.month])
+		if err := running.Unmerge(leave[d.month]); err != nil {
+			return nil, fmt.Errorf("stock of %s: %w", d.month, err)
+		}
+		out[i].Merge(running)
 	}
-	return out, enter(setOut, stat.Strata.Unmerge)
+	return out, nil
 }
 
 // eachLevel calls f with the strata of each of the area's cells from a month on, named by unit and stratum.

@@ -225,3 +225,106 @@ func TestSeason(t *testing.T) {
 		}
 	}
 }
+
+// vintageIsSeries holds what a release gathers in one pass to each series asked for by itself.
+func vintageIsSeries(t *testing.T, rt *rapid.T, b *bench, m domain.Month) {
+	err := b.views.Read(t.Context(), b.p.Name(), func(r projections.Reader) error {
+		v, err := b.p.Vintage(t.Context(), r, m)
+		if err != nil {
+			return err
+		}
+		for _, s := range v.Series {
+			res, err := b.p.Series(t.Context(), r, rentindex.Query{Area: s.Area, Population: s.Population, Method: s.Method, To: m, Now: m})
+			if err != nil || res.InputsSHA256 != s.InputsSHA256 || res.N != s.N || len(res.Points) != len(s.Points) {
+				rt.Fatalf("%s %s %s: %+v, %v; in the vintage %+v", s.Area, s.Population, s.Method, res, err, s)
+			}
+			for i, p := range s.Points {
+				if q := res.Points[i]; p.Month != q.Month || p.N != q.N || p.Withheld != q.Withheld || !cmpFloat(p.Index, q.Index) || !cmpFloat(p.SE, q.SE) {
+					rt.Fatalf("%s %s %s %s: %+v, in the vintage %+v", s.Area, s.Population, s.Method, p.Month, q, p)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		rt.Fatal(err)
+	}
+}
+
+func cmpFloat(a, b *float64) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
+
+// TestBadInput gives every method, population and area what registers hold at their worst: each month has a figure that is
+// a number, or says why not.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	at := month(t, "2026-01")
+	many := func(f func(i int, o *domain.Observation)) (events []projections.Event) {
+		for i := range 60 {
+			e := filed(fmt.Sprint("contract-", i), fmt.Sprint("u", i%2), fmt.Sprint("s", i%4), fmt.Sprint("p", i%5), at+domain.Month(i%6), 40+int64(i%11))
+			x := e.Event.(contract.Filed)
+			x.Observation.Unit = fmt.Sprint("h", i%12)
+			f(i, &x.Observation)
+			e.Event = x
+			events = append(events, e)
+		}
+		return events
+	}
+	removed := many(func(int, *domain.Observation) {})
+	for _, e := range removed[:len(removed):len(removed)] {
+		removed = append(removed, projections.Event{Stream: e.Stream, Event: contract.FilingCancelled{Observations: []domain.Observation{e.Event.(contract.Filed).Observation}}})
+	}
+	for name, events := range map[string][]projections.Event{
+		"nothing":           nil,
+		"one observation":   many(func(int, *domain.Observation) {})[:1],
+		"one lessor":        many(func(_ int, o *domain.Observation) { o.Lessor = "p" }),
+		"all rents equal":   many(func(_ int, o *domain.Observation) { o.RentFen = 250000 }),
+		"collinear factors": many(func(i int, o *domain.Observation) { o.LetMode, o.Bedrooms = []string{"WHOLE", "BY_ROOM"}[i%2], 1+i%2 }),
+		"a level seen once": many(func(i int, o *domain.Observation) { o.Bedrooms = map[bool]int{true: 3}[i == 59] }),
+		"missing months": many(func(i int, o *domain.Observation) {
+			o.Month = at + domain.Month(i%2*9)
+			o.From = o.Month
+			o.To = o.From
+		}),
+		"outliers of a million": many(func(i int, o *domain.Observation) {
+			o.RentFen *= map[bool]domain.Fen{true: 1_000_000, false: 1}[i%7 == 0]
+		}),
+		"everything removed again": removed,
+		"a stratum that vanishes": many(func(i int, o *domain.Observation) {
+			o.LetMode = []string{"WHOLE", "BY_ROOM"}[min(i%6, 1)]
+		}),
+		"every contract its own level": many(func(i int, o *domain.Observation) { o.LetMode = fmt.Sprint("M", i) }),
+		"the longest terms":            many(func(_ int, o *domain.Observation) { o.To = o.From + 1200 }),
+	} {
+		for _, bounded := range []bool{true, false} {
+			m := model()
+			m.Disclosure = rentindex.Disclosure{Contracts: 1}
+			if !bounded {
+				m.Gate = rentindex.Gate{}
+			}
+			b := newBench(t, m)
+			if len(events) > 0 {
+				b.apply(t, slices.Clone(events)...)
+			}
+			for _, method := range rentindex.Methods {
+				for _, population := range []string{rentindex.New, rentindex.Stock} {
+					for _, area := range []string{rentindex.City, "u0", "s1"} {
+						res, err := b.series(t, rentindex.Query{Area: area, Population: population, Method: method, Now: at + 12})
+						if err != nil {
+							continue // An area that never was; repeat rents of the stock.
+						}
+						for _, p := range res.Points {
+							if (p.Index == nil) != (p.Withheld != "") {
+								t.Errorf("%s, %s: %+v", name, method, p)
+							}
+							for _, v := range []*float64{p.Index, p.LogIndex, p.SE, p.Low, p.High, p.MonthBP, p.Laspeyres, p.Paasche} {
+								if v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
+									t.Errorf("%s, %s %s %s: %v", name, method, area, p.Month, *v)
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}

@@ -113,23 +113,44 @@ func (p Projection) Vintage(ctx context.Context, r projections.Reader, m domain.
 		}
 		areas = append(areas, unescaped(strings.TrimPrefix(pair.Key, "u/")))
 	}
-	for _, area := range areas {
-		for _, population := range []string{New, Stock} {
-			for _, method := range Methods {
-				if population == Stock && method == Repeat {
-					continue
-				}
-				res, err := p.Series(ctx, r, Query{Area: area, Population: population, Method: method, To: m, Now: m})
-				if err != nil {
-					return v, fmt.Errorf("%s of %s, %s: %w", method, area, population, err)
-				}
-				if len(res.Points) > 0 {
-					v.Series = append(v.Series, p.Model.published(m, res))
-				}
+	for _, population := range []string{New, Stock} {
+		city, err := p.prepare(ctx, r, Query{Area: City, Population: population, To: m, Now: m})
+		if err != nil {
+			return v, err
+		}
+		months, err := city.surveyed(areas[1:])
+		if err != nil {
+			return v, err
+		}
+		for _, area := range areas {
+			if err := p.vintageOf(ctx, r, &v, area, population, months[area]); err != nil {
+				return v, err
 			}
 		}
 	}
 	return v, nil
+}
+
+// vintageOf adds an area's series of every method.
+func (p Projection) vintageOf(ctx context.Context, r projections.Reader, v *index.Vintage, area, population string, months []monthData) error {
+	for _, method := range Methods {
+		if population == Stock && method == Repeat || len(months) == 0 {
+			continue
+		}
+		s, err := p.prepare(ctx, r, Query{Area: area, Population: population, Method: method, To: v.Month, Now: v.Month})
+		if err != nil {
+			return err
+		}
+		s.given = months
+		res, err := s.answer()
+		if err != nil {
+			return fmt.Errorf("%s of %s, %s: %w", method, area, population, err)
+		}
+		if len(res.Points) > 0 {
+			v.Series = append(v.Series, p.Model.published(v.Month, res))
+		}
+	}
+	return nil
 }
 
 // published is a result as a release holds it.

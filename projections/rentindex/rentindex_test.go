@@ -194,6 +194,7 @@ func TestLaws(t *testing.T) {
 		if diff := cmp.Diff(pieces.content(t), whole.content(t)); diff != "" {
 			rt.Fatalf("pieces, whole\n%s", diff)
 		}
+		vintageIsSeries(t, rt, whole, base+8)
 		if m.Gate.HighBP > 0 {
 			return // Which rents it sets aside depends on the order; the recount below has none.
 		}

@@ -135,11 +135,16 @@ func (p Projection) Series(ctx context.Context, r projections.Reader, q Query) (
 	if err != nil {
 		return nil, err
 	}
+	return s.answer()
+}
+
+// answer is the result, or for a street that may not be shown at all its unit's.
+func (s *series) answer() (*Result, error) {
 	res, err := s.result()
 	if err != nil || s.street == "" || slices.ContainsFunc(res.Points, func(p Point) bool { return p.Withheld == "" }) {
 		return res, err
 	}
-	parent := *s // The street may not be shown at all: its unit's series stands for it.
+	parent := *s
 	parent.street = ""
 	if res, err = parent.result(); err == nil {
 		res.BorrowedFrom = s.unit
@@ -174,6 +179,8 @@ type series struct {
 	q            Query
 	unit, street string // Both "" for the city.
 	last         domain.Month
+	given        []monthData // The months, where they were gathered already.
+	others       *survey     // Gathered along with this series.
 }
 
 // locate finds what kind of area is asked for, and the window's end.
@@ -307,6 +314,9 @@ func (r *Result) conceal() {
 
 // months gathers the window's cells and judges each month.
 func (s *series) months() ([]monthData, error) {
+	if s.given != nil {
+		return s.given, nil
+	}
 	if s.q.Population == Stock {
 		return s.stockMonths()
 	}
@@ -322,6 +332,9 @@ func (s *series) months() ([]monthData, error) {
 		}
 		out = s.judged(out, d, totals)
 		totals = newTally()
+		if s.others != nil {
+			s.others.tally = newTally()
+		}
 		return nil
 	}
 	current := monthData{}
@@ -361,7 +374,44 @@ func (s *series) judged(out []monthData, d monthData, t *tally) []monthData {
 		}
 	}
 	d.withheld = s.m.Disclosure.judge(t, s)
+	if s.others != nil {
+		s.others.judged(d)
+	}
 	return append(out, d)
+}
+
+// survey gathers the months of every reporting unit in the city's one pass over the sums.
+type survey struct {
+	units  []string
+	series *series // Of no unit: it only counts siblings.
+	tally  *tally
+	months map[string][]monthData
+}
+
+func (v *survey) judged(d monthData) {
+	for _, unit := range v.units {
+		mine := monthData{month: d.month, units: map[string]*stat.Cell{}}
+		if c := d.units[unit]; c != nil {
+			mine.units[unit] = c
+		}
+		of := *v.series
+		of.unit = unit
+		v.months[unit] = of.judged(v.months[unit], mine, v.tally)
+	}
+}
+
+// surveyed are the months of the city and of every unit, as each one's own series has them.
+func (s *series) surveyed(units []string) (map[string][]monthData, error) {
+	other := *s
+	other.unit = "\x00" // No unit's name.
+	s.others = &survey{units: units, series: &other, tally: newTally(), months: map[string][]monthData{}}
+	city, err := s.months()
+	if err != nil {
+		return nil, err
+	}
+	all := s.others.months
+	all[City], s.others = city, nil
+	return all, nil
 }
 
 // stockMonths walks the log of entries and leavers once, from the first month there is.
@@ -425,6 +475,11 @@ type stockChange struct {
 
 // take counts a cell among its siblings, and merges it into its unit if it is mine.
 func (s *series) take(units map[string]*stat.Cell, t *tally, at cellKeyParts, raw []byte, sign int64) error {
+	if s.others != nil {
+		if err := s.others.series.take(nil, s.others.tally, at, raw, sign); err != nil {
+			return err
+		}
+	}
 	name, mine, counts := s.sibling(at)
 	if !counts && s.street == "" {
 		return nil
@@ -506,6 +561,9 @@ func (s *series) addLessors(t *tally, set string, m domain.Month, sign int64) er
 		}
 		if counts {
 			t.lessor(name, lessor, sign*n)
+		}
+		if s.others != nil {
+			s.others.tally.lessor(at.unit, lessor, sign*n)
 		}
 	}
 	return nil

@@ -164,6 +164,38 @@ func TestRollingKeepsWhatIsPublished(t *testing.T) {
 	}
 }
 
+// TestMethodsAreOrderFree adds the same rents in other orders: the same bits to the last figure of every method.
+func TestMethodsAreOrderFree(t *testing.T) {
+	t.Parallel()
+	rents := smallRegister(192)
+	for i := range rents { // More levels, so that an order of columns shows.
+		rents[i].levels = []string{fmt.Sprint("bed=", i*i%11), rents[i].levels[1]}
+	}
+	text := func(rents []rent) string {
+		ps := periodsOf(t, rents)
+		r, err1 := stat.Rolling(smallDesign, ps, 2)
+		i, err2 := stat.DoubleImputation(smallDesign, ps)
+		if err1 != nil || err2 != nil {
+			t.Fatal(err1, err2)
+		}
+		s := fmt.Sprint(*r.Sigma)
+		for k, p := range r.Points {
+			f := i.Points[k].Fisher
+			s += fmt.Sprintln(p.LogIndex, *p.SE, *p.Index)
+			if f != nil {
+				s += fmt.Sprintln(f.LogIndex, *f.SE, *i.Points[k].Laspeyres.Index, *i.Points[k].Paasche.Index)
+			}
+		}
+		return s
+	}
+	want := text(rents)
+	rapid.Check(t, func(rt *rapid.T) {
+		if got := text(rapid.Permutation(rents).Draw(rt, "order")); got != want {
+			rt.Fatalf("got\n%s\nwant\n%s", got, want)
+		}
+	})
+}
+
 // TestDoubleImputation fits each month densely and values the homes one by one.
 func TestDoubleImputation(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package stat
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -51,13 +52,17 @@ func Rolling(d Design, periods []Period, w int) (*RollingFit, error) {
 		return nil, err
 	}
 	r := &roller{used: used, union: map[string]int{}}
+	kinds := map[string]bool{}
 	for _, p := range used { // All levels, the windows' bases too: which is the base differs from window to window.
 		for _, t := range p.Cell.terms {
-			if _, known := r.union[t.name]; !known && t.n > 0 && inDesign(d, t.name) {
-				r.union[t.name] = len(r.union)
-				r.terms = append(r.terms, column{term: t.name, numeric: t.numeric})
+			if t.n > 0 && inDesign(d, t.name) {
+				kinds[t.name] = t.numeric
 			}
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(kinds)) { // One order, however the cells came to be.
+		r.union[name] = len(r.terms)
+		r.terms = append(r.terms, column{term: name, numeric: kinds[name]})
 	}
 	for start := 0; start == 0 || start+w <= len(used); start++ {
 		if err := r.window(d, start, min(start+w, len(used))); err != nil {
