@@ -24,6 +24,7 @@ type exportCmd struct {
 	To         string `placeholder:"DAY" help:"Last day or month, included; for units, the day their state is of."`
 	Unit       string `placeholder:"AREA" help:"Only a reporting unit, district or street."`
 	Population string `enum:"new,stock" default:"new" help:"Population of the index: new or stock."`
+	Method     string `enum:"hedonic,rolling,double-imputation,repeat,stratified-median" default:"hedonic" help:"Method of the index: ${enum}."`
 }
 
 // exportFilter is the narrowing asked for, checked.
@@ -31,6 +32,7 @@ type exportFilter struct {
 	from, to   domain.Day // Both included; zero is open.
 	area       string
 	population string
+	method     string
 	today      domain.Day
 	areas      []string // Areas of an index export.
 }
@@ -108,7 +110,7 @@ func (c *exportCmd) export(g *globals, h *house, f exportFilter) (done exportDon
 
 // filter checks what was asked.
 func (c *exportCmd) filter(g *globals, city *domain.City) (f exportFilter, err error) {
-	f = exportFilter{area: c.Unit, population: c.Population, today: domain.DayOf(g.Now())}
+	f = exportFilter{area: c.Unit, population: c.Population, method: c.Method, today: domain.DayOf(g.Now())}
 	if f.from, err = dayOrMonth(c.From, false); err != nil {
 		return f, fmt.Errorf("%w: --from: %w", errUsage, err)
 	}

@@ -222,7 +222,7 @@ func indexTable(m rentindex.Model, f exportFilter) table {
 		text("inputs_sha256", func(r row) string { return r.InputsSHA256 }),
 	}, func(ctx context.Context, r projections.Reader, p projections.Page) (rows []row, _ string, err error) {
 		for _, area := range f.areas { // A few hundred months at most: one page.
-			q := rentindex.Query{Area: area, Population: f.population, Now: f.today.Month()}
+			q := rentindex.Query{Area: area, Population: f.population, Method: f.method, Now: f.today.Month()}
 			if !f.from.IsZero() {
 				q.From = f.from.Month()
 			}

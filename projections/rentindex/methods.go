@@ -216,7 +216,9 @@ func (s *series) repeat(res *Result, months []monthData, points []Point) error {
 			n := p.N
 			points[i].Pairs = &n
 		}
-		points[i].show(int64(months[i].n()), p.LogIndex, p.SE, p.Index)
+		if points[i].show(months[i].n(), p.LogIndex, p.SE, p.Index); points[i].Withheld == "" {
+			points[i].WeightedIndex, points[i].WeightedSE = p.WeightedIndex, p.WeightedSE
+		}
 	}
 	return nil
 }

@@ -73,13 +73,16 @@ type Point struct {
 	MonthAdjustedBP *float64 `json:"month_adjusted_bp,omitempty"`
 	YearBP          *float64 `json:"year_bp,omitempty"` // On the same month of the year before.
 	// What only some methods have.
-	Laspeyres    *float64 `json:"laspeyres,omitempty"`
-	Paasche      *float64 `json:"paasche,omitempty"`
-	Strata       *int     `json:"strata,omitempty"`
-	Pairs        *int64   `json:"pairs,omitempty"`
-	NotEstimable []string `json:"not_estimable,omitempty"`
-	Provisional  bool     `json:"provisional,omitempty"`
-	Withheld     string   `json:"withheld,omitempty"`
+	Laspeyres *float64 `json:"laspeyres,omitempty"`
+	Paasche   *float64 `json:"paasche,omitempty"`
+	Strata    *int     `json:"strata,omitempty"`
+	Pairs     *int64   `json:"pairs,omitempty"` // Repeat rents, of the city: the units' would tell of each other.
+	// Repeat rents weighted in three stages by how variance grows with the time between two lettings; absent where it does not.
+	WeightedIndex *float64 `json:"weighted_index,omitempty"`
+	WeightedSE    *float64 `json:"weighted_se,omitempty"`
+	NotEstimable  []string `json:"not_estimable,omitempty"`
+	Provisional   bool     `json:"provisional,omitempty"`
+	Withheld      string   `json:"withheld,omitempty"`
 }
 
 // Result is a series and everything needed to compute it again from the log.

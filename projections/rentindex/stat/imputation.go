@@ -138,7 +138,7 @@ func compareMonths(cols []column, p Period, base, now *monthFit) ImputedPoint {
 		pt.Paasche = imputed(dy+dot(d, base.beta), now.sigma, own(now), base.sigma, own(base)+qBase)
 	}
 	if missNow == nil && missBase == nil {
-		pt.Fisher = imputed((pt.Laspeyres.LogIndex+pt.Paasche.LogIndex)/2, now.sigma, own(now)+qNow/4, base.sigma, own(base)+qBase/4)
+		pt.Fisher = imputed((pt.Laspeyres.LogIndex+pt.Paasche.LogIndex)/2, now.sigma, own(now)+float64(qNow/4), base.sigma, own(base)+float64(qBase/4))
 	}
 	for _, m := range missNow {
 		pt.Missing = append(pt.Missing, fmt.Sprintf("%s in %s", m, p.Name))
