@@ -70,6 +70,7 @@ type Options struct {
 	Host      string // Public host name; other Host headers are refused. "" takes any.
 	Version   string
 	StoreName string // What the start page says the log is.
+	Demo      bool   // Pages say that the data is made up (示例数据).
 	CursorKey []byte // Seals list cursors; the same on all nodes. nil = random.
 
 	RatePerSecond int // Of one key. Negative = no limit.
@@ -117,6 +118,9 @@ func New(o Options) (*Server, error) {
 	pages, err := web.New(openapiYAML)
 	if err != nil {
 		return nil, err
+	}
+	if o.Demo {
+		pages.Demo()
 	}
 	if o.RatePerSecond == 0 {
 		o.RatePerSecond = RateDefault

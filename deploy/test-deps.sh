@@ -7,6 +7,8 @@ command -v curl >/dev/null || missing="$missing curl"
 command -v python3 >/dev/null || missing="$missing python3"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev" # Tokens (密码机) are reached through cgo.
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium" # Pages are tested in a real browser,
+fc-list 2>/dev/null | grep -qi cjk || missing="$missing fontconfig fonts-noto-cjk"                   # with the signs they are written in.
 command -v softhsm2-util >/dev/null || missing="$missing softhsm2"
 [ -z "$missing" ] && exit 0
 echo "installing:$missing"

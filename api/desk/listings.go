@@ -396,7 +396,7 @@ func (d *Desk) Verify(ctx context.Context, code string, now time.Time) (Verifica
 		return Verification{}, err
 	}
 	v := Verification{
-		Code: code, State: publicState(s, code, today), Address: u.Home.Address, ReportUnit: u.Home.ReportUnit, AreaC: s.Offer.AreaC,
+		Code: code, State: publicState(s, u, code, today), Address: u.Home.Address, ReportUnit: u.Home.ReportUnit, AreaC: s.Offer.AreaC,
 		Bedrooms: u.Home.Bedrooms, LetMode: s.Offer.LetMode, RentFen: s.Offer.RentFen, DepositFen: s.Offer.DepositFen,
 		PayCycle: s.Offer.PayCycleMonths, ValidUntil: s.ValidUntil, PublisherKind: s.Offer.PublisherRole, CheckedAt: now,
 		AccountLast4: s.Offer.AccountRef.Last4,
@@ -442,10 +442,13 @@ func letOn(u unit.State, rooms []string, on domain.Day) bool {
 }
 
 // publicState is what the public is told a code is worth today.
-func publicState(s listing.State, code string, today domain.Day) string {
+// A home that is let is said to be, even before the listing was ended for it.
+func publicState(s listing.State, u unit.State, code string, today domain.Day) string {
 	switch {
 	case s.Code != code:
 		return "SUPERSEDED"
+	case !s.Ended() && letOn(u, s.Offer.Rooms, max(today, s.Offer.AvailableFrom)):
+		return string(listing.StageLet)
 	case !s.Ended() && !s.ValidUntil.IsZero() && today > s.ValidUntil:
 		return "EXPIRED"
 	}

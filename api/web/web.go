@@ -32,8 +32,10 @@ type Status struct {
 	Version string
 	Store   string // "embedded", …
 	Events  uint64 // In the log.
-	Ready   bool
-	Views   []ViewStatus
+
+	Position uint64 // Of its last event.
+	Ready    bool
+	Views    []ViewStatus
 }
 
 // ViewStatus is how one view stands.
@@ -51,6 +53,7 @@ type Pages struct {
 	css       []byte
 	cssPath   string
 	docs      Reference
+	demo      bool
 }
 
 var shanghai = time.FixedZone("Asia/Shanghai", 8*60*60)
@@ -90,6 +93,9 @@ func yuan(fen int64) string {
 	}
 	return fmt.Sprintf("%s%s.%02d", sign, whole, fen%100)
 }
+
+// Demo marks every page from now on: its data is made up (示例数据).
+func (p *Pages) Demo() { p.demo = true }
 
 // Home writes the start page.
 func (p *Pages) Home(w io.Writer, lang string, s Status) error {
@@ -132,6 +138,7 @@ func (p *Pages) NotFound(w io.Writer, lang string) error {
 }
 
 func (p *Pages) render(w io.Writer, name string, data map[string]any) error {
+	data["Demo"] = p.demo
 	var out bytes.Buffer // Whole or nothing: a half page says what isn't so.
 	if err := p.templates.ExecuteTemplate(&out, name, data); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)

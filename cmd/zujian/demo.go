@@ -70,3 +70,9 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 	}
 	return os.Remove(marker)
 }
+
+// isDemo tells a folder that holds a demo city from a register.
+func isDemo(data string) bool {
+	_, err := os.Stat(filepath.Join(data, demoKeysFile))
+	return err == nil
+}

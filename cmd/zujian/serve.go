@@ -80,7 +80,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	server, err := api.New(api.Options{
 		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
-		StoreName: h.storeName(), RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
+		StoreName: h.storeName(), Demo: isDemo(g.Data), RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
 		Bell: bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
 		Index: rentindex.Projection{Model: h.city.Model}, Registry: newRegistry(h, reactor),
 	})
@@ -135,7 +135,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 // status is what the start page and /readyz say.
 func (h *house) status(ctx context.Context) web.Status {
 	head, err := h.store.Head(ctx)
-	s := web.Status{Version: version, Store: h.storeName(), Events: head.Events, Ready: err == nil}
+	s := web.Status{Version: version, Store: h.storeName(), Events: head.Events, Position: uint64(head.Position), Ready: err == nil}
 	for _, v := range h.runner.Status() {
 		s.Views = append(s.Views, web.ViewStatus{Name: v.Name, Version: v.Version, State: string(v.State), LagEvents: v.LagEvents, LagSeconds: v.LagSeconds})
 		s.Ready = s.Ready && v.State != "stopped"

@@ -52,7 +52,6 @@ type made struct {
 	keys  map[string]demo.Key
 	truth *demo.Truth
 	model rentindex.Model
-	index projections.Reader
 }
 
 func profile(t *testing.T) *domain.City {
