@@ -3,6 +3,7 @@ package demo_test
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -85,21 +86,23 @@ func build(t *testing.T, homes, months int, seed uint64) made {
 	t.Cleanup(func() { _ = vault.Close() })
 	views := &projections.Memory{}
 	runner := &projections.Runner{Store: m.store, Views: views, Catalogue: catalogue, Now: clock, Logger: slog.New(slog.DiscardHandler)}
+	kept := []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}}
+	caughtUp := func() error {
+		head, err := m.store.Head(t.Context())
+		for _, p := range kept {
+			err = errors.Join(err, runner.WaitFor(t.Context(), p.Name(), head.Position))
+		}
+		return err
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- runner.Run(t.Context(), []projections.Projection{money.Projection{}}) }()
+	go func() { ended <- runner.Run(t.Context(), kept) }()
 	d := desk.New(desk.Options{
 		Runner: aggregate.Runner{Store: m.store, Catalogue: catalogue, Cache: aggregate.NewCache(10_000)}, Vault: vault,
 		Views: views, City: city, Shipped: ruleset.Shipped(), Log: slog.New(slog.DiscardHandler), NewID: uuid.New,
 	})
 	m.keys, m.truth, err = demo.Build(t.Context(), demo.Options{
 		Homes: homes, Months: months, Today: today, City: city, Seed: seed, Desk: d, Clock: func(at time.Time) { now.Store(at.UnixMicro()) },
-		Views: func() error {
-			head, err := m.store.Head(t.Context())
-			if err != nil {
-				return err
-			}
-			return runner.WaitFor(t.Context(), money.Projection{}.Name(), head.Position)
-		},
+		Views: caughtUp,
 	})
 	if err != nil {
 		t.Fatal(err)
