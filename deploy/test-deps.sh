@@ -10,6 +10,8 @@ command -v gcc >/dev/null || missing="$missing gcc libc6-dev" # Tokens (密码�
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium" # Pages are tested in a real browser,
 fc-list 2>/dev/null | grep -qi cjk || missing="$missing fontconfig fonts-noto-cjk"                   # with the signs they are written in.
 command -v softhsm2-util >/dev/null || missing="$missing softhsm2"
+command -v node >/dev/null || missing="$missing nodejs" # For the official EventStoreDB clients in Node.
+command -v npm >/dev/null || missing="$missing npm"
 [ -z "$missing" ] && exit 0
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive

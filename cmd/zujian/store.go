@@ -48,9 +48,10 @@ type tlsFlag struct {
 }
 
 const (
-	storeKeysFile = "store-keys.json"
-	storeCertFile = "store-cert.pem"
-	storeKeyFile  = "store-cert-key.pem"
+	storeKeysFile      = "store-keys.json"
+	storeAuthorityFile = "store-authority.pem" // What clients are given as tlsCAFile.
+	storeCertFile      = "store-cert.pem"
+	storeCertKeyFile   = "store-cert-key.pem"
 )
 
 // storeKey is a user of the log: only for programs, beside the API keys, which are in the log themselves.
@@ -106,7 +107,7 @@ func (c *storeCmd) secure(g *globals, o *wire.Options, at net.Addr) (connection 
 	o.TLS = cert
 	caFile := c.TLS.Cert
 	if caFile == "" {
-		caFile = filepath.Join(g.Data, storeCertFile)
+		caFile = filepath.Join(g.Data, storeAuthorityFile)
 	}
 	keys, err := storeKeys(g, at, caFile)
 	if err != nil {
@@ -163,9 +164,9 @@ func (f *tlsFlag) load(g *globals, at net.Addr) (*tls.Config, error) {
 		return nil, fmt.Errorf("%w: a certificate and its key go together", errUsage)
 	}
 	if certFile == "" {
-		certFile, keyFile = filepath.Join(g.Data, storeCertFile), filepath.Join(g.Data, storeKeyFile)
+		certFile, keyFile = filepath.Join(g.Data, storeCertFile), filepath.Join(g.Data, storeCertKeyFile)
 		if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
-			if err := makeCertificate(g.Now(), at, certFile, keyFile); err != nil {
+			if err := makeCertificate(g.Now(), at, g.Data); err != nil {
 				return nil, fmt.Errorf("make a certificate: %w", err)
 			}
 		}
@@ -179,29 +180,37 @@ func (f *tlsFlag) load(g *globals, at net.Addr) (*tls.Config, error) {
 
 const certificateYears = 5
 
-// makeCertificate signs one for this machine with its own key. Clients are given it as their root.
-func makeCertificate(now time.Time, at net.Addr, certFile, keyFile string) error {
+// makeCertificate makes one for this machine and the authority that signs it, whose key is thrown away: clients are given
+// the authority as their root, since some refuse a certificate that signed itself.
+func makeCertificate(now time.Time, at net.Addr, folder string) error {
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "zujian store authority"}, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.AddDate(certificateYears, 0, 0), IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "zujian store"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if host, err := os.Hostname(); err == nil && host != "" {
+		leaf.DNSNames = append(leaf.DNSNames, host)
+	}
+	if a, err := netip.ParseAddrPort(at.String()); err == nil && !a.Addr().IsUnspecified() && !a.Addr().IsLoopback() {
+		leaf.IPAddresses = append(leaf.IPAddresses, a.Addr().AsSlice())
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
 	if err != nil {
 		return err
 	}
-	t := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "zujian store"}, NotBefore: now.Add(-time.Hour),
-		NotAfter: now.AddDate(certificateYears, 0, 0), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if host, err := os.Hostname(); err == nil && host != "" {
-		t.DNSNames = append(t.DNSNames, host)
-	}
-	if a, err := netip.ParseAddrPort(at.String()); err == nil && !a.Addr().IsUnspecified() && !a.Addr().IsLoopback() {
-		t.IPAddresses = append(t.IPAddresses, a.Addr().AsSlice())
-	}
-	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
 	if err != nil {
 		return err
 	}
@@ -209,10 +218,15 @@ func makeCertificate(now time.Time, at net.Addr, certFile, keyFile string) error
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600); err != nil {
-		return err
+	for _, f := range []struct { // The certificate last: it is what is looked for.
+		name, kind string
+		der        []byte
+	}{{storeAuthorityFile, "CERTIFICATE", caDER}, {storeCertKeyFile, "PRIVATE KEY", secret}, {storeCertFile, "CERTIFICATE", leafDER}} {
+		if err := os.WriteFile(filepath.Join(folder, f.name), pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der}), 0o600); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	return nil
 }
 
 // wireOptions are what every listener of the protocol has.

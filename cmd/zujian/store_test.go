@@ -212,7 +212,7 @@ func TestServeProtocol(t *testing.T) {
 		{"a district", key("district", "320115"), "theirs-1", event, false, false},
 		{"nobody", "zj_nonsense", "theirs-1", event, false, false},
 	} {
-		config, err := esdb.ParseConnectionString("esdb://any:" + try.key + "@" + address + "?tlsCAFile=" + filepath.Join(data, storeCertFile))
+		config, err := esdb.ParseConnectionString("esdb://any:" + try.key + "@" + address + "?tlsCAFile=" + filepath.Join(data, storeAuthorityFile))
 		if err != nil {
 			t.Fatal(err)
 		}

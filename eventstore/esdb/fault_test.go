@@ -175,6 +175,7 @@ func failing(t *testing.T, s *Store, fault func()) {
 				e := storetest.Event(w*1000 + n)
 				if _, err := s.Append(ctx, fmt.Sprintf("contract-%d", w), eventstore.Revision(n-1), e); err != nil {
 					t.Errorf("writer %d, event %d: %v", w, n, err)
+					cancel()
 					return
 				}
 				written.Add(1)

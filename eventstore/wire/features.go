@@ -22,25 +22,21 @@ type featuresService struct {
 func (featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	out := &serverfeatures.SupportedMethods{EventStoreServerVersion: serverVersion}
 	for _, service := range []struct {
-		name    string
-		methods []string
+		name              string
+		methods, features []string
 	}{
-		{"event_store.client.streams.streams", []string{"append", "batchappend", "delete", "read", "tombstone"}},
+		{"event_store.client.streams.streams", []string{"append", "batchappend", "delete", "read", "tombstone"}, nil},
 		{
 			"event_store.client.persistent_subscriptions.persistentsubscriptions",
 			[]string{"create", "update", "delete", "read", "getinfo", "replayparked", "list", "restartsubsystem"},
+			[]string{"stream", "all"},
 		},
-		{"event_store.client.gossip.gossip", []string{"read"}},
-		{"event_store.client.server_features.serverfeatures", []string{"getsupportedmethods"}},
+		{"event_store.client.gossip.gossip", []string{"read"}, nil},
+		{"event_store.client.server_features.serverfeatures", []string{"getsupportedmethods"}, nil},
 	} {
 		for _, m := range service.methods {
 			s := &serverfeatures.SupportedMethod{ServiceName: service.name, MethodName: m}
-			switch {
-			case m == "create":
-				s.Features = []string{"stream", "all"}
-			case m == "read" && service.name == "event_store.client.streams.streams":
-				s.Features = []string{"position", "events"}
-			}
+			s.Features = service.features
 			out.Methods = append(out.Methods, s)
 		}
 	}

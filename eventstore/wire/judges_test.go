@@ -23,7 +23,7 @@ var clusterPorts = []int{2111, 2112, 2113}
 // cluster serves one log as three nodes would: the first leads, the others send writers of persistent subscriptions to it.
 func cluster(t *testing.T) {
 	o := options(openLog(t))
-	o.TLS = certificate(t)
+	o.TLS, _ = certificate(t)
 	s, err := wire.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -116,3 +116,61 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 }
 
 func tail(b []byte, n int) []byte { return b[max(len(b)-n, 0):] }
+
+// TestNodeClients drives the server with the official Node clients of both generations.
+func TestNodeClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("installs packages")
+	}
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("needs " + tool)
+		}
+	}
+	packages := []string{"@eventstore/db-client@6.2.1", "@kurrent/kurrentdb-client@1.3.1"}
+	dir := nodeModules(t, packages)
+	script, err := os.ReadFile("testdata/judge.cjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "judge.cjs"), string(script))
+	o := options(openLog(t))
+	var authority []byte
+	o.TLS, authority = certificate(t)
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	write(t, caFile, string(authority))
+	address, _ := serve(t, o)
+	address = strings.Replace(address, "127.0.0.1", "localhost", 1)
+	for _, p := range packages {
+		name := p[:strings.LastIndex(p, "@")]
+		t.Run(name, func(t *testing.T) {
+			out, err := run(t, dir, nil, "node", "judge.cjs", name, "esdb://admin:changeit@"+address+"?tlsCAFile="+caFile)
+			ok := bytes.Count(out, []byte("ok ")) - bytes.Count(out, []byte("not ok "))
+			t.Logf("%s: %d checks passed", name, ok)
+			if err != nil || ok < 12 {
+				t.Fatalf("%v\n%s", err, tail(out, 8000))
+			}
+		})
+	}
+}
+
+// nodeModules installs packages once into the user's cache.
+func nodeModules(t *testing.T, packages []string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cache, "zujian-judges", strings.NewReplacer("/", "_", "@", "_").Replace(strings.Join(packages, "+")))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	done := filepath.Join(dir, "installed")
+	if _, err := os.Stat(done); err == nil {
+		return dir
+	}
+	write(t, filepath.Join(dir, "package.json"), `{"private":true}`)
+	command(t, dir, nil, "npm", append([]string{"install", "--no-audit", "--no-fund"}, packages...)...)
+	write(t, done, "")
+	return dir
+}

@@ -316,7 +316,7 @@ func (s *Server) remove(ctx context.Context, stream string, expect expectation, 
 	case expect.exists && (end == nil || hidden),
 		!expect.exists && expect.revision >= 0 && expect.revision != at,
 		!expect.exists && expect.revision == eventstore.NoStream && end != nil && !hidden,
-		!forGood && (end == nil || hidden) && expect.revision != eventstore.NoStream:
+		!forGood && (end == nil || hidden): // There is nothing to delete.
 		return eventstore.Appended{}, expect.wrong(stream, at)
 	case !forGood:
 		return s.changeMeta(ctx, stream, softDeleted)
