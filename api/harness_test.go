@@ -37,6 +37,7 @@ import (
 	"zujian/eventstore/aggregate"
 	"zujian/eventstore/memory"
 	"zujian/eventstore/seal"
+	"zujian/eventstore/seal/remote"
 	"zujian/projections"
 	"zujian/projections/housing"
 	"zujian/projections/money"
@@ -135,7 +136,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	views := &projections.Memory{}
 	log := slog.New(slog.NewJSONHandler(w.logs, nil))
 	w.desk = desk.New(desk.Options{
-		Runner: aggregate.Runner{Store: w.store, Catalogue: catalogue, Cache: aggregate.NewCache(1000)}, Vault: vault, Views: views,
+		Runner: aggregate.Runner{Store: w.store, Catalogue: catalogue, Cache: aggregate.NewCache(1000)}, Vault: remote.Here{Vault: vault}, Views: views,
 		City: &city, Shipped: ruleset.Shipped(), Log: log, NewID: uuid.New,
 	})
 	model, _ := rentindex.Bundled("nanjing")

@@ -15,6 +15,7 @@ import (
 	"zujian/api/desk"
 	"zujian/domain"
 	"zujian/eventstore"
+	"zujian/eventstore/seal"
 	"zujian/projections"
 )
 
@@ -81,6 +82,7 @@ var (
 	errAuthFlood    = domain.Reject("limit.auth_failures", "too many wrong keys from this address")
 	errOverloaded   = domain.Reject("unavailable.overloaded", "too much work at once; try again")
 	errBehind       = domain.Reject("unavailable.behind", "the view has not come that far yet; try again")
+	errVaultAway    = domain.Reject("unavailable.vault", "the vault of personal data can't be reached; try again")
 	errViewsAway    = domain.Reject("unavailable.views", "the view store can't be reached; try again")
 	errStoreClosed  = domain.Reject("unavailable.closed", "the log is closed")
 	errTookTooLong  = domain.Reject("unavailable.timeout", "the work did not end in time; a repeat with the same Idempotency-Key is safe")
@@ -142,6 +144,8 @@ func classify(err error) (*domain.Rejection, []FieldError) {
 		return errStoreClosed, nil
 	case errors.Is(err, projections.ErrNotBuilt), errors.Is(err, projections.ErrBehind):
 		return errBehind, nil
+	case errors.Is(err, seal.ErrUnavailable):
+		return errVaultAway, nil
 	case errors.Is(err, projections.ErrUnavailable):
 		return errViewsAway, nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -24,7 +24,6 @@ import (
 	"zujian/domain"
 	"zujian/eventstore"
 	"zujian/eventstore/aggregate"
-	"zujian/eventstore/seal"
 	"zujian/projections"
 )
 
@@ -40,10 +39,18 @@ var ErrOutOfArea = domain.Reject("auth.out_of_area", "this lies in another distr
 // ErrInvalid is for a field of a use case that no aggregate owns.
 var ErrInvalid = domain.Reject("request.invalid", "a field is missing or wrong")
 
+// Vault seals personal data under its subject's key: remote.Here for one of this process, remote.Client for one elsewhere.
+type Vault interface {
+	Seal(ctx context.Context, subject, stream, field, plain string) (string, error)
+	Open(ctx context.Context, subject, stream, field, sealed string) (string, error)
+	Erase(ctx context.Context, subject string) error
+	Blind(ctx context.Context, purpose, value string) (string, error) // Blind index of a normalised value.
+}
+
 // Options are what a Desk is made of.
 type Options struct {
 	Runner  aggregate.Runner
-	Vault   *seal.Vault
+	Vault   Vault
 	Views   projections.Views
 	City    *domain.City
 	Shipped domain.Policy // The rules that ship with the product, before the city's changes.

@@ -77,7 +77,10 @@ func (d *Desk) RegisterParty(ctx context.Context, call Call, in NewParty) (strin
 			return "", Receipt{}, domain.ErrPhoneFormat.At("/phone")
 		}
 	}
-	index := domain.BlindIndex(d.o.Vault.Blind("document", in.DocType+":"+no))
+	index, err := d.documentIndex(ctx, in.DocType, no)
+	if err != nil {
+		return "", Receipt{}, err
+	}
 	cmd := party.Register{
 		Kind: in.Kind, OrgKind: in.OrgKind, DocType: in.DocType, DocIndex: index, ScopeText: in.ScopeText,
 		LicenceIssued: in.LicenceIssued, AdminCode: in.AdminCode,
@@ -87,7 +90,9 @@ func (d *Desk) RegisterParty(ctx context.Context, call Call, in NewParty) (strin
 		if cmd.OrgName, cmd.USCC, err = d.soleTrader(in); err != nil {
 			return "", Receipt{}, err
 		}
-		identity = d.businessIndex(cmd.USCC)
+		if identity, err = d.businessIndex(ctx, cmd.USCC); err != nil {
+			return "", Receipt{}, err
+		}
 	} else if in.OrgName != "" || in.USCC != "" {
 		return "", Receipt{}, party.ErrIdentityImmutable.At("/org_name")
 	}
@@ -139,8 +144,13 @@ func (d *Desk) soleTrader(in NewParty) (name, code string, err error) {
 }
 
 // businessIndex is the identity of a business: its public code, like an organisation's.
-func (d *Desk) businessIndex(uscc string) domain.BlindIndex {
-	return domain.BlindIndex(d.o.Vault.Blind("document", domain.DocUSCC+":"+uscc))
+func (d *Desk) businessIndex(ctx context.Context, uscc string) (domain.BlindIndex, error) {
+	return d.documentIndex(ctx, domain.DocUSCC, uscc)
+}
+
+func (d *Desk) documentIndex(ctx context.Context, docType, no string) (domain.BlindIndex, error) {
+	s, err := d.o.Vault.Blind(ctx, "document", docType+":"+no)
+	return domain.BlindIndex(s), err
 }
 
 // claimIdentity makes the document's blind index belong to one party id, and says which.
@@ -387,7 +397,9 @@ func (d *Desk) ErasePerson(ctx context.Context, call Call, id, reason, decisionN
 	}
 	identity := s.Registered.DocIndex
 	if s.Registered.Kind == party.KindSoleTrader {
-		identity = d.businessIndex(s.Registered.USCC)
+		if identity, err = d.businessIndex(ctx, s.Registered.USCC); err != nil {
+			return r, err
+		}
 	}
 	if identity != "" {
 		cid := "identity." + string(identity)

@@ -15,9 +15,9 @@ func (configCmd) Run(g *globals) error {
 	enc.SetIndent("", "  ")
 	c := g.Config
 	return enc.Encode(map[string]any{
-		"data": c.Data, "json": c.JSON, "log_format": c.LogFormat, "city": c.City, "suite": c.Suite, "views": withoutPassword(c.Views), "store": withoutPassword(c.Store),
+		"data": c.Data, "json": c.JSON, "log_format": c.LogFormat, "city": c.City, "suite": c.Suite, "views": withoutPassword(c.Views), "vault": c.Vault.URL, "store": withoutPassword(c.Store),
 		"hsm":   map[string]any{"module": c.HSM.Module, "token": c.HSM.Token, "pin_file": c.HSM.PINFile},
-		"serve": map[string]any{"addr": c.Serve.Addr, "host": c.Serve.Host, "rate": c.Serve.Rate, "in_flight": c.Serve.InFlight},
+		"serve": map[string]any{"role": c.Serve.Role, "addr": c.Serve.Addr, "host": c.Serve.Host, "rate": c.Serve.Rate, "in_flight": c.Serve.InFlight},
 	})
 }
 

@@ -12,6 +12,9 @@ func openImportTarget(g *globals) (*importTarget, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the register: %w", err)
 	}
+	if h.vault == nil {
+		return nil, errors.Join(errVaultElsewhere, h.Close())
+	}
 	policy, err := h.desk.Policy(g.Ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the rule set: %w", err), h.Close())

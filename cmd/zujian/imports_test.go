@@ -21,6 +21,7 @@ var layers = []struct{ part, may string }{
 	{"domain", ""},
 	{"eventstore/aggregate", "domain eventstore"},
 	{"eventstore/seal/hsm", "eventstore/seal"},
+	{"eventstore/seal/remote", "eventstore/seal"},
 	{"eventstore/seal", ""},
 	{"eventstore/leaf", "eventstore"},
 	{"eventstore/", "eventstore eventstore/leaf"},

@@ -113,6 +113,9 @@ type keysRotateCmd struct {
 // Run implements the command.
 func (c *keysRotateCmd) Run(g *globals) error {
 	return withHouse(g, func(h *house) error {
+		if h.vault == nil {
+			return errVaultElsewhere
+		}
 		bar := newProgress(g.Stderr, "keys", 1)
 		version, rewrapped, err := h.vault.Rotate(g.Ctx, c.Retire, bar.set)
 		bar.end()

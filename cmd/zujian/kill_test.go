@@ -133,9 +133,15 @@ func prepare(t *testing.T, p *serverProcess, data string) *loadWorld {
 
 // file makes the n-th one-call filing: flat n/2, so that two contracts want each flat for the same days.
 func (w *loadWorld) file(ctx context.Context, base string, n int) (filed, bool) {
+	f, _ := w.fileStatus(ctx, base, n)
+	return f, f.number != ""
+}
+
+// fileStatus is file with the answer's status; 0 without one.
+func (w *loadWorld) fileStatus(ctx context.Context, base string, n int) (filed, int) {
 	if n/2 >= len(w.units) {
 		time.Sleep(10 * time.Millisecond)
-		return filed{}, false
+		return filed{}, 0
 	}
 	unitID, tenant := w.units[n/2], w.tenants[n%len(w.tenants)]
 	hash := fmt.Sprintf("%064x", n+1)
@@ -153,10 +159,10 @@ func (w *loadWorld) file(ctx context.Context, base string, n int) (filed, bool) 
 	}
 	r, err := ask(ctx, base, http.MethodPost, "/v1/filings", w.company, body, "Idempotency-Key", fmt.Sprintf("filing-%d", n))
 	if err != nil || r.status != http.StatusCreated {
-		return filed{}, false
+		return filed{}, r.status
 	}
 	f := filed{contract: topText(r.body, "contract_id"), number: topText(r.body, "filing_no"), unit: unitID}
-	return f, f.number != ""
+	return f, r.status
 }
 
 func (w *loadWorld) pay(ctx context.Context, base string, f filed, n int) (int64, bool) {

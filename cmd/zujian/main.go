@@ -48,10 +48,12 @@ type cli struct {
 	HSM       hsmFlags        `embed:"" prefix:"hsm-"`
 	Views     string          `help:"Where views are kept: redis://…, rediss://… or unix://…; a folder's own if empty." env:"ZUJIAN_VIEWS" placeholder:"URL"`
 	Store     string          `help:"Where the log is: esdb://…, an EventStoreDB or a zujian store; a folder's own if empty." env:"ZUJIAN_STORE" placeholder:"URL"`
+	Vault     vaultFlags      `embed:""`
 	Config    kong.ConfigFlag `help:"Configuration file (JSON with flag names as keys)." env:"ZUJIAN_CONFIG" placeholder:"FILE"`
 
 	Serve      serveCmd   `cmd:"" help:"Run the product."`
 	LogStore   storeCmd   `cmd:"" name:"store" help:"Run the log alone, for several servers."`
+	VaultAlone vaultCmd   `cmd:"" name:"vault" help:"Serve the keys of personal data, for several servers."`
 	Import     importCmd  `cmd:"" help:"Load a legacy register."`
 	Export     exportCmd  `cmd:"" help:"Write views as CSV, XLSX or Parquet."`
 	Index      indexCmd   `cmd:"" help:"Rent index tools."`

@@ -27,8 +27,9 @@ type house struct {
 	store     engine
 	log       *embedded.Store // The same, if it is in the folder; nil if it is elsewhere.
 	views     viewStore
-	replies   api.Replies // Beside the views.
-	vault     *seal.Vault
+	replies   api.Replies  // Beside the views.
+	vault     *seal.Vault  // Of the data folder; nil if it is elsewhere.
+	keys      sharedVault  // The same, or the one elsewhere; nil in a process that opens nothing.
 	unload    func() error // Of the key-encryption key's token; nil if it is in a file.
 	catalogue domain.Catalogue
 	cache     *aggregate.Cache
@@ -70,8 +71,8 @@ func openElsewhere(g *globals) (engine, error) {
 
 // needsFolder refuses what only a log in the data folder can do.
 func needsFolder(g *globals, what string) error {
-	if g.Config != nil && g.Config.Store != "" {
-		return fmt.Errorf("%w: %s needs the log in the data folder, not --store", errUsage, what)
+	if g.Config != nil && (g.Config.Store != "" || g.Config.Vault.URL != "") {
+		return fmt.Errorf("%w: %s needs log and keys in the data folder, not --store or --vault", errUsage, what)
 	}
 	return nil
 }
@@ -80,6 +81,7 @@ func needsFolder(g *globals, what string) error {
 type openOptions struct {
 	now       func() time.Time
 	deferSync bool // Loading a folder that is thrown away when the load fails.
+	role      role // "" is all.
 }
 
 const (
@@ -108,27 +110,24 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 	if err = h.openLog(g, embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync}); err != nil {
 		return nil, err
 	}
-	wrapper, unload, err := g.Config.HSM.open()
-	if err != nil {
-		return nil, err
-	}
-	h.unload = unload
-	if h.vault, err = seal.Open(g.Data, seal.Options{Wrapper: wrapper, Suite: suite, Now: o.now, DeferSync: o.deferSync}); err != nil {
-		return nil, err
+	if o.role.opensVault() {
+		if err = h.openVault(g, suite, o); err != nil {
+			return nil, err
+		}
 	}
 	h.cache = aggregate.NewCache(stateCache)
-	if err = h.openViews(g); err != nil {
+	if err = h.openViews(g, o.role); err != nil {
 		return nil, err
 	}
 	h.desk = h.newDesk(g)
-	h.runner = h.keeper(g)
+	h.runner = h.keeper(g, o.role.keepsViews())
 	return h, nil
 }
 
 func (h *house) newDesk(g *globals) *desk.Desk {
 	return desk.New(desk.Options{
 		Runner: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache},
-		Vault:  h.vault, Views: h.views, City: &h.city.City, Shipped: ruleset.Shipped(), Log: g.Log, NewID: uuid.New,
+		Vault:  h.keys, Views: h.views, City: &h.city.City, Shipped: ruleset.Shipped(), Log: g.Log, NewID: uuid.New,
 	})
 }
 
@@ -138,8 +137,8 @@ func (h *house) Close() error {
 	if h.views != nil {
 		err = h.views.Close()
 	}
-	if h.vault != nil {
-		err = errors.Join(err, h.vault.Close())
+	if h.keys != nil {
+		err = errors.Join(err, h.keys.Close())
 	}
 	if h.unload != nil {
 		err = errors.Join(err, h.unload())

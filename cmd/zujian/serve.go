@@ -13,17 +13,20 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/netutil"
 
 	"zujian/api"
 	"zujian/api/desk"
 	"zujian/api/web"
 	"zujian/domain"
+	"zujian/projections/feed"
 	"zujian/projections/rentindex"
 )
 
 // serveCmd runs the product: API, views and processes in one process over one folder.
 type serveCmd struct {
+	Role     role   `help:"Part of this process: all, or api, project (views), react (processes, webhooks) over a shared log, views and vault." enum:"all,api,project,react" default:"all" env:"ZUJIAN_ROLE"`
 	Addr     string `help:"Address to listen on." default:"127.0.0.1:8080" env:"ZUJIAN_ADDR"`
 	Host     string `help:"Public host name; requests for another are refused. Empty takes any." env:"ZUJIAN_HOST"`
 	Demo     bool   `help:"Load a demo city into a fresh folder; keys go to demo-keys.json."`
@@ -45,6 +48,9 @@ const (
 
 // Run implements the command.
 func (c *serveCmd) Run(g *globals) error {
+	if err := c.Role.check(g); err != nil {
+		return err
+	}
 	if c.Demo {
 		if err := needsFolder(g, "--demo"); err != nil {
 			return err
@@ -53,7 +59,7 @@ func (c *serveCmd) Run(g *globals) error {
 			return fmt.Errorf("load the demo city: %w", err)
 		}
 	}
-	h, err := openHouse(g, openOptions{})
+	h, err := openHouse(g, openOptions{role: c.Role})
 	if err != nil {
 		return err
 	}
@@ -67,23 +73,19 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	listener = netutil.LimitListener(listener, connectionsMax)
-	if err := h.firstKey(g); err != nil {
-		return errors.Join(err, listener.Close())
+	if c.Role.is(roleAPI) {
+		if err := h.firstKey(g); err != nil {
+			return errors.Join(err, listener.Close())
+		}
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(g.Ctx)) // Views go on while requests drain.
 	defer stop()
 	reactor := h.reactor(g)
-	bell, err := h.openBell(g, true)
+	bell, err := h.openBell(g, c.Role.is(roleReact))
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server, err := api.New(api.Options{
-		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies,
-		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
-		StoreName: h.storeName(), Demo: isDemo(g.Data), RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
-		Bell: bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
-		Index: rentindex.Projection{Model: h.city.Model}, Registry: newRegistry(h, reactor),
-	})
+	httpServer, err := c.front(g, h, bell, newRegistry(h, reactor))
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -101,10 +103,11 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 		})
 	}
 	run(func() error { return h.runner.Run(ctx, views(h.city)) })
-	run(func() error { return reactor.Run(ctx, processes) })
 	run(func() error { return bell.Run(ctx) })
-	run(func() error { return h.runFeed(ctx, g, bell, c.WebhookLoopback) })
-	httpServer := server.HTTPServer(c.Addr)
+	if c.Role.is(roleReact) {
+		run(func() error { return reactor.Run(ctx, processes) })
+		run(func() error { return h.runFeed(ctx, g, bell, c.WebhookLoopback) })
+	}
 	run(func() error {
 		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -130,6 +133,29 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 		err = errors.Join(err, <-protocol)
 	}
 	return err
+}
+
+// front is the HTTP server: the API, or probes alone.
+func (c *serveCmd) front(g *globals, h *house, bell *feed.Bell, registry *prometheus.Registry) (*http.Server, error) {
+	if !c.Role.is(roleAPI) {
+		return probeServer(h.probes(registry)), nil
+	}
+	secret, err := h.keys.Blind(g.Ctx, "cursor", "1") // The same on all nodes: a list may go on at another.
+	if err != nil {
+		return nil, err
+	}
+	server, err := api.New(api.Options{
+		CursorKey: []byte(secret),
+		Desk:      h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies,
+		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
+		StoreName: h.storeName(), Demo: isDemo(g.Data), RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
+		Bell: bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
+		Index: rentindex.Projection{Model: h.city.Model}, Registry: registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return server.HTTPServer(c.Addr), nil
 }
 
 // status is what the start page and /readyz say.

@@ -48,7 +48,7 @@ func (a alone) of(name string) func(ctx context.Context, f func(context.Context)
 }
 
 // openViews opens where --views says.
-func (h *house) openViews(g *globals) error {
+func (h *house) openViews(g *globals, r role) error {
 	if g.Config.Views == "" {
 		v, err := pebbleviews.Open(filepath.Join(g.Data, "views"), pebbleviews.Options{Logger: g.Log})
 		if err != nil {
@@ -57,7 +57,7 @@ func (h *house) openViews(g *globals) error {
 		h.views, h.replies = v, replies{v.Replies(g.Now)}
 		return nil
 	}
-	prefix, err := h.logName(g)
+	prefix, err := h.logName(g, r)
 	if err != nil {
 		return err
 	}
@@ -73,14 +73,20 @@ func (h *house) openViews(g *globals) error {
 }
 
 // logName tells this log from any other that may share a Redis: the id of its first event. An empty log gets its first
-// event, the first key, here.
-func (h *house) logName(g *globals) (string, error) {
+// event, the first key, here; a process without the API waits for it.
+func (h *house) logName(g *globals, r role) (string, error) {
 	for {
 		for rec, err := range h.store.All(g.Ctx, 0) {
 			if err != nil {
 				return "", err
 			}
 			return hex.EncodeToString(rec.ID[:8]), nil
+		}
+		if !r.is(roleAPI) {
+			if err := h.store.Wait(g.Ctx, 0); err != nil {
+				return "", err
+			}
+			continue
 		}
 		h.desk = h.newDesk(g)
 		if err := h.firstKey(g); err != nil {
@@ -89,15 +95,19 @@ func (h *house) logName(g *globals) (string, error) {
 	}
 }
 
-// keeper makes what keeps the views of this house.
-func (h *house) keeper(g *globals) keeper {
+// keeper makes what keeps the views of this house, or only knows how they stand if this process's part is another.
+func (h *house) keeper(g *globals, follows bool) keeper {
 	fresh := func() *projections.Runner {
 		return &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log}
 	}
 	if h.alone == nil {
 		return fresh()
 	}
-	return &projections.Keeper{Runner: fresh, Alone: h.alone.of("project"), Store: h.store, Views: h.views, Now: g.Now}
+	turn := h.alone.of("project")
+	if !follows {
+		turn = nil
+	}
+	return &projections.Keeper{Runner: fresh, Alone: turn, Store: h.store, Views: h.views, Now: g.Now}
 }
 
 // reactor runs the processes over the same log.

@@ -19,9 +19,11 @@ import (
 // Errors of opening. None quotes a value.
 var (
 	ErrErased = errors.New("seal: the subject's key was erased")
-	ErrForged = errors.New("seal: the value is not what was sealed for this subject, stream and field")
-	ErrNoKey  = errors.New("seal: the subject has no key here")
-	ErrTooBig = errors.New("seal: the value is longer than 65,536 bytes")
+	// ErrUnavailable means a vault elsewhere did not answer; try again later.
+	ErrUnavailable = errors.New("seal: the vault can't be reached")
+	ErrForged      = errors.New("seal: the value is not what was sealed for this subject, stream and field")
+	ErrNoKey       = errors.New("seal: the subject has no key here")
+	ErrTooBig      = errors.New("seal: the value is longer than 65,536 bytes")
 )
 
 const plainMax = 1 << 16

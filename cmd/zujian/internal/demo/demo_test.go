@@ -33,6 +33,7 @@ import (
 	"zujian/eventstore/aggregate"
 	"zujian/eventstore/memory"
 	"zujian/eventstore/seal"
+	"zujian/eventstore/seal/remote"
 	"zujian/projections"
 	"zujian/projections/housing"
 	"zujian/projections/money"
@@ -97,7 +98,7 @@ func build(t *testing.T, homes, months int, seed uint64) made {
 	ended := make(chan error, 1)
 	go func() { ended <- runner.Run(t.Context(), kept) }()
 	d := desk.New(desk.Options{
-		Runner: aggregate.Runner{Store: m.store, Catalogue: catalogue, Cache: aggregate.NewCache(10_000)}, Vault: vault,
+		Runner: aggregate.Runner{Store: m.store, Catalogue: catalogue, Cache: aggregate.NewCache(10_000)}, Vault: remote.Here{Vault: vault},
 		Views: views, City: city, Shipped: ruleset.Shipped(), Log: slog.New(slog.DiscardHandler), NewID: uuid.New,
 	})
 	m.keys, m.truth, err = demo.Build(t.Context(), demo.Options{
