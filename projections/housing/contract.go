@@ -106,6 +106,11 @@ func contractEvent(ctx context.Context, v projections.View, e projections.Event,
 	after := before.after(id, ev)
 	after.Trail = before.Trail.Add(e)
 	projections.Put(v, key, after)
+	for _, p := range after.parties() {
+		if before.ID == "" || !slices.Contains(before.parties(), p) {
+			v.Set(projections.Key(keyConEver, p, id), nil)
+		}
+	}
 	if before.ID != "" && quietContract(ev) {
 		return nil
 	}

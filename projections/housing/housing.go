@@ -27,7 +27,7 @@ type Projection struct{}
 func (Projection) Name() string { return "housing" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 2 }
+func (Projection) Version() int { return 3 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -53,6 +53,7 @@ const (
 	keyContract  = "c"  // contract → Contract
 	keyConUnit   = "cu" // unit, start, contract
 	keyConParty  = "cp" // party, contract
+	keyConEver   = "cq" // party, contract: named in it once
 	keyConSigned = "cs" // area, signed day, contract
 	keyConFiled  = "cf" // area, filed day, contract
 	keyConNo     = "cn" // filing number → contract

@@ -165,6 +165,33 @@ func TestView(t *testing.T) {
 	}
 }
 
+// TestContractsOfThoseWhoLeft: whoever was named in a contract once is found by it, also after another took the place.
+func TestContractsOfThoseWhoLeft(t *testing.T) {
+	l := &projectiontest.Log{}
+	d := terms("1")
+	f := filed(d, "BA1", day, day)
+	after := f.Summary
+	after.Lessees = []string{"ten-2"}
+	l.Add("contract-c1", at, d, contract.Signed{SignedOn: day, ContentHash: "h"}, f, contract.Amended{After: after})
+	r := projectiontest.Laws(t, housing.Projection{}, l)
+	for _, party := range []string{"own", "ten-1", "ten-2"} {
+		var got []string
+		for id, err := range housing.ContractsOf(t.Context(), r, party) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, id)
+		}
+		if d := cmp.Diff(got, []string{"c1"}); d != "" {
+			t.Errorf("of %s: %s", party, d)
+		}
+	}
+	now, _, err := housing.Contracts(t.Context(), r, all, housing.ContractFilter{Party: "ten-1"}, projections.Page{})
+	if err != nil || len(now) != 0 {
+		t.Errorf("the one who left is still listed: %v, %v", ids(now), err)
+	}
+}
+
 func TestListingBoard(t *testing.T) {
 	l := &projectiontest.Log{}
 	l.Add("unit-u1", at, unit.Registered{Home: home})

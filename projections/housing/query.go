@@ -224,10 +224,10 @@ func BuildingStreams(ctx context.Context, r projections.Reader, id string) ([]st
 	return streams, nil
 }
 
-// ContractsOf are the ids of all contracts a party was ever named in: parties never change by an amendment.
+// ContractsOf are the ids of all contracts a party was ever named in, those it has left included.
 func ContractsOf(ctx context.Context, r projections.Reader, party string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for pair, err := range r.Scan(ctx, projections.Prefix(keyConParty, party), projections.PrefixEnd(keyConParty, party), false) {
+		for pair, err := range r.Scan(ctx, projections.Prefix(keyConEver, party), projections.PrefixEnd(keyConEver, party), false) {
 			if !yield(projections.Tail(pair.Key), err) {
 				return
 			}

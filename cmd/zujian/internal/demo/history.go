@@ -164,6 +164,11 @@ func (g *generator) sign(d *deal) error {
 	if d.renew != nil {
 		t.Renews = d.renew.id
 	}
+	if f.firm == g.subletter && g.o.Views != nil { // How much he sublets already is read from a view (S-09).
+		if err := g.o.Views(); err != nil {
+			return err
+		}
+	}
 	id, s, _, err := g.o.Desk.DraftContract(g.ctx, g.call(lessor.actor), t, nil)
 	if err != nil {
 		return skip(d, err)
