@@ -95,6 +95,8 @@ func concrete(path string) string {
 		switch p {
 		case "{flag}":
 			return "SEIZED"
+		case "{release}":
+			return "2026-10"
 		case "{period}":
 			return "2026Q2"
 		case "{tranche}":

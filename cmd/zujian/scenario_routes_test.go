@@ -60,6 +60,8 @@ func (r route) fill(ids map[string]string) string {
 			return "1"
 		case name == "flag":
 			return "SEIZED"
+		case name == "release":
+			return "2026-10"
 		case name == "period":
 			return "2026Q2"
 		}

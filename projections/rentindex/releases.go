@@ -10,6 +10,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/index"
 	"zujian/projections"
+	"zujian/projections/rentindex/stat"
 )
 
 // States of a vintage.
@@ -151,6 +152,40 @@ func (p Projection) vintageOf(ctx context.Context, r projections.Reader, v *inde
 		}
 	}
 	return nil
+}
+
+// survey gathers the months of every reporting unit in the city's one pass over the sums.
+type survey struct {
+	units  []string
+	series *series // Of no unit: it only counts siblings.
+	tally  *tally
+	months map[string][]monthData
+}
+
+func (v *survey) judged(d monthData) {
+	for _, unit := range v.units {
+		mine := monthData{month: d.month, units: map[string]*stat.Cell{}}
+		if c := d.units[unit]; c != nil {
+			mine.units[unit] = c
+		}
+		of := *v.series
+		of.unit = unit
+		v.months[unit] = of.judged(v.months[unit], mine, v.tally)
+	}
+}
+
+// surveyed are the months of the city and of every unit, as each one's own series has them.
+func (s *series) surveyed(units []string) (map[string][]monthData, error) {
+	other := *s
+	other.unit = "\x00" // No unit's name.
+	s.others = &survey{units: units, series: &other, tally: newTally(), months: map[string][]monthData{}}
+	city, err := s.months()
+	if err != nil {
+		return nil, err
+	}
+	all := s.others.months
+	all[City], s.others = city, nil
+	return all, nil
 }
 
 // published is a result as a release holds it.
