@@ -20,7 +20,7 @@ import (
 type benchCmd struct {
 	Seconds float64  `help:"How long each part may measure; making its data comes on top." default:"10"`
 	Clients int      `help:"Clients that file at once." default:"64"`
-	Only    []string `help:"Parts: log, http, index, views. All if none is named." placeholder:"PART"`
+	Only    []string `help:"Parts: log, read, views, http, index. All if none is named." placeholder:"PART"`
 	Profile string   `help:"Folder for pprof profiles (cpu, mutex, block, allocs) of each part." type:"path" placeholder:"DIR"`
 	Dir     string   `help:"Folder to measure in; it should be on the disk the register is on. Default: beside the data folder." type:"path"`
 }
@@ -34,6 +34,7 @@ type benchPart struct {
 // benchParts in the order they run: the quiet disk first.
 var benchParts = []benchPart{
 	{"log", func(b *bench) ([]benchRow, error) { return benchLog(b.ctx, b.dir, b.seconds) }},
+	{"read", benchReading},
 	{"views", benchViews},
 	{"http", benchHTTP},
 	{"index", benchIndex},
@@ -76,7 +77,7 @@ func (c *benchCmd) Run(g *globals) (err error) {
 	}
 	for _, name := range c.Only {
 		if !slices.ContainsFunc(benchParts, func(p benchPart) bool { return p.name == name }) {
-			return fmt.Errorf("%w: --only %s is not log, http, index or views", errUsage, name)
+			return fmt.Errorf("%w: --only %s is not log, read, views, http or index", errUsage, name)
 		}
 	}
 	dir, err := os.MkdirTemp(c.place(g), "zujian-bench-")
