@@ -143,7 +143,7 @@ func (s *series) imputation(res *Result, d stat.Design, periods []stat.Period, p
 	return nil
 }
 
-// median values the first shown month's basket at each month's medians. Strata are kept apart by reporting unit.
+// median values the basket of the first shown month that has one at each month's medians. Strata are kept apart by reporting unit.
 func (s *series) median(res *Result, months []monthData, points []Point) error {
 	strata, err := s.levels(months)
 	if err != nil {
@@ -160,7 +160,17 @@ func (s *series) median(res *Result, months []monthData, points []Point) error {
 	if least == 0 {
 		least = minStratumDefault
 	}
-	f, err := stat.StratifiedMedian(periods, least)
+	base := 0
+	for base < len(periods) && (points[base].Withheld != "" || !periods[base].Strata.Any(least)) {
+		base++
+	}
+	for i := range points[:base] {
+		points[i].withhold(WithheldNoBasket)
+	}
+	if points = points[base:]; len(points) == 0 {
+		return nil
+	}
+	f, err := stat.StratifiedMedian(periods[base:], least)
 	if err != nil {
 		return err
 	}

@@ -189,6 +189,27 @@ func TestEveryMethodFindsAKnownTruth(t *testing.T) {
 	}
 }
 
+// TestMedianWaitsForABasket starts at the first month that has a stratum to compare by.
+func TestMedianWaitsForABasket(t *testing.T) {
+	t.Parallel()
+	at := month(t, "2026-01")
+	m := model()
+	m.MinStratum = 5
+	b := newBench(t, m)
+	for i := range 24 { // 3, 7, 7 and 7 contracts.
+		b.apply(t, filed(fmt.Sprint("contract-", i), "u", "s", fmt.Sprint("p", i), at+domain.Month((i+4)/7), 40+int64((i+4)/7)))
+	}
+	res, err := b.series(t, rentindex.Query{Area: "u", Population: rentindex.New, Method: rentindex.Median})
+	if err != nil || len(res.Points) != 4 || res.Points[0].Withheld != rentindex.WithheldNoBasket || res.Points[0].Index != nil {
+		t.Fatalf("got %+v, %v", res, err)
+	}
+	for i, p := range res.Points[1:] {
+		if want := 100 * float64(41+i) / 41; p.Index == nil || math.Abs(*p.Index-want) > 1e-9 {
+			t.Errorf("%s: got %v, want %v", p.Month, p.Index, want)
+		}
+	}
+}
+
 // TestSeason takes out what repeats every year, and only once there are three of them.
 func TestSeason(t *testing.T) {
 	t.Parallel()

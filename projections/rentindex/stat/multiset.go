@@ -194,6 +194,16 @@ func (s Strata) N() (n int64) {
 	return n
 }
 
+// Any is whether some stratum holds at least n values.
+func (s Strata) Any(n int64) bool {
+	for _, m := range s {
+		if m.n >= n {
+			return true
+		}
+	}
+	return false
+}
+
 // Of is the multiset of a stratum, made where there is none.
 func (s Strata) Of(stratum string) *Multiset {
 	m := s[stratum]
