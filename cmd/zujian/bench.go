@@ -38,6 +38,7 @@ var benchParts = []benchPart{
 	{"views", benchViews},
 	{"http", benchHTTP},
 	{"index", benchIndex},
+	{"redis", benchRedis},
 }
 
 // bench is one run.
@@ -77,7 +78,7 @@ func (c *benchCmd) Run(g *globals) (err error) {
 	}
 	for _, name := range c.Only {
 		if !slices.ContainsFunc(benchParts, func(p benchPart) bool { return p.name == name }) {
-			return fmt.Errorf("%w: --only %s is not log, read, views, http or index", errUsage, name)
+			return fmt.Errorf("%w: --only %s is not log, read, views, http, index or redis", errUsage, name)
 		}
 	}
 	dir, err := os.MkdirTemp(c.place(g), "zujian-bench-")

@@ -29,7 +29,17 @@ const (
 
 // benchViews replays a log of real events, the demo city's: raw, decoded, and folded into every view there is.
 func benchViews(b *bench) (_ []benchRow, err error) {
-	g := b.below("views")
+	h, err := benchCity(b, "views")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	return profiled(b, func() ([]benchRow, error) { return measureViews(b, h) })
+}
+
+// benchCity makes a demo city in a folder of its own below the bench's.
+func benchCity(b *bench, name string) (_ *house, err error) {
+	g := b.below(name)
 	homes := min(max(int(b.seconds*100), 40), 2000)
 	b.say("making a city of %d homes with three years of history", homes)
 	var clock atomic.Int64
@@ -37,18 +47,19 @@ func benchViews(b *bench) (_ []benchRow, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	if _, _, err := demo.Build(b.ctx, demo.Options{
+	kept := h.keepViews(b.ctx)
+	if _, _, err = demo.Build(b.ctx, demo.Options{
 		Homes: homes, Months: 36, Seed: 1, Today: domain.DayOf(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
-		Clock: func(t time.Time) { clock.Store(t.UnixMicro()) },
-	}); err != nil {
-		return nil, fmt.Errorf("make a city: %w", err)
+		Clock: func(t time.Time) { clock.Store(t.UnixMicro()) }, Views: func() error { return kept.caughtUp(b.ctx) },
+	}); err == nil {
+		err = h.log.Sync()
 	}
-	if err := h.log.Sync(); err != nil {
-		return nil, err
+	err = errors.Join(err, kept.stop())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make a city: %w", err), h.Close())
 	}
 	b.say("replaying %d events", h.log.Stats().Events)
-	return profiled(b, func() ([]benchRow, error) { return measureViews(b, h) })
+	return h, nil
 }
 
 func measureViews(b *bench, h *house) ([]benchRow, error) {
@@ -122,6 +133,11 @@ func foldAll(b *bench, h *house) (s slicing, err error) {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, v.Close(), os.RemoveAll(dir)) }()
+	return foldInto(b, h, v)
+}
+
+// foldInto builds every view from the first event in an empty view store.
+func foldInto(b *bench, h *house, v projections.Views) (s slicing, err error) {
 	r := projections.Runner{Store: h.store, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
 	ctx, stop := context.WithCancel(b.ctx)
 	defer stop()

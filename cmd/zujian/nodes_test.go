@@ -297,24 +297,12 @@ func (l *nodeLoad) finish() {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	once, filings := map[string]int{}, map[string]bool{}
-	for e, err := range h.store.All(t.Context(), 0) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		switch e.Type {
-		case "contract.filed":
-			filings[uuid.UUID(e.ID).String()] = true
-			fallthrough
-		case "unit.leased", "escrow.funds_expected":
-			if once[e.Type+" "+e.Stream]++; once[e.Type+" "+e.Stream] > 1 {
-				t.Errorf("%s twice on %s", e.Type, e.Stream)
-			}
-		}
-	}
-	if len(filings) < len(l.acked) || len(once) < 3*len(filings) {
-		t.Errorf("%d filings in the log, %d acknowledged, %d facts", len(filings), len(l.acked), len(once))
-	}
+	var filings map[string]bool
+	l.until("every filing has its lease and its ledger", func() bool { // The last ones by the processes.
+		var facts int
+		filings, facts = l.facts(h)
+		return len(filings) >= len(l.acked) && facts == 3*len(filings)
+	})
 	var told map[string]bool
 	l.until("everybody is told of every filing", func() bool {
 		told = map[string]bool{}
@@ -342,6 +330,27 @@ func (l *nodeLoad) finish() {
 			t.Error(fmt.Errorf("view %s: %w", p.Name(), err))
 		}
 	}
+}
+
+// facts reads the ids of all filings from the log, and counts what must come once for each.
+func (l *nodeLoad) facts(h *house) (filings map[string]bool, facts int) {
+	once := map[string]int{}
+	filings = map[string]bool{}
+	for e, err := range h.store.All(l.nodes.t.Context(), 0) {
+		if err != nil {
+			l.nodes.t.Fatal(err)
+		}
+		switch e.Type {
+		case "contract.filed":
+			filings[uuid.UUID(e.ID).String()] = true
+			fallthrough
+		case "unit.leased", "escrow.funds_expected":
+			if once[e.Type+" "+e.Stream]++; once[e.Type+" "+e.Stream] > 1 {
+				l.nodes.t.Errorf("%s twice on %s", e.Type, e.Stream)
+			}
+		}
+	}
+	return filings, len(once)
 }
 
 func nodeConfig(n *nodes) *cli {

@@ -205,6 +205,12 @@ type frame struct{ id, event, data string }
 // stream follows live events until stop.
 func (w *world) stream(who, query string, headers ...string) (frames func() []frame, stop func()) {
 	w.t.Helper()
+	frames, stop, _ = w.streaming(who, query, headers...)
+	return frames, stop
+}
+
+func (w *world) streaming(who, query string, headers ...string) (frames func() []frame, stop func(), ended <-chan struct{}) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.base+"/v1/events/stream"+query, nil)
 	if err != nil {
@@ -245,7 +251,7 @@ func (w *world) stream(who, query string, headers ...string) (frames func() []fr
 			}
 		}
 	}()
-	return func() []frame { mu.Lock(); defer mu.Unlock(); return slices.Clone(got) }, func() { cancel(); <-done }
+	return func() []frame { mu.Lock(); defer mu.Unlock(); return slices.Clone(got) }, func() { cancel(); <-done }, done
 }
 
 func has(frames func() []frame, event string) func() bool {
@@ -288,6 +294,16 @@ func TestLiveEvents(t *testing.T) {
 		if !strings.Contains(f.data, `"party-`+w.ids["tenant2"]) {
 			t.Errorf("a stranger hears of %s", f.data)
 		}
+	}
+	key := w.post("city", "/v1/keys", `{"role":"auditor"}`).want(http.StatusCreated)
+	w.keys["short"] = key.text("key")
+	_, stopShort, ended := w.streaming("short", "")
+	defer stopShort()
+	w.do("city", http.MethodDelete, "/v1/keys/"+key.text("id"), nil).want(http.StatusOK)
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Error("a stream outlives its key")
 	}
 	w.get("landlord", "/v1/events/stream", "Last-Event-ID", "x").problem(http.StatusBadRequest, "request.header")
 	w.get("landlord", "/v1/events/stream?types=no.such").problem(http.StatusBadRequest, "request.parameter")

@@ -14,7 +14,7 @@ import (
 const (
 	undoMost    = 64      // Batches whose replaced values are fetched in one call.
 	undoBytes   = 1 << 28 // Of replaced values one reader holds; more and it gives up.
-	scanFirst   = 32      // Rows of a scan's first call, doubled with each …
+	scanFirst   = 64      // Rows of a scan's first call, doubled with each …
 	scanMost    = 512     // … up to this.
 	scanBytes   = 1 << 20 // A call that brought more is followed by smaller ones.
 	attemptsMax = 1000    // Calls to catch up with a version that moves: each brings undoMost batches.

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"zujian/projections"
+	"zujian/projections/pebbleviews"
+	"zujian/projections/people"
+	"zujian/projections/redisviews"
+)
+
+const (
+	benchRedisRounds = 3
+	benchPage        = 50
+)
+
+// benchRedis builds all views in Redis and in Pebble in turn, and asks both the same questions. It starts a Redis of its
+// own, on a socket in the bench's folder; without redis-server on the machine it measures nothing.
+func benchRedis(b *bench) (_ []benchRow, err error) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		b.say("no redis-server here: left out")
+		return nil, nil
+	}
+	h, err := benchCity(b, "redis")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	redis, err := b.startRedis()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, redis.Close()) }()
+	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "beside"), pebbleviews.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, pebble.Close()) }()
+	sides := [2]projections.Views{redis, pebble}
+	var fold, row, page [2][]slicing
+	for range benchRedisRounds {
+		for i, v := range sides {
+			for _, p := range views(h.city) {
+				err = errors.Join(err, forget(b.ctx, v, p))
+			}
+			s, err1 := foldInto(b, h, v)
+			if err = errors.Join(err, err1); err != nil {
+				return nil, err
+			}
+			fold[i] = append(fold[i], s)
+		}
+		for i, v := range sides {
+			one, many, err := askViews(b, v)
+			if err != nil {
+				return nil, err
+			}
+			row[i], page[i] = append(row[i], one), append(page[i], many)
+		}
+	}
+	rate := func(s slicing) float64 { return s.rate }
+	return []benchRow{
+		compare("catch-up of all views, kept in Redis", "events/s", "in Pebble", fold[0], fold[1], rate),
+		compare("reading one row, in Redis", "reads/s", "in Pebble", row[0], row[1], rate),
+		compare("reading one row, in Pebble", "reads/s", "in Redis", row[1], row[0], rate),
+		compare(fmt.Sprintf("reading a page of %d, in Redis", benchPage), "reads/s", "in Pebble", page[0], page[1], rate),
+		compare(fmt.Sprintf("reading a page of %d, in Pebble", benchPage), "reads/s", "in Redis", page[1], page[0], rate),
+	}, nil
+}
+
+// forget empties a view: another version is shown for the moment, so that the one in use can be dropped.
+func forget(ctx context.Context, v projections.Views, p projections.Projection) error {
+	active, err := v.Active(ctx, p.Name())
+	if err != nil || active == 0 {
+		return err
+	}
+	none := 2*projections.VersionMax - 1
+	return errors.Join(v.Activate(ctx, p.Name(), none), v.Drop(ctx, p.Name(), active))
+}
+
+// askViews reads rows and pages of the view of people, as a query does, one after the other.
+func askViews(b *bench, v projections.Views) (row, page slicing, err error) {
+	ctx, name := b.ctx, people.Projection{}.Name()
+	var keys []string
+	err = v.Read(ctx, name, func(r projections.Reader) error {
+		for p, err := range r.Scan(ctx, "", "", false) {
+			if err != nil {
+				return err
+			}
+			keys = append(keys, p.Key)
+		}
+		return nil
+	})
+	if err != nil || len(keys) == 0 {
+		return row, page, errors.Join(err, errors.New("the view is empty"))
+	}
+	slice := time.Duration(b.seconds / 12 * float64(time.Second))
+	row, err = repeat(slice, func() error {
+		return v.Read(ctx, name, func(r projections.Reader) error {
+			_, _, err := r.Get(ctx, keys[rand.IntN(len(keys))])
+			return err
+		})
+	})
+	if err != nil {
+		return row, page, err
+	}
+	page, err = repeat(slice, func() error {
+		return v.Read(ctx, name, func(r projections.Reader) error {
+			n := 0
+			for _, err := range r.Scan(ctx, keys[rand.IntN(len(keys))], "", false) {
+				if n++; err != nil || n == benchPage {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	return row, page, err
+}
+
+// repeat does something again and again for so long.
+func repeat(slice time.Duration, f func() error) (s slicing, err error) {
+	for began := time.Now(); time.Since(began) < slice; {
+		start := time.Now()
+		if err := f(); err != nil {
+			return s, err
+		}
+		s.took = append(s.took, time.Since(start))
+	}
+	var sum time.Duration
+	for _, d := range s.took {
+		sum += d
+	}
+	s.rate = float64(len(s.took)) / max(sum.Seconds(), 1e-9)
+	slices.Sort(s.took)
+	return s, nil
+}
+
+// ownRedis is a Redis of the bench's own.
+type ownRedis struct {
+	*redisviews.Views
+	process *os.Process
+}
+
+func (r *ownRedis) Close() error {
+	err := r.Views.Close()
+	if e := r.process.Kill(); e != nil {
+		return errors.Join(err, e)
+	}
+	_, _ = r.process.Wait() // A killed process says so here.
+	return err
+}
+
+func (b *bench) startRedis() (*ownRedis, error) {
+	socket := filepath.Join(b.dir, "redis.sock")
+	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", socket, "--dir", b.dir, "--save", "", "--appendonly", "no")
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start redis-server: %w", err)
+	}
+	v, err := redisviews.Open(redisviews.Options{URL: "unix://" + socket})
+	if err != nil {
+		return nil, errors.Join(err, cmd.Process.Kill())
+	}
+	r := &ownRedis{v, cmd.Process}
+	for tries := 0; ; tries++ {
+		if err = v.Check(b.ctx); err == nil {
+			return r, nil
+		}
+		if tries == 200 {
+			return nil, errors.Join(err, r.Close())
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
