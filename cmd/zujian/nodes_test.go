@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"zujian/eventstore/seal"
 	"zujian/projections"
 	"zujian/projections/redisviews/redistest"
 )
@@ -70,14 +72,14 @@ func (n *nodes) node(name string) *serverProcess {
 	return n.up[name]
 }
 
-func startVault(t *testing.T) (url, tokenFile string) {
+func startVault(t *testing.T, more ...string) (url, tokenFile string) {
 	t.Helper()
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
-	cmd := exec.Command(bin, "vault", "--data", data, "--listen", "127.0.0.1:0")
+	cmd := exec.Command(bin, append([]string{"vault", "--data", data, "--listen", "127.0.0.1:0"}, more...)...)
 	logs := &lockedBuffer{}
 	cmd.Stderr = logs
 	stdout, err := cmd.StdoutPipe()
@@ -108,6 +110,45 @@ func startVault(t *testing.T) (url, tokenFile string) {
 		t.Fatalf("the vault did not start\n%s", logs)
 	}
 	return url, filepath.Join(data, vaultTokenFile)
+}
+
+// TestVaultOverTLS: the vault is reached by its own authority's word alone, and with its token alone.
+func TestVaultOverTLS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	dir := t.TempDir()
+	if err := makeCertificate(time.Now(), &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, dir); err != nil {
+		t.Fatal(err)
+	}
+	url, token := startVault(t, "--tls-cert", filepath.Join(dir, storeCertFile), "--tls-key", filepath.Join(dir, storeCertKeyFile))
+	ask := func(f vaultFlags) error {
+		v, err := f.connect()
+		if err != nil {
+			return err
+		}
+		defer v.Close()
+		_, err = v.Blind(t.Context(), "document", "x")
+		return err
+	}
+	good := vaultFlags{URL: url, TokenFile: token, CAFile: filepath.Join(dir, storeAuthorityFile)}
+	if err := ask(good); err != nil || !strings.HasPrefix(url, "https://") {
+		t.Errorf("%s: %v", url, err)
+	}
+	stranger := good
+	stranger.CAFile = ""
+	wrong := good
+	wrong.TokenFile = good.CAFile
+	for what, f := range map[string]vaultFlags{"an authority nobody knows": stranger, "another token": wrong} {
+		if err := ask(f); !errors.Is(err, seal.ErrUnavailable) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, url := range []string{"http://example.com:1", "https://user:x@localhost:1", "ftp://localhost", "://"} {
+		if err := ask(vaultFlags{URL: url, TokenFile: token}); !errors.Is(err, errUsage) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
 }
 
 // TestManyNodes runs a register of many processes under load and kills each part of it: nothing acknowledged is lost,

@@ -88,9 +88,8 @@ func localHost(host string) bool {
 
 // vaultCmd serves the keys of personal data to servers that hold none themselves.
 type vaultCmd struct {
-	Listen  string `help:"Address to listen on." default:"127.0.0.1:8090" env:"ZUJIAN_VAULT_LISTEN"`
-	TLSCert string `help:"Certificate (PEM); needed unless the address is of this machine." name:"tls-cert" placeholder:"FILE" type:"path"`
-	TLSKey  string `help:"Its private key (PEM)." name:"tls-key" placeholder:"FILE" type:"path"`
+	Listen string  `help:"Address to listen on; without TLS on this machine, with TLS beyond it." default:"127.0.0.1:8090" env:"ZUJIAN_VAULT_LISTEN"`
+	TLS    tlsFlag `embed:"" prefix:"tls-"`
 }
 
 const vaultTokenFile = "vault-token"
@@ -101,8 +100,8 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if g.Config.Vault.URL != "" || (c.TLSCert == "") != (c.TLSKey == "") {
-		return fmt.Errorf("%w: a vault is served from its own folder; a certificate and its key go together", errUsage)
+	if g.Config.Vault.URL != "" {
+		return fmt.Errorf("%w: a vault is served from its own folder", errUsage)
 	}
 	h := &house{}
 	defer func() { err = errors.Join(err, h.Close()) }()
@@ -117,25 +116,20 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	at, err := netip.ParseAddrPort(l.Addr().String())
-	if c.TLSCert == "" && (err != nil || !at.Addr().IsLoopback()) {
-		return errors.Join(fmt.Errorf("%w: beyond this machine the vault needs --tls-cert and --tls-key", errUsage), l.Close())
+	scheme := "http"
+	if c.TLS.Cert != "" || !loopback(l.Addr()) {
+		config, err := c.TLS.load(g, l.Addr())
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		scheme, l = "https", tls.NewListener(l, config)
 	}
 	server := &http.Server{
 		Handler: remote.Server(h.vault, token), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
 	}
-	scheme, served := "http", make(chan error, 1)
-	go func() {
-		if c.TLSCert != "" {
-			served <- server.ServeTLS(l, c.TLSCert, c.TLSKey)
-		} else {
-			served <- server.Serve(l)
-		}
-	}()
-	if c.TLSCert != "" {
-		scheme = "https"
-	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
 	fmt.Fprintf(g.Stdout, "zujian %s serves the vault of %s at %s://%s (token in %s)\n", version, g.Data, scheme, l.Addr(), path)
 	select {
 	case <-g.Ctx.Done():
