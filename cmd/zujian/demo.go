@@ -13,12 +13,17 @@ import (
 )
 
 const (
-	demoKeysFile = "demo-keys.json"
-	demoLoading  = "demo-loading" // There while a load is under way: a folder that has it is thrown away and loaded anew.
+	demoKeysFile  = "demo-keys.json"
+	demoHomesMax  = 1_000_000
+	demoMonthsMax = 120
+	demoLoading   = "demo-loading" // There while a load is under way: a folder that has it is thrown away and loaded anew.
 )
 
 // loadDemo makes the demo city in an empty folder. A folder that holds a register already is left as it is.
 func loadDemo(g *globals, homes, months int, seed uint64) error {
+	if homes < 1 || homes > demoHomesMax || months < 1 || months > demoMonthsMax {
+		return fmt.Errorf("%w: --homes is 1 to %d and --months 1 to %d", errUsage, demoHomesMax, demoMonthsMax)
+	}
 	marker := filepath.Join(g.Data, demoLoading)
 	if _, err := os.Stat(marker); err == nil { // A load was cut off: nothing in here was ever served.
 		for _, part := range []string{"log", "views", "keys", demoKeysFile} {
