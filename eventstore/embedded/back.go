@@ -70,51 +70,69 @@ func (s *Store) readStreamBack(ctx context.Context, stream string, from eventsto
 	return nil
 }
 
-// AllBack implements eventstore.Store. A segment's groups are found by their headers, from its start.
+// AllBack implements eventstore.Store. A segment's groups are found by their headers, from its start; most want the last
+// events only, and the last group is known.
 func (s *Store) AllBack(ctx context.Context, upTo eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
-	limit := s.durable.load()
+	s.durable.mu.Lock()
+	limit, last := s.durable.load(), s.durable.last
+	s.durable.mu.Unlock()
 	return func(yield func(eventstore.Recorded, error) bool) {
-		if err := s.readBack(ctx, upTo, limit, yield); err != nil {
+		if err := s.readBack(ctx, upTo, limit, last, yield); err != nil {
 			yield(eventstore.Recorded{}, err)
 		}
 	}
 }
 
-func (s *Store) readBack(ctx context.Context, upTo, limit eventstore.Position, yield func(eventstore.Recorded, error) bool) error {
+func (s *Store) readBack(ctx context.Context, upTo, limit, last eventstore.Position, yield func(eventstore.Recorded, error) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	segs := *s.segs.Load() // Sealed segments stay; a later one holds nothing by limit.
 	r := reader{store: s}
-	for i := segmentAt(segs, min(upTo, limit)); i >= 0; i-- {
+	end := min(upTo, limit) // Groups that start before it are still to be read.
+	if upTo >= limit && last > 0 {
+		if more, err := r.groupBack(ctx, segs[segmentAt(segs, last)], last, upTo, yield); err != nil || !more {
+			return err
+		}
+		end = last
+	}
+	for i := segmentAt(segs, end); i >= 0; i-- {
 		var groups []eventstore.Position
 		err := s.reading(func() (err error) {
-			groups, err = s.groupStarts(segs[i], min(upTo, limit))
+			groups, err = s.groupStarts(segs[i], end)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		for _, start := range slices.Backward(groups) {
-			var frames []frame
-			err := s.reading(func() (err error) {
-				frames, err = r.group(segs[i], start)
+			if more, err := r.groupBack(ctx, segs[i], start, upTo, yield); err != nil || !more {
 				return err
-			})
-			if err != nil {
-				return err
-			}
-			for _, f := range slices.Backward(frames) {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if f.position() <= upTo && !yield(r.dec.event(f), nil) {
-					return nil
-				}
 			}
 		}
 	}
 	return s.reading(ctx.Err)
+}
+
+// groupBack yields the group's events up to upTo, last first. more is false once yield has had enough.
+func (r *reader) groupBack(ctx context.Context, g *segment, start, upTo eventstore.Position, yield func(eventstore.Recorded, error) bool) (more bool, err error) {
+	var frames []frame
+	err = r.store.reading(func() (err error) {
+		frames, err = r.group(g, start)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, f := range slices.Backward(frames) {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		if f.position() <= upTo && !yield(r.dec.event(f), nil) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // groupStarts returns where the groups of the segment start that start before limit. The caller is reading.

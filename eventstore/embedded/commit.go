@@ -226,7 +226,7 @@ func (s *Store) write() error {
 	s.end = next
 	s.heads.written(next.pos)
 	s.remember(buf)
-	s.durable.set(next.pos, next.ordinal)
+	s.durable.set(next)
 	s.count(int64(events))
 	for _, r := range s.accepted {
 		r.answer(r.result, nil)

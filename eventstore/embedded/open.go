@@ -154,7 +154,7 @@ func (s *Store) recover(segs []*segment, m mark) error {
 			return fmt.Errorf("write index: %w", err)
 		}
 	}
-	s.durable.set(end.pos, end.ordinal)
+	s.durable.set(end)
 	return nil
 }
 

@@ -294,13 +294,14 @@ func (p *point) until(ctx context.Context, enough func(eventstore.Position) bool
 type durablePoint struct {
 	point
 	events uint64
+	last   eventstore.Position // Where the last group starts; 0 if there is none.
 }
 
-func (p *durablePoint) set(pos eventstore.Position, events uint64) {
+func (p *durablePoint) set(m mark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pos.Store(uint64(pos))
-	p.events = events
+	p.pos.Store(uint64(m.pos))
+	p.events, p.last = m.ordinal, m.last
 	p.wake()
 }
 

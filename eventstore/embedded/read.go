@@ -208,7 +208,11 @@ func (s *Store) seek(r *reader, after, limit eventstore.Position) (eventstore.Po
 	if _, damaged := errors.AsType[*DamageError](err); !damaged {
 		return 0, err
 	}
-	return g.base, nil // Not a boundary, or damaged: then reading from the start will meet it.
+	// Not a boundary: from the start of the group it is in. Damaged: then reading from the segment's start will meet it.
+	if groups, err := s.groupStarts(g, after); err == nil && len(groups) > 0 {
+		return groups[len(groups)-1], nil
+	}
+	return g.base, nil
 }
 
 // Stream implements eventstore.Store. It yields what was durable when it was called.

@@ -261,8 +261,9 @@ func (v streamsService) remove(ctx context.Context, id *shared.StreamIdentifier,
 }
 
 const (
-	batchesMax = 256             // Appends of one call under way or half given; more are not read.
-	writeWait  = 2 * time.Second // The longest a batch may ask to wait.
+	batchesMax      = 256             // Appends of one call under way or half given; more are not read.
+	batchesBytesMax = 64 << 20        // The same in bytes of half given ones; beyond it they are refused.
+	writeWait       = 2 * time.Second // The longest a batch may ask to wait.
 )
 
 // batch is one append of a BatchAppend call, given in one or more messages under one correlation id.
@@ -339,13 +340,16 @@ func (b *batches) take(id [16]byte, req *streams.BatchAppendReq) error {
 	s := b.service.node.Server
 	b.mu.Lock()
 	p := b.pending[id]
-	open := len(b.pending)
+	open, bytes := len(b.pending), 0
+	for _, o := range b.pending {
+		bytes += o.bytes
+	}
 	b.mu.Unlock()
 	if p == nil {
 		if req.GetOptions() == nil {
 			return nil // The rest of one that was answered already.
 		}
-		if open >= batchesMax {
+		if open >= batchesMax || bytes > batchesBytesMax {
 			return errBusy
 		}
 		var err error
