@@ -55,6 +55,7 @@ func handlers() map[string]handler {
 		"decideObjection": with(decideObjection),
 		"withdrawListing": with(withdrawListing),
 		"verifyCode":      verifyCode,
+		"verifyFiling":    verifyFiling,
 
 		"draftContract":             with(draftContract),
 		"readContract":              readContract,

@@ -161,15 +161,3 @@ func revokeListing(ctx context.Context, s *Server, c *call, in Reason) (answer, 
 }
 
 // verifyCode answers everybody; the page /v/{code} asks the same question.
-func verifyCode(ctx context.Context, s *Server, c *call) (answer, error) {
-	v, err := s.o.Desk.Verify(ctx, c.path("code"), c.At)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{body: CodeAnswer{
-		Code: v.Code, State: v.State, Genuine: v.Genuine, Address: v.Address, ReportUnit: v.ReportUnit, AreaC: v.AreaC,
-		Bedrooms: v.Bedrooms, LetMode: v.LetMode, RentFen: v.RentFen, DepositFen: v.DepositFen, PayCycleMonths: v.PayCycle,
-		ValidUntil: v.ValidUntil, Mortgaged: v.Mortgaged, Publisher: v.Publisher, PublisherKind: v.PublisherKind,
-		PublisherOk: v.PublisherOK, AccountBank: v.AccountBank, AccountLast4: v.AccountLast4, CheckedAt: v.CheckedAt,
-	}}, nil
-}

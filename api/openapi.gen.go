@@ -209,7 +209,10 @@ type CodeAnswer struct {
 	PublisherOk   bool       `json:"publisher_ok"`
 	RentFen       domain.Fen `json:"rent_fen"`
 	ReportUnit    string     `json:"report_unit"`
-	State         string     `json:"state"`
+
+	// Signature Over the canonical JSON (RFC 8785) of the answer without this member
+	Signature Signature `json:"signature,omitempty,omitzero"`
+	State     string    `json:"state"`
 
 	// ValidUntil A civil date in Asia/Shanghai
 	ValidUntil DayText `json:"valid_until,omitempty,omitzero"`
@@ -435,6 +438,37 @@ type Filing struct {
 	Late         bool     `json:"late,omitempty,omitzero"`
 	ReturnReason string   `json:"return_reason,omitempty,omitzero"`
 	Stage        string   `json:"stage"`
+}
+
+// FilingAnswer defines model for FilingAnswer.
+type FilingAnswer struct {
+	Authority string `json:"authority"`
+
+	// CertificateHash Of that version; each names the one before
+	CertificateHash string    `json:"certificate_hash"`
+	CheckedAt       time.Time `json:"checked_at"`
+
+	// End A civil date in Asia/Shanghai
+	End DayText `json:"end,omitempty,omitzero"`
+
+	// EndedOn A civil date in Asia/Shanghai
+	EndedOn DayText `json:"ended_on,omitempty,omitzero"`
+
+	// FiledOn A civil date in Asia/Shanghai
+	FiledOn  DayText `json:"filed_on"`
+	FilingNo string  `json:"filing_no"`
+
+	// Signature Over the canonical JSON (RFC 8785) of the answer without this member
+	Signature Signature `json:"signature,omitempty,omitzero"`
+
+	// Start A civil date in Asia/Shanghai
+	Start DayText `json:"start,omitempty,omitzero"`
+
+	// State FILED, ENDED, CANCELLED or ANNULLED
+	State string `json:"state"`
+
+	// Version Of the certificate in force
+	Version int `json:"version,omitempty,omitzero"`
 }
 
 // Fitout defines model for Fitout.
@@ -1647,6 +1681,15 @@ type Settlement struct {
 // Sha256 defines model for Sha256.
 type Sha256 = string
 
+// Signature Over the canonical JSON (RFC 8785) of the answer without this member
+type Signature struct {
+	Algorithm string `json:"algorithm"`
+
+	// PublicKey The register's, base64; it never changes: compare it with the one you know
+	PublicKey []byte `json:"public_key"`
+	Value     []byte `json:"value"`
+}
+
 // SignatureMade defines model for SignatureMade.
 type SignatureMade struct {
 	At      time.Time `json:"at"`
@@ -1833,6 +1876,9 @@ type Cursor = string
 
 // DeductionId An id
 type DeductionId = Ref
+
+// FilingNo defines model for FilingNo.
+type FilingNo = string
 
 // Flag defines model for Flag.
 type Flag = RightFlag
@@ -2855,6 +2901,12 @@ type SplitUnitParams struct {
 
 	// IfMatch The ETag last seen; another one now is 412
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// VerifyFilingParams defines parameters for VerifyFiling.
+type VerifyFilingParams struct {
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
 // VerifyCodeParams defines parameters for VerifyCode.

@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
 
 	"zujian/domain"
 	"zujian/domain/contract"
@@ -21,6 +23,27 @@ func (d *Desk) SignAmendment(ctx context.Context, call Call, id, partyID string,
 		cmd.Refreshed = &fresh
 	}
 	return d.ContractAct(ctx, call, id, partyID, cmd)
+}
+
+// Certificates reads what was certified of a contract, for a question that names no party.
+func (d *Desk) Certificates(ctx context.Context, id string) (contract.State, []contract.Certificate, error) {
+	s, err := d.contractState(ctx, id)
+	return s, s.CertificateVersions(), err
+}
+
+// SignAnswer signs with the key for answers, which follows from the vault's root: it is the same after every start.
+func (d *Desk) SignAnswer(ctx context.Context, text []byte) (publicKey, signature []byte, err error) {
+	first, err := d.o.Vault.Blind(ctx, "answer signature", "1")
+	if err != nil {
+		return nil, nil, err
+	}
+	second, err := d.o.Vault.Blind(ctx, "answer signature", "2")
+	if err != nil {
+		return nil, nil, err
+	}
+	seed := sha256.Sum256([]byte(first + second))
+	key := ed25519.NewKeyFromSeed(seed[:])
+	return key[ed25519.SeedSize:], ed25519.Sign(key, text), nil
 }
 
 // ReplaceLessors records that a home was sold: the lease goes on with the owners of the new title. A regulator of its area

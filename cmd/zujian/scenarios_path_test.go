@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -51,7 +54,7 @@ func TestMainPath(t *testing.T) {
 	}
 	w.post("landlord", "/v1/listings/"+listing+"/publication", nil).want(http.StatusOK).is("stage", "PUBLISHED")
 	w.get("", "/v1/verify/"+code).want(http.StatusOK).is("state", "PUBLISHED").is("genuine", true).is("rent_fen", 350000).
-		is("address", "示例路8号").is("publisher_kind", "OWNER").is("publisher_ok", true)
+		is("address", "示例路8号").is("publisher_kind", "OWNER").is("publisher_ok", true).signedByTheRegister()
 
 	contractBody := fmt.Sprintf(`{"kind":"OUT","unit_id":%q,"rooms":[],"lessors":[{"party_id":%q}],"lessees":[{"party_id":%q}],"occupants":[],"use":"RESIDENTIAL",
 		"start":"2026-12-01","end":"2027-11-30","signed_on":"2026-11-23","monthly_rent_fen":350000,"pay_cycle_months":3,
@@ -146,9 +149,37 @@ func (w *world) files(id string) {
 	}
 	cert := w.get("tenant", "/v1/contracts/"+id+"/certificate").want(http.StatusOK).is("filing_no", no).
 		is("lessors.0.name", "示例甲").is("lessees.0.name", "示例乙").is("authority", "320115")
+	w.get("", "/v1/verify/filings/"+no).want(http.StatusOK).is("state", "FILED").is("version", 1).is("filed_on", worldDay).
+		is("certificate_hash", cert.text("certificate_hash")).signedByTheRegister()
+	w.get("", "/v1/verify/filings/"+no[:len(no)-1]+"*").problem(http.StatusNotFound, "resource.not_found")
 	if cert.text("certificate_hash") != f.text("certificate.hash") || f.text("certificate.href") != "/v1/contracts/"+id+"/certificate" {
 		w.t.Errorf("certificate: %s", cert.body)
 	}
+}
+
+// signedByTheRegister checks an answer's signature the way whoever keeps it would, and that it covers every byte.
+func (a answer) signedByTheRegister() answer {
+	a.t.Helper()
+	var body map[string]any
+	d := json.NewDecoder(strings.NewReader(string(a.body)))
+	d.UseNumber()
+	if err := d.Decode(&body); err != nil {
+		a.t.Fatal(err)
+	}
+	delete(body, "signature")
+	text, err := json.Marshal(body) // Sorted keys; nothing here needs the escapes in which it differs from RFC 8785.
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	key, _ := base64.StdEncoding.DecodeString(a.text("signature.public_key"))
+	sig, _ := base64.StdEncoding.DecodeString(a.text("signature.value"))
+	if len(key) != ed25519.PublicKeySize || !ed25519.Verify(key, text, sig) {
+		a.t.Errorf("%s: the signature does not verify over %s: %s", a.asked, text, a.body)
+	}
+	if ed25519.Verify(key, append(text, ' '), sig) {
+		a.t.Errorf("%s: the signature covers anything", a.asked)
+	}
+	return a
 }
 
 func (w *world) banks(id string) {

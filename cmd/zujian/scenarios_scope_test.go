@@ -54,7 +54,8 @@ func (w *world) concerned(suffix, district, street, building string, n int) conc
 	w.settled()
 	return concern{flat: f, ids: map[string]string{
 		"contract": contract, "unit": f.id, "listing": listing, "statement": statement, "code": code,
-		"building": w.get("city", "/v1/units/"+f.id).text("building_id"),
+		"filing_no": w.get("city", "/v1/contracts/"+contract).text("filing_no"),
+		"building":  w.get("city", "/v1/units/"+f.id).text("building_id"),
 	}}
 }
 
@@ -68,6 +69,7 @@ var seen = map[string]struct{ own, open string }{
 	"listAccesses":        {"ltcbkA", "A"},
 	"readBuilding":        {"lcbpDCA", "lcbpDCA"},
 	"readUnit":            {"ltcbpDCA", "ltcbpDCA"}, // Owners and leases only for those whom it concerns.
+	"verifyFiling":        {"ltcbkpDCA", "ltcbkpDCA"},
 	"readListing":         {"lDCA", "CA"},
 	"verifyCode":          {"ltcbkpDCA", "ltcbkpDCA"},
 	"readContract":        {"tcbkDCA", "CA"},

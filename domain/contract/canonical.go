@@ -55,13 +55,13 @@ func hashOf(v any) string {
 	if err != nil {
 		panic(err) // Plain structs of strings and integers always encode.
 	}
-	sum := sha256.Sum256(canonical(b))
+	sum := sha256.Sum256(Canonical(b))
 	return hex.EncodeToString(sum[:])
 }
 
-// canonical rewrites the JSON our own structs encode to in the form of RFC 8785: keys sorted, no space, the shortest
+// Canonical rewrites the JSON our own structs encode to in the form of RFC 8785: keys sorted, no space, the shortest
 // escapes. Numbers are integers below 2⁵³ and stay as written; keys are ASCII, so byte order is code-unit order.
-func canonical(b []byte) []byte {
+func Canonical(b []byte) []byte {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var v any
