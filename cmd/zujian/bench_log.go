@@ -173,13 +173,13 @@ func runSlice(ctx context.Context, a appender, writers int, slice time.Duration)
 
 // logAppender appends to many streams, each at its expected revision.
 type logAppender struct {
-	store *embedded.Store
+	store eventstore.Store
 	names [][]string
 	heads [][]eventstore.Revision
 	seq   []uint64
 }
 
-func newLogAppender(s *embedded.Store, writers int) *logAppender {
+func newLogAppender(s eventstore.Store, writers int) *logAppender {
 	a := &logAppender{store: s, seq: make([]uint64, writers)}
 	for w := range writers {
 		names, heads := make([]string, benchStreams), make([]eventstore.Revision, benchStreams)
