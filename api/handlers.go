@@ -115,6 +115,12 @@ func handlers() map[string]handler {
 		"approveIndexRelease":  approveIndexRelease,
 		"withdrawIndexRelease": with(withdrawIndexRelease),
 
+		"listPlans":     listPlans,
+		"readPlan":      readPlan,
+		"loadPlan":      with(loadPlan),
+		"setPlanTarget": with(setPlanTarget),
+		"reportPlan":    with(reportPlan),
+
 		"viewSubject":      viewSubject,
 		"viewSubjects":     viewSubjects,
 		"viewContracts":    viewContracts,

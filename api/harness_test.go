@@ -30,6 +30,7 @@ import (
 	"zujian/domain/listing"
 	"zujian/domain/numbering"
 	"zujian/domain/party"
+	"zujian/domain/plan"
 	"zujian/domain/ruleset"
 	"zujian/domain/statement"
 	"zujian/domain/unit"
@@ -42,6 +43,7 @@ import (
 	"zujian/projections/housing"
 	"zujian/projections/money"
 	"zujian/projections/people"
+	planview "zujian/projections/plan"
 	"zujian/projections/rentindex"
 	"zujian/projections/webhooks"
 )
@@ -128,7 +130,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	}
 	w.store.Now = w.clock
 	catalogue := domain.NewCatalogue(access.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types, index.Types,
-		listing.Types, numbering.Types, party.Types, ruleset.Types, statement.Types, unit.Types, webhook.Types)
+		listing.Types, numbering.Types, party.Types, plan.Types, ruleset.Types, statement.Types, unit.Types, webhook.Types)
 	vault, err := seal.Open(t.TempDir(), seal.Options{Suite: seal.INTL, Now: w.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +147,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- w.runner.Run(ctx, []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, webhooks.Projection{}, index})
+		done <- w.runner.Run(ctx, []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, planview.Projection{}, webhooks.Projection{}, index})
 	}()
 	t.Cleanup(func() {
 		stop()

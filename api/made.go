@@ -11,6 +11,7 @@ import (
 	"zujian/projections/housing"
 	"zujian/projections/money"
 	"zujian/projections/people"
+	"zujian/projections/plan"
 	"zujian/projections/rentindex"
 	"zujian/projections/webhooks"
 )
@@ -42,7 +43,7 @@ func madeBy(p projections.Projection, r projections.Reader, streams ...string) m
 
 // viewTypes are the event types a view reads; ok is false for an unknown one.
 func (s *Server) viewTypes(name string) (types []string, ok bool) {
-	for _, p := range []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, rentindex.Projection{}, webhooks.Projection{}} {
+	for _, p := range []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, plan.Projection{}, rentindex.Projection{}, webhooks.Projection{}} {
 		if p.Name() == name {
 			return p.Types(), true
 		}

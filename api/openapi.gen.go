@@ -1083,6 +1083,20 @@ type NewParty struct {
 	Uscc string `json:"uscc,omitempty,omitzero"`
 }
 
+// NewPlan defines model for NewPlan.
+type NewPlan struct {
+	// From First year
+	From       int             `json:"from"`
+	Id         string          `json:"id"`
+	Indicators []PlanIndicator `json:"indicators"`
+	NameEn     OptionalLine    `json:"name_en,omitempty,omitzero"`
+	NameZh     Line            `json:"name_zh"`
+	Source     Line            `json:"source"`
+
+	// To Last year
+	To int `json:"to"`
+}
+
 // NewReceipt defines model for NewReceipt.
 type NewReceipt struct {
 	AmountFen domain.Fen `json:"amount_fen"`
@@ -1446,6 +1460,54 @@ type PeriodText = string
 
 // PersonName defines model for PersonName.
 type PersonName = string
+
+// PlanIndicator defines model for PlanIndicator.
+type PlanIndicator struct {
+	Areas     map[string]PlanValue `json:"areas,omitempty,omitzero"`
+	Attribute string               `json:"attribute,omitempty,omitzero"`
+	Code      string               `json:"code"`
+
+	// Derived How the log itself gives the figure
+	Derived string `json:"derived,omitempty,omitzero"`
+
+	// Kind TOTAL adds up over the years; LEVEL is a state
+	Kind string `json:"kind"`
+
+	// Measure homes, m2, people, ha, count; bp for shares
+	Measure string               `json:"measure"`
+	NameEn  OptionalLine         `json:"name_en,omitempty,omitzero"`
+	NameZh  Line                 `json:"name_zh"`
+	Note    OptionalLine         `json:"note,omitempty,omitzero"`
+	Op      string               `json:"op"`
+	PartOf  string               `json:"part_of,omitempty,omitzero"`
+	Target  PlanValue            `json:"target"`
+	Yearly  map[string]PlanValue `json:"yearly,omitempty,omitzero"`
+}
+
+// PlanReport defines model for PlanReport.
+type PlanReport struct {
+	Area      string `json:"area"`
+	Indicator string `json:"indicator"`
+
+	// On A civil date in Asia/Shanghai
+	On     DayText   `json:"on"`
+	Source Line      `json:"source"`
+	Value  PlanValue `json:"value"`
+}
+
+// PlanTarget defines model for PlanTarget.
+type PlanTarget struct {
+	Area      string       `json:"area"`
+	Indicator string       `json:"indicator"`
+	Reason    OptionalLine `json:"reason,omitempty,omitzero"`
+	Value     PlanValue    `json:"value"`
+
+	// Year Absent for the whole period
+	Year int `json:"year,omitempty,omitzero"`
+}
+
+// PlanValue defines model for PlanValue.
+type PlanValue = int64
 
 // Prechecks What a broker has checked before listing (REG812 Art 24)
 type Prechecks struct {
@@ -1921,6 +1983,9 @@ type Period = PeriodText
 
 // PeriodPath defines model for PeriodPath.
 type PeriodPath = PeriodText
+
+// PlanPath defines model for PlanPath.
+type PlanPath = string
 
 // RefundId An id
 type RefundId = Ref
@@ -2671,6 +2736,51 @@ type VerifyPartyParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// ListPlansParams defines parameters for ListPlans.
+type ListPlansParams struct {
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// LoadPlanParams defines parameters for LoadPlan.
+type LoadPlanParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReadPlanParams defines parameters for ReadPlan.
+type ReadPlanParams struct {
+	// Area A reporting unit, or `city`
+	Area string `form:"area,omitempty" json:"area,omitempty,omitzero"`
+
+	// Year One year of the plan; absent is the whole period
+	Year int `form:"year,omitempty" json:"year,omitempty,omitzero"`
+
+	// On Valid on this day
+	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ReportPlanParams defines parameters for ReportPlan.
+type ReportPlanParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// SetPlanTargetParams defines parameters for SetPlanTarget.
+type SetPlanTargetParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // ReadRentIndexParams defines parameters for ReadRentIndex.
 type ReadRentIndexParams struct {
 	// Area A reporting unit, a street, or `city`
@@ -3374,6 +3484,15 @@ type SuspendPartyJSONRequestBody = Order
 
 // VerifyPartyJSONRequestBody defines body for VerifyParty for application/json ContentType.
 type VerifyPartyJSONRequestBody = NewVerification
+
+// LoadPlanJSONRequestBody defines body for LoadPlan for application/json ContentType.
+type LoadPlanJSONRequestBody = NewPlan
+
+// ReportPlanJSONRequestBody defines body for ReportPlan for application/json ContentType.
+type ReportPlanJSONRequestBody = PlanReport
+
+// SetPlanTargetJSONRequestBody defines body for SetPlanTarget for application/json ContentType.
+type SetPlanTargetJSONRequestBody = PlanTarget
 
 // ComputeIndexReleaseJSONRequestBody defines body for ComputeIndexRelease for application/json ContentType.
 type ComputeIndexReleaseJSONRequestBody = NewIndexRelease

@@ -53,6 +53,8 @@ var mayCall = map[string]string{
 	"readRentLevels": "*", "readRentComparison": "*", "readIndexRevisions": "*", "listIndexReleases": "*", "readIndexRelease": "*", "computeIndexRelease": "C",
 	"reviewIndexRelease": "C", "approveIndexRelease": "C", "withdrawIndexRelease": "C",
 
+	"listPlans": "*", "readPlan": "*", "loadPlan": "C", "setPlanTarget": "DC", "reportPlan": "DC",
+
 	"viewSubject": "ltcbDCA", "viewSubjects": "ltcbDCA", "viewContracts": "ltcbDCA", "viewUnit": "ltcbpDCA", "viewUnits": "ltcbDCA",
 	"viewListings": "lcbDCA", "viewListingBoard": "DCA", "viewUnfiled": "DCA",
 	"viewMatrix": "DCA", "viewFilingRate": "DCA", "viewStock": "DCA", "viewLedger": "ltckDCA", "viewPostings": "ltckDCA",

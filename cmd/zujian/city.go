@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"zujian/domain"
+	"zujian/domain/plan"
 	"zujian/projections/rentindex"
 )
 
@@ -18,6 +19,7 @@ var bundled embed.FS
 type cityProfile struct {
 	City  domain.City
 	Model rentindex.Model
+	Plan  *plan.Plan // Targets that a fresh register starts with; nil if the profile has none.
 }
 
 // loadCity reads a bundled profile by name, or a folder with the same files.
@@ -42,6 +44,11 @@ func loadCity(name string) (*cityProfile, error) {
 	}
 	if p.Model, err = loadModel(dir, p.City.IndexModel); err != nil {
 		return nil, fmt.Errorf("city profile %s: %w", name, err)
+	}
+	if raw, err := fs.ReadFile(dir, "plan.json"); err == nil {
+		if err := json.Unmarshal(raw, &p.Plan); err != nil {
+			return nil, fmt.Errorf("city profile %s: plan.json: %w", name, err)
+		}
 	}
 	if p.City.ID == "" || len(p.City.Units) == 0 {
 		return nil, fmt.Errorf("city profile %s: city.json names no id or reporting units", name)

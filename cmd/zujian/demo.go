@@ -62,6 +62,11 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 		bar.end()
 	}
 	if err == nil {
+		call := operator(g)
+		call.ID = "demo plan" // The same city has the same events.
+		err = h.loadPlan(g.Ctx, call)
+	}
+	if err == nil {
 		err = errors.Join(h.vault.Sync(), h.log.Sync())
 	}
 	if err == nil {

@@ -13,6 +13,7 @@ import (
 	"zujian/domain/listing"
 	"zujian/domain/numbering"
 	"zujian/domain/party"
+	"zujian/domain/plan"
 	"zujian/domain/ruleset"
 	"zujian/domain/statement"
 	"zujian/domain/unit"
@@ -21,6 +22,7 @@ import (
 	"zujian/projections/housing"
 	"zujian/projections/money"
 	"zujian/projections/people"
+	planview "zujian/projections/plan"
 	"zujian/projections/process"
 	"zujian/projections/process/funds"
 	"zujian/projections/process/leasing"
@@ -44,6 +46,7 @@ func catalogue() domain.Catalogue {
 		listing.Types,   // listings and verification 房源核验
 		numbering.Types, // serial numbers 编号
 		party.Types,     // people and organisations 人
+		plan.Types,      // plan targets 规划指标
 		ruleset.Types,   // rules as data 监管规则集
 		statement.Types, // bank days 对账
 		unit.Types,      // homes, rooms, occupancy 房
@@ -57,6 +60,7 @@ func views(c *cityProfile) []projections.Projection {
 		people.Projection{},
 		housing.Projection{},
 		money.Projection{},
+		planview.Projection{},
 		rentindex.Projection{Model: c.Model},
 		webhooks.Projection{},
 	}

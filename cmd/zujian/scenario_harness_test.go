@@ -99,7 +99,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.house = h
-	if err := h.firstKey(w.g); err != nil {
+	if err := errors.Join(h.firstKey(w.g), h.loadPlan(w.g.Ctx, operator(w.g))); err != nil {
 		w.t.Fatal(err)
 	}
 	h.runner.(*projections.Runner).BatchWait = time.Millisecond

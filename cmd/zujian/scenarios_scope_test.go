@@ -56,6 +56,7 @@ func (w *world) concerned(suffix, district, street, building string, n int) conc
 		"contract": contract, "unit": f.id, "listing": listing, "statement": statement, "code": code,
 		"filing_no": w.get("city", "/v1/contracts/"+contract).text("filing_no"),
 		"building":  w.get("city", "/v1/units/"+f.id).text("building_id"),
+		"plan":      "145",
 	}}
 }
 
@@ -67,6 +68,7 @@ var seen = map[string]struct{ own, open string }{
 	"readOpening":         {"cbpDCA", "cbpDCA"}, // Published: for everyone. Persons and banks have none.
 	"readRoster":          {"bDCA", "CA"},
 	"listAccesses":        {"ltcbkA", "A"},
+	"readPlan":            {"ltcbkpDCA", "ltcbkpDCA"}, // The city's, and public.
 	"readBuilding":        {"lcbpDCA", "lcbpDCA"},
 	"readUnit":            {"ltcbpDCA", "ltcbpDCA"}, // Owners and leases only for those whom it concerns.
 	"verifyFiling":        {"ltcbkpDCA", "ltcbkpDCA"},

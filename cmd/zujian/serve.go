@@ -20,6 +20,7 @@ import (
 	"zujian/api/desk"
 	"zujian/api/web"
 	"zujian/domain"
+	"zujian/domain/plan"
 	"zujian/projections/feed"
 	"zujian/projections/rentindex"
 )
@@ -74,7 +75,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	}
 	listener = netutil.LimitListener(listener, connectionsMax)
 	if c.Role.is(roleAPI) {
-		if err := h.firstKey(g); err != nil {
+		if err := errors.Join(h.firstKey(g), h.loadPlan(g.Ctx, operator(g))); err != nil {
 			return errors.Join(err, listener.Close())
 		}
 	}
@@ -193,6 +194,17 @@ func (h *house) firstKey(g *globals) error {
 		return err
 	}
 	fmt.Fprintf(g.Stdout, "a fresh register: its first key (city regulator) is in %s\n", path)
+	return nil
+}
+
+// loadPlan puts the plan of the profile on record, if it has one. A plan on record stays as it is.
+func (h *house) loadPlan(ctx context.Context, call desk.Call) error {
+	if h.city.Plan == nil {
+		return nil
+	}
+	if _, err := h.desk.LoadPlan(ctx, call, *h.city.Plan); err != nil && !plan.ErrLoaded.Is(err) {
+		return fmt.Errorf("load the plan of the city profile: %w", err)
+	}
 	return nil
 }
 
