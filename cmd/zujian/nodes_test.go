@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,8 +21,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"zujian/domain/unit"
 	"zujian/eventstore/seal"
 	"zujian/projections"
+	"zujian/projections/feed"
 	"zujian/projections/redisviews/redistest"
 )
 
@@ -164,13 +167,18 @@ func TestManyNodes(t *testing.T) {
 	hook := newSubscriber(t)
 	made := n.node("api0").must(t, http.StatusCreated, "POST", "/v1/webhook-endpoints", w.city, map[string]any{"url": hook.URL, "types": []string{"contract.filed"}})
 	hook.with(func() { hook.secret = made.field(t, "secret") })
-	l := &nodeLoad{nodes: n, world: w, hook: hook, acked: map[string]filed{}, paid: map[string]int64{}}
+	l := &nodeLoad{nodes: n, world: w, hook: hook, heard: map[string]bool{}, acked: map[string]filed{}, paid: map[string]int64{}}
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	for i := range 4 {
 		load.Go(func() { l.file(ctx, i) })
 	}
 	load.Go(func() { l.read(ctx) })
+	listening, stopListening := context.WithCancel(t.Context())
+	var listener sync.WaitGroup
+	listener.Go(func() { l.listen(listening) })
+	defer listener.Wait()
+	defer stopListening()
 	kill := func(name string) func() {
 		return func() { n.node(name).kill() }
 	}
@@ -218,7 +226,8 @@ func TestManyNodes(t *testing.T) {
 type nodeLoad struct {
 	nodes  *nodes
 	world  *loadWorld
-	hook   *subscriber // Is told of every filing.
+	hook   *subscriber     // Is told of every filing.
+	heard  map[string]bool // Filings told of by live streams.
 	next   atomic.Int64
 	people atomic.Int64
 	behind atomic.Int64
@@ -305,6 +314,40 @@ func (l *nodeLoad) read(ctx context.Context) {
 	}
 }
 
+// listen follows live events, at the other node whenever a stream breaks.
+func (l *nodeLoad) listen(ctx context.Context) {
+	last := "0"
+	for i := 0; ctx.Err() == nil; i++ {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.base(i)+"/v1/events/stream?types=contract.filed", nil)
+		if err != nil {
+			return
+		}
+		req.Header.Set("Authorization", "Bearer "+l.world.city)
+		req.Header.Set("Last-Event-ID", last)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+			name, value, _ := strings.Cut(lines.Text(), ": ")
+			var e feed.Event
+			switch {
+			case name == "id":
+				last = value
+			case name == "data" && json.Unmarshal([]byte(value), &e) == nil:
+				l.mu.Lock()
+				if l.heard[e.ID] {
+					l.nodes.t.Errorf("the stream tells of %s twice", e.Subject)
+				}
+				l.heard[e.ID] = true
+				l.mu.Unlock()
+			}
+		}
+		_ = res.Body.Close() // It broke.
+	}
+}
+
 // seen writes something and asks the other node for a view that knows it.
 func (l *nodeLoad) seen(ctx context.Context) bool {
 	r, err := ask(ctx, l.base(1), http.MethodPost, "/v1/parties", l.world.city, map[string]any{
@@ -339,10 +382,10 @@ func (l *nodeLoad) finish() {
 	}
 	defer h.Close()
 	var filings map[string]bool
-	l.until("every filing has its lease and its ledger", func() bool { // The last ones by the processes.
-		var facts int
-		filings, facts = l.facts(h)
-		return len(filings) >= len(l.acked) && facts == 3*len(filings)
+	l.until("every filing has its lease, every acknowledged one its ledger", func() bool { // The last leases by the processes.
+		var lacking []string
+		filings, lacking = l.facts(h)
+		return len(filings) >= len(l.acked) && len(lacking) == 0
 	})
 	var told map[string]bool
 	l.until("everybody is told of every filing", func() bool {
@@ -353,6 +396,11 @@ func (l *nodeLoad) finish() {
 			}
 		})
 		return len(told) == len(filings)
+	})
+	l.until("the stream tells of every filing", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.heard) == len(filings)
 	})
 	l.hook.with(func() { t.Logf("%d filings told of in %d messages", len(filings), len(l.hook.got)) })
 	maps.DeleteFunc(filings, func(id string, _ bool) bool { return told[id] })
@@ -373,9 +421,9 @@ func (l *nodeLoad) finish() {
 	}
 }
 
-// facts reads the ids of all filings from the log, and counts what must come once for each.
-func (l *nodeLoad) facts(h *house) (filings map[string]bool, facts int) {
-	once := map[string]int{}
+// facts reads the ids of all filings from the log, and which contracts lack what must follow. Nothing may be there twice.
+func (l *nodeLoad) facts(h *house) (filings map[string]bool, lacking []string) {
+	once, leased := map[string]int{}, map[string]bool{}
 	filings = map[string]bool{}
 	for e, err := range h.store.All(l.nodes.t.Context(), 0) {
 		if err != nil {
@@ -384,14 +432,28 @@ func (l *nodeLoad) facts(h *house) (filings map[string]bool, facts int) {
 		switch e.Type {
 		case "contract.filed":
 			filings[uuid.UUID(e.ID).String()] = true
-			fallthrough
-		case "unit.leased", "escrow.funds_expected":
-			if once[e.Type+" "+e.Stream]++; once[e.Type+" "+e.Stream] > 1 {
-				l.nodes.t.Errorf("%s twice on %s", e.Type, e.Stream)
+		case "unit.leased":
+			d, err := h.catalogue.Decode(e.Type, e.Meta.Schema, e.Data)
+			if err != nil {
+				l.nodes.t.Fatal(err)
+			}
+			leased[d.(unit.Leased).Contract] = true
+		case "escrow.funds_expected":
+		default:
+			continue
+		}
+		if once[e.Type+" "+e.Stream]++; once[e.Type+" "+e.Stream] > 1 {
+			l.nodes.t.Errorf("%s twice on %s", e.Type, e.Stream)
+		}
+	}
+	for fact := range once {
+		if id, isFiling := strings.CutPrefix(fact, "contract.filed contract-"); isFiling {
+			if _, acked := l.acked[id]; !leased[id] || (acked && once["escrow.funds_expected escrow-"+id] == 0) {
+				lacking = append(lacking, id)
 			}
 		}
 	}
-	return filings, len(once)
+	return filings, lacking
 }
 
 func nodeConfig(n *nodes) *cli {

@@ -84,7 +84,7 @@ func (w *worker) run(ctx context.Context) {
 				first = false
 			}
 			if err = w.work(ctx, calls, st); err == nil {
-				w.sleep(ctx, ring, st)
+				w.sleep(ctx, ring)
 				continue
 			}
 		}
@@ -314,7 +314,7 @@ func (w *worker) record(ctx context.Context) error {
 }
 
 // sleep waits for whatever comes next: an outcome, a ring, a letter that gets due.
-func (w *worker) sleep(ctx context.Context, ring <-chan struct{}, _ webhook.State) {
+func (w *worker) sleep(ctx context.Context, ring <-chan struct{}) {
 	most := 5 * lookEvery
 	now := w.feed.o.Now()
 	if len(w.items) > 0 {
