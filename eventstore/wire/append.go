@@ -41,6 +41,9 @@ func (g *gathered) add(s *Server, stream string, p proposed) error {
 	if s.o.Outsiders && !e.Meta.Outside {
 		e.Meta = eventstore.Metadata{Outside: true, Raw: string(e.Meta.Bytes())}
 	}
+	if ownStream(stream) {
+		return accessDenied()
+	}
 	if e.Meta.Outside && s.o.Reserved != nil && s.o.Reserved(stream, e.Type) {
 		return accessDenied()
 	}
@@ -250,7 +253,7 @@ func (v streamsService) remove(ctx context.Context, id *shared.StreamIdentifier,
 	if err := firstOf(v.node.mayWrite(ctx), v.node.leadIfAsked(ctx)); err != nil {
 		return eventstore.Appended{}, err
 	}
-	if v.node.o.Reserved != nil && v.node.o.Reserved(stream, "") {
+	if ownStream(stream) || (v.node.o.Reserved != nil && v.node.o.Reserved(stream, "")) {
 		return eventstore.Appended{}, accessDenied() // Nobody hides a part of the register.
 	}
 	a, err := v.node.Server.remove(ctx, stream, expect, forGood)

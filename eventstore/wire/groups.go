@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 
 	"zujian/eventstore"
@@ -25,6 +27,12 @@ type groupChange struct {
 	Group    string    `json:"group"`
 	Settings *settings `json:"settings,omitempty"`
 	By       string    `json:"by,omitempty"`
+}
+
+// ownStream tells the streams that only the protocol itself writes: what is in them is believed.
+func ownStream(stream string) bool {
+	return base(stream) == configStream ||
+		(strings.HasPrefix(base(stream), "$persistentsubscription-") && strings.HasSuffix(stream, "-checkpoint"))
 }
 
 // groups are all persistent subscriptions.
@@ -47,8 +55,9 @@ func (gs *groups) load(ctx context.Context) error {
 		if r.Type != typeGroupSet && r.Type != typeGroupRemoved {
 			continue
 		}
-		if err := json.Unmarshal(r.Data, &c); err != nil {
-			return fmt.Errorf("%s@%d: %w", configStream, r.Revision, err)
+		if err := json.Unmarshal(r.Data, &c); err != nil { // Not ours: we wrote none that does not decode.
+			gs.server.o.Log.Warn("persistent subscription left out", slog.Int64("revision", int64(r.Revision)), slog.Any("err", err))
+			continue
 		}
 		name := groupName{c.Stream, c.Group}
 		if delete(sets, name); r.Type == typeGroupSet && c.Settings != nil {

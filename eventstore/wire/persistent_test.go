@@ -400,3 +400,30 @@ func TestPersistentStrategies(t *testing.T) {
 		})
 	}
 }
+
+// TestPersistentForged: nobody writes what the protocol believes, and what another hand wrote into the log stops nothing.
+func TestPersistentForged(t *testing.T) {
+	log := openLog(t)
+	for n, data := range []string{`not JSON`, `{"stream":"s","group":"g"}`, `[]`} {
+		e := eventstore.NewEvent{ID: uuid.New(), Type: "$PersistentSubscriptionSet", Data: []byte(data), Meta: eventstore.Metadata{Outside: true}}
+		if _, err := log.Append(t.Context(), "$persistentSubscriptionConfig", eventstore.Revision(n-1), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := newParty(t, log)
+	for _, stream := range []string{"$persistentSubscriptionConfig", "$$$persistentSubscriptionConfig", "$persistentsubscription-s::g-checkpoint"} {
+		call, err := p.streams.Append(as(t, admin))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = call.Send(&streams.AppendReq{Content: &streams.AppendReq_Options_{Options: &streams.AppendReq_Options{
+			StreamIdentifier: name(stream), ExpectedStreamRevision: &streams.AppendReq_Options_Any{Any: none},
+		}}})
+		_ = call.Send(&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: proposal("")}})
+		_, err = call.CloseAndRecv()
+		fails(t, stream, err, call.Trailer(), codes.PermissionDenied, "access-denied")
+	}
+	p.append("s", 1, "")
+	p.group("s", nil)
+	p.connect("s", 1).next()
+}

@@ -164,20 +164,24 @@ const checks = {
       else await sub.ack(e);
     }), "persistent subscription");
     assert.deepEqual(seen.filter(([r]) => r === 1n), [[1n, 0], [1n, 1]]);
-    await sub.unsubscribe();
-    const next = client.subscribeToPersistentSubscriptionToStream(stream, group, { bufferSize: 10 });
     let info;
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 600; i++) { // An answer may be on its way still when the subscription is ended.
       info = await client.getPersistentSubscriptionToStreamInfo(stream, group);
-      if (Number(info.stats.parkedMessageCount) === 1) break;
+      if (Number(info.stats.parkedMessageCount) === 1 && Number(info.stats.outstandingMessagesCount) === 0) break;
       await new Promise((ok) => setTimeout(ok, 50));
     }
+    await sub.unsubscribe();
+    const next = client.subscribeToPersistentSubscriptionToStream(stream, group, { bufferSize: 10 });
     assert.equal(Number(info.stats.parkedMessageCount), 1);
     assert.equal(info.eventSource, stream);
     assert.equal(info.settings.maxRetryCount, 5);
     await client.replayParkedMessagesToStream(stream, group);
-    const replayed = await within(take(next, 1, (e) => next.ack(e)), "replay");
-    assert.equal(replayed[0].event.revision, 2n);
+    await within((async () => {
+      for await (const e of next) { // At least once: an answer lost with the first subscription brings its event again.
+        await next.ack(e);
+        if (e.event.revision === 2n) break;
+      }
+    })(), "replay");
     await next.unsubscribe();
     assert.ok((await client.listAllPersistentSubscriptions()).some((s) => s.eventSource === stream && s.groupName === group));
     await client.updatePersistentSubscriptionToStream(stream, group, lib.persistentSubscriptionToStreamSettingsFromDefaults({ maxRetryCount: 2 }));
