@@ -20,7 +20,7 @@ import (
 type benchCmd struct {
 	Seconds float64  `help:"How long each part may measure; making its data comes on top." default:"10"`
 	Clients int      `help:"Clients that file at once." default:"64"`
-	Only    []string `help:"Parts: log, read, views, http, index, redis, wire. All if none is named." placeholder:"PART"`
+	Only    []string `help:"Parts: log, read, views, http, overload, index, redis, wire. All if none is named." placeholder:"PART"`
 	Profile string   `help:"Folder for pprof profiles (cpu, mutex, block, allocs) of each part." type:"path" placeholder:"DIR"`
 	Dir     string   `help:"Folder to measure in; it should be on the disk the register is on. Default: beside the data folder." type:"path"`
 }
@@ -37,6 +37,7 @@ var benchParts = []benchPart{
 	{"read", benchReading},
 	{"views", benchViews},
 	{"http", benchHTTP},
+	{"overload", benchOverload},
 	{"index", benchIndex},
 	{"redis", benchRedis},
 	{"wire", benchWire},
@@ -79,7 +80,7 @@ func (c *benchCmd) Run(g *globals) (err error) {
 	}
 	for _, name := range c.Only {
 		if !slices.ContainsFunc(benchParts, func(p benchPart) bool { return p.name == name }) {
-			return fmt.Errorf("%w: --only %s is not log, read, views, http, index, redis or wire", errUsage, name)
+			return fmt.Errorf("%w: --only %s is not log, read, views, http, overload, index, redis or wire", errUsage, name)
 		}
 	}
 	dir, err := os.MkdirTemp(c.place(g), "zujian-bench-")
