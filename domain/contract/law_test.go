@@ -206,3 +206,14 @@ func TestRubbishIsRefused(t *testing.T) {
 		Decider.Fold(s, got...)
 	})
 }
+
+// TestNobodyLivesInNegativeNumbers: a count of the others below zero divides nothing by zero. Random commands found it.
+func TestNobodyLivesInNegativeNumbers(t *testing.T) {
+	fresh := subject()
+	fresh.Unit.OtherHeads = -1
+	s := filed(t, ordinary(), subject()).state
+	cmd := AddOccupant{Occupant: Occupant{ID: "A", Name: "A"}, Refreshed: &fresh}
+	if _, err := Decider.Decide(s, domain.Request[Command]{At: now, Actor: as("owner"), Policy: ruleset.Shipped(), Command: cmd}); err != nil {
+		t.Error(err)
+	}
+}

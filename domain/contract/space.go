@@ -137,7 +137,7 @@ func (q Question) space() domain.Facts {
 	let, usable := q.areas()
 	heads := int64(q.heads())
 	families, adults := q.families()
-	total := heads + int64(u.OtherHeads)
+	total := heads + max(int64(u.OtherHeads), 0) // Whatever a caller counted, at least those of this contract.
 	f := domain.Facts{
 		"id": u.ID, "report_unit": u.ReportUnit, "street": u.Street, "admin_code": u.AdminCode,
 		"conversion_approved": u.ConversionApproved || q.hasDoc("CONVERSION_APPROVAL"), "is_complete_home": !u.Incomplete,
