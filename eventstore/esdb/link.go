@@ -26,10 +26,62 @@ const (
 	gossipSeconds   = 3
 )
 
-// link is one client of the official package, and whether it is still to be used.
+// link is one client of the official package. It is closed when nobody uses it any more: closing it under a call makes
+// that call panic. One that hangs in a dead client is freed in no other way, so it is not waited for longer than grace.
 type link struct {
 	client *esdb.Client
 	once   sync.Once
+
+	mu     sync.Mutex
+	users  int
+	ending bool
+
+	first     sync.Once
+	connected error
+}
+
+// connect has one caller find the node; the others wait for it. A client that finds none is dead, and whoever asks it
+// then hangs: nobody does.
+func (l *link) connect() error {
+	l.first.Do(func() { _, l.connected = l.client.GetServerVersion() })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ending && l.connected == nil {
+		return errDropped // It would look for a node of its own once more.
+	}
+	return l.connected
+}
+
+const grace = time.Second
+
+func (l *link) use() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users++
+}
+
+func (l *link) leave() {
+	l.mu.Lock()
+	l.users--
+	idle := l.ending && l.users == 0
+	l.mu.Unlock()
+	if idle {
+		l.close()
+	}
+}
+
+// end closes the client once it is idle, or after the grace.
+func (l *link) end() {
+	l.mu.Lock()
+	first, idle := !l.ending, l.users == 0
+	l.ending = true
+	l.mu.Unlock()
+	switch {
+	case idle:
+		l.close()
+	case first:
+		time.AfterFunc(grace, l.close)
+	}
 }
 
 // links hands out the client in use, and replaces it once when it fails.
@@ -45,7 +97,7 @@ type links struct {
 	made     int // Clients, ever. For tests.
 }
 
-// get returns the client in use. After failures it waits before it makes another, for all callers alike.
+// get returns the client in use; whoever has it must leave it. After failures it waits before it makes another, for all callers alike.
 func (ls *links) get(ctx context.Context) (*link, error) {
 	for {
 		ls.mu.Lock()
@@ -55,6 +107,7 @@ func (ls *links) get(ctx context.Context) (*link, error) {
 		}
 		if ls.now != nil {
 			defer ls.mu.Unlock()
+			ls.now.use()
 			return ls.now, nil
 		}
 		wait := time.Until(ls.until)
@@ -66,6 +119,7 @@ func (ls *links) get(ctx context.Context) (*link, error) {
 				return nil, fmt.Errorf("make a client: %w", err)
 			}
 			ls.now = &link{client: client}
+			ls.now.use()
 			ls.made++
 			return ls.now, nil
 		}
@@ -98,7 +152,7 @@ func (ls *links) drop(l *link, why error) {
 		}
 	}
 	ls.mu.Unlock()
-	l.close()
+	l.end()
 }
 
 func (l *link) close() { l.once.Do(func() { _ = l.client.Close() }) } // It returns nil always.
@@ -110,7 +164,7 @@ func (ls *links) close() {
 	ls.now = nil
 	ls.mu.Unlock()
 	if l != nil {
-		l.close()
+		l.end()
 	}
 }
 
@@ -134,11 +188,14 @@ const (
 	severed             // Try again with another client.
 )
 
+// errDropped is what a call finds that comes to a client just given up.
+var errDropped = errors.New("the client was given up")
+
 // errPanicked is what a call of a client that was closed under it may end in.
 var errPanicked = errors.New("the client panicked")
 
 func judge(err error) kind {
-	if errors.Is(err, errPanicked) {
+	if errors.Is(err, errPanicked) || errors.Is(err, errDropped) {
 		return severed
 	}
 	if errors.Is(err, io.EOF) { // The server ended the call while the client was still sending; why, the client does not ask.
@@ -190,14 +247,18 @@ func call[T any](s *Store, ctx context.Context, f func(context.Context, *esdb.Cl
 	done := make(chan result, 1)
 	if !s.spawn(func() {
 		var r result
+		defer l.leave()
 		defer func() {
 			if p := recover(); p != nil {
 				r.err = fmt.Errorf("%w: %v", errPanicked, p)
 			}
 			done <- r
 		}()
-		r.value, r.err = f(ctx, l.client)
+		if r.err = l.connect(); r.err == nil {
+			r.value, r.err = f(ctx, l.client)
+		}
 	}) {
+		l.leave()
 		return none, eventstore.ErrClosed
 	}
 	var r result

@@ -40,6 +40,7 @@ func (s *Store) attempt(ctx context.Context, open opener, yield func(*esdb.Resol
 	if err != nil {
 		return err
 	}
+	defer l.leave()
 	stream, err := call(s, ctx, func(_ context.Context, c *esdb.Client) (*esdb.ReadStream, error) { return open(ctx, c) })
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ func (s *Store) follow() (got bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	defer l.leave()
 	var from esdb.AllPosition = esdb.Start{}
 	if head.Position > 0 {
 		from = esdb.Position{Commit: uint64(head.Position), Prepare: uint64(head.Position)}
