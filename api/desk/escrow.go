@@ -8,87 +8,22 @@ import (
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
 	"zujian/domain/party"
+	"zujian/projections/process/leasing"
 )
 
 // escrowPlan says what the ledger of a signed contract must expect.
 func (d *Desk) escrowPlan(ctx context.Context, id string, s contract.State) (escrow.Plan, error) {
-	t := s.Terms
-	plan := escrow.Plan{
-		Contract: id, Unit: t.Unit, AdminCode: s.Subject.Unit.AdminCode, ReportUnit: s.Subject.Unit.ReportUnit, Kind: t.Kind,
-		Bank: s.Escrow.Bank, RentFen: t.MonthlyRentFen, DepositFen: t.DepositFen, DeductionGrounds: t.DeductionGrounds,
-		BreakFeeFen: t.Clauses.BreakFeeFen, PayCycleMonths: t.PayCycleMonths, Mode: escrow.Mode(s.Escrow.Mode),
-		Start: t.Start, End: t.End, SignedOn: s.SignedOn,
-	}
-	if t.DepositReturnDays != nil {
-		plan.DepositReturnDays = *t.DepositReturnDays
-	}
-	for i, p := range t.Lessors {
-		if i == 0 {
-			plan.Lessor = p.Party
-		} else {
-			plan.CoLessors = append(plan.CoLessors, p.Party)
-		}
-	}
-	for i, p := range t.Lessees {
-		if i == 0 {
-			plan.Lessee = p.Party
-		} else {
-			plan.CoLessees = append(plan.CoLessees, p.Party)
-		}
-	}
-	for _, p := range s.Subject.Parties {
-		if p.ID == plan.Lessor {
-			plan.Operator = p.OrgKind == party.OrgSubleaseOperator || p.OrgKind == party.OrgRentalEnterprise
-		}
-	}
-	plan.CaptureMode, plan.Profile, plan.K = d.captureProfile(ctx, s.SignedOn)
-	if plan.Operator && t.Parent != "" {
-		head, err := d.contractState(ctx, t.Parent)
-		if err != nil {
-			return plan, err
-		}
-		if len(head.Terms.Lessors) > 0 {
-			plan.Owner, plan.OperatorParty = head.Terms.Lessors[0].Party, plan.Lessor
-			plan.OwnerMonthlyFen = min(ownerShare(head, t), t.MonthlyRentFen)
-		}
-	}
-	return plan, nil
-}
-
-// ownerShare is the part of the head lease's rent that falls on the space of one sublease: all of it for the whole
-// flat, an equal part for each of its rooms otherwise.
-func ownerShare(head contract.State, t contract.Terms) domain.Fen {
-	if len(t.Rooms) == 0 {
-		return head.Terms.MonthlyRentFen
-	}
-	rooms := len(head.Terms.Rooms)
-	if rooms == 0 {
-		for _, r := range head.Subject.Unit.Rooms {
-			if r.Kind == "BEDROOM" {
-				rooms++
-			}
-		}
-	}
-	if rooms == 0 {
-		return head.Terms.MonthlyRentFen
-	}
-	share, err := head.Terms.MonthlyRentFen.MulDiv(int64(len(t.Rooms)), int64(rooms))
-	if err != nil {
-		return head.Terms.MonthlyRentFen
-	}
-	return share
-}
-
-// captureProfile reads how money is captured and passed on from the rule set in force on the signing date.
-func (d *Desk) captureProfile(ctx context.Context, on domain.Day) (escrow.CaptureMode, escrow.Profile, int) {
 	policy, err := d.Policy(ctx)
 	if err != nil {
-		return "", "", 0
+		return escrow.Plan{}, err
 	}
-	mode, _ := policy.ParamText("M-01", "capture_mode", on)
-	profile, _ := policy.ParamText("M-04", "profile", on)
-	k, _ := policy.Param("M-04", "k", on)
-	return escrow.CaptureMode(mode), escrow.Profile(profile), int(k)
+	var head contract.State
+	if s.Terms.Parent != "" {
+		if head, err = d.contractState(ctx, s.Terms.Parent); err != nil {
+			return escrow.Plan{}, err
+		}
+	}
+	return leasing.LedgerPlan(id, s, head, policy), nil
 }
 
 func escrowRow(s escrow.State) Row {

@@ -218,6 +218,7 @@ func onFiled(ctx context.Context, v projections.View, id string, l lease) ([]pro
 	if l.Kind != contract.KindOut {
 		return out, nil
 	}
+	out = append(out, openLedger(id))
 	told, err := sublet(ctx, v, l, 1)
 	if err != nil {
 		return nil, err
