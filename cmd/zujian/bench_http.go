@@ -97,7 +97,7 @@ func serveBench(b *bench, g *globals) (_ *benchServer, err error) {
 	ctx, stop := context.WithCancel(b.ctx)
 	s.stop = stop
 	s.run(func() error { return h.runner.Run(ctx, views(h.city)) })
-	s.run(func() error { return h.reactor(g).Run(ctx, processes) })
+	s.run(func() error { return h.reactor(g).Run(ctx, processes(h)) })
 	s.run(func() error {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

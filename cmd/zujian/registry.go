@@ -24,6 +24,7 @@ import (
 	"zujian/projections/people"
 	planview "zujian/projections/plan"
 	"zujian/projections/process"
+	"zujian/projections/process/forgetting"
 	"zujian/projections/process/funds"
 	"zujian/projections/process/leasing"
 	"zujian/projections/rentindex"
@@ -67,7 +68,10 @@ func views(c *cityProfile) []projections.Projection {
 }
 
 // processes finish and time what follows from facts, across aggregates.
-var processes = []process.Process{
-	leasing.Process{}, // contract ↔ unit, listings, subleases; expiries
-	funds.Process{},   // releases due, silent deposits
+func processes(h *house) []process.Process {
+	return []process.Process{
+		leasing.Process{},                       // contract ↔ unit, listings, subleases; expiries
+		forgetting.Process{Erase: h.keys.Erase}, // keys of the erased
+		funds.Process{},                         // releases due, silent deposits
+	}
 }

@@ -117,7 +117,7 @@ func (w *world) open() {
 	var work sync.WaitGroup
 	failed := make(chan error, 2)
 	work.Go(func() { failed <- h.runner.Run(ctx, views(h.city)) })
-	work.Go(func() { failed <- w.react.Run(ctx, processes) })
+	work.Go(func() { failed <- w.react.Run(ctx, processes(h)) })
 	front := httptest.NewServer(server)
 	w.base = front.URL
 	closed := false

@@ -7,6 +7,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
+	"zujian/domain/party"
 	"zujian/eventstore/aggregate"
 )
 
@@ -53,4 +54,21 @@ func TestALedgerCutOffIsOpened(t *testing.T) {
 	if a, b := load(whole), load(id); a.MonthlyRentFen != b.MonthlyRentFen || a.Mode != b.Mode || a.Lessor != b.Lessor || a.Lessee != b.Lessee || len(a.Collections) != len(b.Collections) {
 		t.Errorf("the ledger differs:\n%+v\n%+v", b, a)
 	}
+}
+
+// TestAnErasureCutOffIsFinished records an erasure as a process would that dies before it destroys the key: the key is
+// destroyed all the same.
+func TestAnErasureCutOffIsFinished(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.officers()
+	id := w.person("guest", "tenant", "示例某", cnID("320106", "19810101", 77))
+	h := w.house
+	runner := aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}
+	req := domain.Request[party.Command]{
+		ID: "cut off", At: w.clock(), Actor: domain.Actor{ID: "test", Role: domain.RoleCity}, Command: party.Erase{Reason: "当事人申请", DecisionNo: "决字1"},
+	}
+	if _, err := aggregate.Execute(t.Context(), runner, party.Decider, id, req, aggregate.Options{Correlation: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the key is destroyed", func() bool { return h.vault.Erased(id) })
 }

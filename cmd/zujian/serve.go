@@ -106,7 +106,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	run(func() error { return h.runner.Run(ctx, views(h.city)) })
 	run(func() error { return bell.Run(ctx) })
 	if c.Role.is(roleReact) {
-		run(func() error { return reactor.Run(ctx, processes) })
+		run(func() error { return reactor.Run(ctx, processes(h)) })
 		run(func() error { return h.runFeed(ctx, g, bell, c.WebhookLoopback) })
 	}
 	run(func() error {
