@@ -239,6 +239,11 @@ func TestFailedSyncIsFatal(t *testing.T) {
 	if _, err := s.Append(t0, "a-1", 0, storetest.Event(1)); !errors.Is(err, eventstore.ErrClosed) {
 		t.Fatalf("after the failure: got %v, want ErrClosed", err)
 	}
+	for n := range 3 { // Of streams nothing is known of: nothing but the failure stands in their way.
+		if _, err := s.Append(t0, fmt.Sprintf("b-%d", n), eventstore.NoStream, storetest.Event(2+n)); !errors.Is(err, eventstore.ErrClosed) {
+			t.Fatalf("a new stream after the failure: got %v, want ErrClosed", err)
+		}
+	}
 	if err := s.Wait(t0, head.Position); !errors.Is(err, eventstore.ErrClosed) {
 		t.Fatalf("wait: got %v, want ErrClosed", err)
 	}

@@ -37,9 +37,14 @@ const (
 	unheard     = 2 * time.Second
 )
 
+// plumbing is where Watermill tells of itself: what it informs about is no change an operator cares for.
+func plumbing(log *slog.Logger) watermill.LoggerAdapter {
+	return watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+}
+
 // Local is a bell within one process.
 func Local(store eventstore.Store, id func() string, log *slog.Logger) *Bell {
-	ch := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 16}, watermill.NewSlogLogger(log))
+	ch := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 16}, plumbing(log))
 	return &Bell{store: store, pub: ch, sub: ch, topic: localTopic, relay: true, id: id, log: log, ring: make(chan struct{})}
 }
 
@@ -47,7 +52,7 @@ func Local(store eventstore.Store, id func() string, log *slog.Logger) *Bell {
 // watches the log and tells the others. group shares the wake-ups between the members of a consumer group; with "" each
 // process hears them all.
 func Distributed(store eventstore.Store, db redis.UniversalClient, topic, group string, relay bool, id func() string, log *slog.Logger) (*Bell, error) {
-	logger := watermill.NewSlogLogger(log)
+	logger := plumbing(log)
 	pub, err := redisstream.NewPublisher(redisstream.PublisherConfig{Client: db, DefaultMaxlen: streamMax}, logger)
 	if err != nil {
 		return nil, err
