@@ -38,7 +38,7 @@ func readEscrow(ctx context.Context, s *Server, c *call) (answer, error) {
 
 func recordReceipt(ctx context.Context, s *Server, c *call, in NewReceipt) (answer, error) {
 	state, r, err := s.o.Desk.Receive(ctx, c.Call, c.path("contract"), escrow.Receive{
-		BankTxnID: in.BankTxnId, AmountFen: in.AmountFen, ValueDate: in.ValueDate, PayerMask: in.PayerMask,
+		BankTxnID: in.BankTxnId, AmountFen: in.AmountFen, ValueDate: in.ValueDate, PayerMask: in.PayerMask, Account: in.AccountId,
 	})
 	return ledgerAnswer(c, http.StatusCreated, state, r, err)
 }
@@ -119,7 +119,7 @@ func unfreezeEscrow(ctx context.Context, s *Server, c *call, in Order) (answer, 
 func escrowBody(id string, st escrow.State) Escrow {
 	p := st.Plan
 	body := Escrow{
-		ContractId: id, Mode: string(p.Mode), BankId: st.Bank, RentFen: p.RentFen, DepositFen: p.DepositFen,
+		ContractId: id, Mode: string(p.Mode), BankId: st.Bank, AccountId: p.Account, RentFen: p.RentFen, DepositFen: p.DepositFen,
 		ClosedOn: st.ClosedOn, Balances: []Balance{}, Receipts: []Receipt{}, Tranches: []TrancheRow{},
 	}
 	for _, b := range st.Balances {

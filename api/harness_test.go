@@ -20,6 +20,7 @@ import (
 	"zujian/api/desk"
 	"zujian/domain"
 	"zujian/domain/access"
+	"zujian/domain/account"
 	"zujian/domain/apikey"
 	"zujian/domain/building"
 	"zujian/domain/claim"
@@ -129,7 +130,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 		now: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC), store: &memory.Store{},
 	}
 	w.store.Now = w.clock
-	catalogue := domain.NewCatalogue(access.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types, index.Types,
+	catalogue := domain.NewCatalogue(access.Types, account.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types, index.Types,
 		listing.Types, numbering.Types, party.Types, plan.Types, ruleset.Types, statement.Types, unit.Types, webhook.Types)
 	vault, err := seal.Open(t.TempDir(), seal.Options{Suite: seal.INTL, Now: w.clock})
 	if err != nil {

@@ -12,6 +12,53 @@ import (
 	"zujian/eventstore"
 )
 
+// Account defines model for Account.
+type Account struct {
+	AgreementNo string    `json:"agreement_no,omitempty,omitzero"`
+	AppliedAt   AppliedAt `json:"applied_at,omitempty,omitzero"`
+
+	// BankPartyId In force
+	BankPartyId string `json:"bank_party_id,omitempty,omitzero"`
+
+	// ClosedOn A civil date in Asia/Shanghai
+	ClosedOn DayText         `json:"closed_on,omitempty,omitzero"`
+	District string          `json:"district"`
+	Draws    []Draw          `json:"draws"`
+	Id       string          `json:"id"`
+	Last4    string          `json:"last4,omitempty,omitzero"`
+	Loans    []DeclaredMonth `json:"loans"`
+
+	// Number In full for its operator and its bank
+	Number string `json:"number,omitempty,omitzero"`
+
+	// OpenedOn A civil date in Asia/Shanghai
+	OpenedOn           DayText    `json:"opened_on,omitempty,omitzero"`
+	OperatorId         string     `json:"operator_id"`
+	ReserveFen         domain.Fen `json:"reserve_fen"`
+	ReserveFreeFen     domain.Fen `json:"reserve_free_fen"`
+	ReserveRequiredFen domain.Fen `json:"reserve_required_fen"`
+
+	// State APPLIED, OPENED, ACTIVE, SUSPENDED, DECLINED, CLOSED
+	State            string `json:"state"`
+	SuspendedByOrder string `json:"suspended_by_order,omitempty,omitzero"`
+}
+
+// AccountOpening The number, or its last four digits
+type AccountOpening struct {
+	AgreementNo Line   `json:"agreement_no"`
+	Last4       string `json:"last4,omitempty,omitzero"`
+	Number      string `json:"number,omitempty,omitzero"`
+
+	// ReserveFen On a change of bank, what the bank before handed over: the whole reserve
+	ReserveFen domain.Fen `json:"reserve_fen,omitempty,omitzero"`
+}
+
+// AccountOrder defines model for AccountOrder.
+type AccountOrder struct {
+	OrderNo Line `json:"order_no"`
+	Reason  Line `json:"reason"`
+}
+
 // AccountRef defines model for AccountRef.
 type AccountRef struct {
 	// BankPartyId An id
@@ -30,6 +77,15 @@ type Amendment struct {
 	EffectiveFrom DayText  `json:"effective_from"`
 	Id            string   `json:"id"`
 	Signed        []string `json:"signed,omitempty,omitzero"`
+}
+
+// AppliedAt defines model for AppliedAt.
+type AppliedAt struct {
+	BankPartyId string `json:"bank_party_id"`
+	Last4       string `json:"last4,omitempty,omitzero"`
+
+	// OpenedOn A civil date in Asia/Shanghai
+	OpenedOn DayText `json:"opened_on,omitempty,omitzero"`
 }
 
 // AreaC 0.01 ㎡
@@ -295,6 +351,17 @@ type Decision struct {
 	Reason Note `json:"reason,omitempty,omitzero"`
 }
 
+// DeclaredMonth defines model for DeclaredMonth.
+type DeclaredMonth struct {
+	// Exceeded More than C-13 allows
+	Exceeded  bool       `json:"exceeded"`
+	IncomeFen domain.Fen `json:"income_fen"`
+	LoanFen   domain.Fen `json:"loan_fen"`
+
+	// Month A civil date in Asia/Shanghai
+	Month DayText `json:"month"`
+}
+
 // Deduction defines model for Deduction.
 type Deduction struct {
 	AmountFen domain.Fen `json:"amount_fen"`
@@ -345,6 +412,28 @@ type Done struct {
 	Id string `json:"id"`
 }
 
+// Draw defines model for Draw.
+type Draw struct {
+	AmountFen domain.Fen `json:"amount_fen"`
+	BankTxnId string     `json:"bank_txn_id,omitempty,omitzero"`
+	Id        string     `json:"id"`
+	OrderNo   string     `json:"order_no"`
+
+	// ReplenishBy A civil date in Asia/Shanghai
+	ReplenishBy DayText `json:"replenish_by"`
+
+	// State ORDERED, PAID, CANCELLED
+	State string `json:"state"`
+}
+
+// DrawShare defines model for DrawShare.
+type DrawShare struct {
+	AmountFen domain.Fen `json:"amount_fen"`
+
+	// PartyId An id
+	PartyId Ref `json:"party_id"`
+}
+
 // Erasure defines model for Erasure.
 type Erasure struct {
 	DecisionNo Line `json:"decision_no"`
@@ -353,8 +442,10 @@ type Erasure struct {
 
 // Escrow defines model for Escrow.
 type Escrow struct {
-	Balances []Balance `json:"balances"`
-	BankId   string    `json:"bank_id,omitempty,omitzero"`
+	// AccountId The operator's supervised account, if it has one at this bank
+	AccountId string    `json:"account_id,omitempty,omitzero"`
+	Balances  []Balance `json:"balances"`
+	BankId    string    `json:"bank_id,omitempty,omitzero"`
 
 	// ClosedOn A civil date in Asia/Shanghai
 	ClosedOn   DayText      `json:"closed_on,omitempty,omitzero"`
@@ -724,6 +815,15 @@ type Loan struct {
 	ToLessee       bool         `json:"to_lessee,omitempty,omitzero"`
 }
 
+// LoanMonth defines model for LoanMonth.
+type LoanMonth struct {
+	IncomeFen domain.Fen `json:"income_fen"`
+	LoanFen   domain.Fen `json:"loan_fen"`
+
+	// Month Its first day
+	Month domain.Day `json:"month"`
+}
+
 // LogEvent defines model for LogEvent.
 type LogEvent struct {
 	Data       jsontext            `json:"data"`
@@ -780,6 +880,15 @@ type MeterReading struct {
 
 // MonthText defines model for MonthText.
 type MonthText = domain.Month
+
+// NewAccount defines model for NewAccount.
+type NewAccount struct {
+	// BankPartyId An id
+	BankPartyId Ref `json:"bank_party_id"`
+
+	// District Reporting unit whose authority decides; with an opening report, the one it names
+	District string `json:"district,omitempty,omitzero"`
+}
 
 // NewAmendment defines model for NewAmendment.
 type NewAmendment struct {
@@ -886,6 +995,16 @@ type NewDisclosure struct {
 	CaseNo  Line     `json:"case_no"`
 	Fields  []string `json:"fields"`
 	Purpose string   `json:"purpose"`
+}
+
+// NewDraw defines model for NewDraw.
+type NewDraw struct {
+	Beneficiaries []DrawShare `json:"beneficiaries"`
+	OrderNo       Line        `json:"order_no"`
+	Reason        Line        `json:"reason"`
+
+	// ReplenishBy A civil date in Asia/Shanghai
+	ReplenishBy DayText `json:"replenish_by"`
 }
 
 // NewFiling defines model for NewFiling.
@@ -1099,6 +1218,8 @@ type NewPlan struct {
 
 // NewReceipt defines model for NewReceipt.
 type NewReceipt struct {
+	// AccountId The supervised account it arrived on; another than the ledger's is refused
+	AccountId string     `json:"account_id,omitempty,omitzero"`
 	AmountFen domain.Fen `json:"amount_fen"`
 
 	// BankTxnId The bank's transaction id: ASCII, case counts
@@ -1683,6 +1804,32 @@ type Representative struct {
 	Until DayText `json:"until"`
 }
 
+// ReserveDeposit defines model for ReserveDeposit.
+type ReserveDeposit struct {
+	AmountFen domain.Fen `json:"amount_fen"`
+
+	// BankTxnId The bank's transaction id: ASCII, case counts
+	BankTxnId TxnId `json:"bank_txn_id"`
+
+	// ValueDate A civil date in Asia/Shanghai
+	ValueDate DayText `json:"value_date"`
+}
+
+// ReservePayment defines model for ReservePayment.
+type ReservePayment struct {
+	// BankTxnId The bank's transaction id: ASCII, case counts
+	BankTxnId TxnId `json:"bank_txn_id"`
+
+	// ValueDate A civil date in Asia/Shanghai
+	ValueDate DayText `json:"value_date"`
+}
+
+// ReserveRequired defines model for ReserveRequired.
+type ReserveRequired struct {
+	Basis       Line       `json:"basis"`
+	RequiredFen domain.Fen `json:"required_fen"`
+}
+
 // Retirement defines model for Retirement.
 type Retirement struct {
 	Reason string `json:"reason"`
@@ -1912,6 +2059,9 @@ type WebhookSecret struct {
 	Secret string `json:"secret"`
 }
 
+// AccountId An id
+type AccountId = Ref
+
 // AmendmentId An id
 type AmendmentId = Ref
 
@@ -1938,6 +2088,9 @@ type Cursor = string
 
 // DeductionId An id
 type DeductionId = Ref
+
+// DrawId An id
+type DrawId = Ref
 
 // FilingNo defines model for FilingNo.
 type FilingNo = string
@@ -2001,6 +2154,133 @@ type UnitQuery = Ref
 
 // Created defines model for Created.
 type Created = Done
+
+// ListAccountsParams defines parameters for ListAccounts.
+type ListAccountsParams struct {
+	// On Valid on this day
+	On    On    `form:"on,omitempty" json:"on,omitempty,omitzero"`
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ApplyAccountParams defines parameters for ApplyAccount.
+type ApplyAccountParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReadAccountParams defines parameters for ReadAccount.
+type ReadAccountParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// CloseAccountParams defines parameters for CloseAccount.
+type CloseAccountParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// DecideAccountParams defines parameters for DecideAccount.
+type DecideAccountParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// OpenAccountParams defines parameters for OpenAccount.
+type OpenAccountParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// DeclareLoansParams defines parameters for DeclareLoans.
+type DeclareLoansParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// SetReserveParams defines parameters for SetReserve.
+type SetReserveParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// DepositReserveParams defines parameters for DepositReserve.
+type DepositReserveParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKeyRequired `json:"Idempotency-Key"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// OrderDrawParams defines parameters for OrderDraw.
+type OrderDrawParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKeyRequired `json:"Idempotency-Key"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// CancelDrawParams defines parameters for CancelDraw.
+type CancelDrawParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKeyRequired `json:"Idempotency-Key"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ConfirmDrawParams defines parameters for ConfirmDraw.
+type ConfirmDrawParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKeyRequired `json:"Idempotency-Key"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ResumeAccountParams defines parameters for ResumeAccount.
+type ResumeAccountParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// SuspendAccountParams defines parameters for SuspendAccount.
+type SuspendAccountParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
 
 // ListStatementsParams defines parameters for ListStatements.
 type ListStatementsParams struct {
@@ -3313,6 +3593,39 @@ type RotateWebhookSecretParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
+
+// ApplyAccountJSONRequestBody defines body for ApplyAccount for application/json ContentType.
+type ApplyAccountJSONRequestBody = NewAccount
+
+// DecideAccountJSONRequestBody defines body for DecideAccount for application/json ContentType.
+type DecideAccountJSONRequestBody = Decision
+
+// OpenAccountJSONRequestBody defines body for OpenAccount for application/json ContentType.
+type OpenAccountJSONRequestBody = AccountOpening
+
+// DeclareLoansJSONRequestBody defines body for DeclareLoans for application/json ContentType.
+type DeclareLoansJSONRequestBody = LoanMonth
+
+// SetReserveJSONRequestBody defines body for SetReserve for application/json ContentType.
+type SetReserveJSONRequestBody = ReserveRequired
+
+// DepositReserveJSONRequestBody defines body for DepositReserve for application/json ContentType.
+type DepositReserveJSONRequestBody = ReserveDeposit
+
+// OrderDrawJSONRequestBody defines body for OrderDraw for application/json ContentType.
+type OrderDrawJSONRequestBody = NewDraw
+
+// CancelDrawJSONRequestBody defines body for CancelDraw for application/json ContentType.
+type CancelDrawJSONRequestBody = Reason
+
+// ConfirmDrawJSONRequestBody defines body for ConfirmDraw for application/json ContentType.
+type ConfirmDrawJSONRequestBody = ReservePayment
+
+// ResumeAccountJSONRequestBody defines body for ResumeAccount for application/json ContentType.
+type ResumeAccountJSONRequestBody = Order
+
+// SuspendAccountJSONRequestBody defines body for SuspendAccount for application/json ContentType.
+type SuspendAccountJSONRequestBody = AccountOrder
 
 // ImportStatementJSONRequestBody defines body for ImportStatement for application/json ContentType.
 type ImportStatementJSONRequestBody = NewStatement

@@ -44,6 +44,10 @@ var mayCall = map[string]string{
 	"readContractHistory": "ltcbDCA", "readCertificate": "ltcbDCA", "replaceLessors": "pDC",
 	"recordHandover": "ltcb", "confirmHandover": "ltcb", "fileInOneCall": "cbDC",
 
+	"listAccounts": "ckDCA", "readAccount": "ckDCA", "applyAccount": "c", "openAccount": "k", "decideAccount": "kDC",
+	"suspendAccount": "DC", "resumeAccount": "DC", "closeAccount": "cDC", "setReserve": "DC", "depositReserve": "k", "orderDraw": "DC",
+	"confirmDraw": "k", "cancelDraw": "DC", "declareLoans": "c",
+
 	"readEscrow": "ltckDCA", "recordReceipt": "k", "orderRelease": "DC", "confirmRelease": "k", "requestRefund": "ltcDC",
 	"approveRefund": "lcDC", "confirmRefund": "k", "proposeDeduction": "lc", "answerDeduction": "t", "claimDeposit": "t",
 	"mediateDeposit": "DC", "settleDeposit": "DC", "freezeEscrow": "DC", "unfreezeEscrow": "DC",

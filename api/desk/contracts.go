@@ -264,6 +264,14 @@ func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day)
 			f.Minor = day.AddMonths(18*12) > on // 民法典第十七条
 		}
 	}
+	acc, err := d.accountOf(ctx, id, f.OrgKind)
+	if err != nil {
+		return f, false, err
+	}
+	f.ReserveFen, f.ReserveRequiredFen = acc.Free(), acc.Required
+	if acc.InForce() {
+		f.Account, f.AccountBank = accountID(id), acc.Current.Bank
+	}
 	for _, m := range s.Mandates {
 		if s.Mandated(m.To, party.ScopeSign, unitID, on) && !slices.Contains(f.Mandates, m.To) {
 			f.Mandates = append(f.Mandates, m.To)

@@ -171,6 +171,13 @@ func (d *Desk) listingFacts(ctx context.Context, call Call, o listing.Offer) (li
 		return f, err
 	}
 	f.Publisher, f.Owner = listingPartyFacts(publisher), listingPartyFacts(owner)
+	acc, err := d.accountOf(ctx, o.Publisher, publisher.Registered.OrgKind)
+	if err != nil {
+		return f, err
+	}
+	if acc.InForce() {
+		f.Publisher.EscrowAccounts = 1
+	}
 	f.Mandated = o.Publisher == o.Owner || owner.Mandated(o.Publisher, party.ScopeList, o.Unit, today)
 	from := max(today, o.AvailableFrom)
 	if head, ok := u.HeadOn(from); ok {
@@ -201,9 +208,6 @@ func listingPartyFacts(s party.State) listing.PartyFacts {
 		Kind: s.Registered.Kind, OrgKind: s.Registered.OrgKind, Level: s.Level, Suspended: s.IsSuspended,
 		OpeningReported: s.OpeningReported(), LicenceIssued: s.Registered.LicenceIssued, ScopeText: s.ScopeText,
 		EntityRegistered: s.Registered.Kind != party.KindPerson,
-	}
-	if s.Opening.AccountBank != "" {
-		f.EscrowAccounts = 1
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"zujian/domain"
 	"zujian/domain/access"
+	"zujian/domain/account"
 	"zujian/domain/apikey"
 	"zujian/domain/building"
 	"zujian/domain/claim"
@@ -37,6 +38,7 @@ import (
 func catalogue() domain.Catalogue {
 	return domain.NewCatalogue(
 		access.Types,    // who read personal data 查阅记录
+		account.Types,   // supervised accounts 监管账户
 		apikey.Types,    // API keys 接口密钥
 		building.Types,  // building register 楼盘表
 		claim.Types,     // uniqueness of identities and codes

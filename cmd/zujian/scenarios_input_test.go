@@ -350,6 +350,11 @@ func (w *world) furnished() map[string]map[string]string {
 	amendment := w.post("landlord", "/v1/contracts/"+filed+"/amendments", `{"changes":{"monthly_rent_fen":340000},"effective_from":"2027-06-01"}`).want(http.StatusCreated).text("id")
 	draft := w.post("landlord", "/v1/contracts", w.lease(flats[1], "landlord", "tenant", nil)).want(http.StatusCreated).text("id")
 	listing := w.post("landlord", "/v1/listings", fmt.Sprintf(`{"unit_id":%q,"let_mode":"WHOLE","rent_fen":350000}`, flats[2].id)).want(http.StatusCreated).text("id")
+	account := w.supervised("company", "bank", "district")
+	reserve := "/v1/accounts/" + account + "/reserve"
+	w.money("bank", reserve+"/deposits", `{"bank_txn_id":"F5","amount_fen":1000,"value_date":"2026-11-23"}`).want(http.StatusOK)
+	draw := w.money("district", reserve+"/draws", fmt.Sprintf(`{"order_no":"决字1","reason":"示例","beneficiaries":[{"party_id":%q,"amount_fen":1}],
+		"replenish_by":"2026-12-31"}`, w.ids["tenant"])).want(http.StatusCreated).text("id")
 	statement := w.money("bank", "/v1/bank-statements", `{"date":"2026-11-23","opening_fen":0,"closing_fen":7,"lines":[{"txn_id":"F9","amount_fen":7,"value_date":"2026-11-23"}]}`).
 		want(http.StatusCreated).text("id")
 	w.settled()
@@ -361,7 +366,7 @@ func (w *world) furnished() map[string]map[string]string {
 	for _, r := range routes(w.t) {
 		ids[r.id] = map[string]string{
 			"id": w.ids["landlord"], "contract": filed, "contract_id": filed, "deduction_id": deduction, "refund_id": refund, "amendment_id": amendment,
-			"listing": listing, "statement": statement, "unit": flats[3].id, "party": w.ids["landlord"],
+			"account": account, "draw_id": draw, "listing": listing, "statement": statement, "unit": flats[3].id, "party": w.ids["landlord"],
 		}
 	}
 	for op, id := range map[string]string{

@@ -36,6 +36,7 @@ func (w *world) concerned(suffix, district, street, building string, n int) conc
 			"account":{"bank_party_id":%q,"last4":"0018"}}`, street[:6], w.ids[name("bank")])).want(http.StatusOK)
 		w.post(district, "/v1/parties/"+w.ids[name(role)]+"/opening-decision", `{"accept":true}`).want(http.StatusOK)
 	}
+	account := w.supervised(name("company"), name("bank"), district)
 	f := w.buildingIn(district, street, building, 1)[0]
 	w.owned(f, name("landlord"))
 	listing := w.post(name("landlord"), "/v1/listings", fmt.Sprintf(`{"unit_id":%q,"let_mode":"WHOLE","rent_fen":350000}`, f.id)).want(http.StatusCreated).text("id")
@@ -57,6 +58,7 @@ func (w *world) concerned(suffix, district, street, building string, n int) conc
 		"filing_no": w.get("city", "/v1/contracts/"+contract).text("filing_no"),
 		"building":  w.get("city", "/v1/units/"+f.id).text("building_id"),
 		"plan":      "145",
+		"account":   account,
 	}}
 }
 
@@ -78,6 +80,7 @@ var seen = map[string]struct{ own, open string }{
 	"readContractHistory": {"tcbDCA", "CA"},
 	"readCertificate":     {"tcbDCA", "CA"},
 	"readEscrow":          {"ltckDCA", "CA"}, // The landlord is the owner whom the operator's ledger pays.
+	"readAccount":         {"ckDCA", "CA"},
 	"readStatement":       {"kCA", "CA"},
 	"readWebhook":         {"", ""}, // Each its own, see scenarios_feed_test.go.
 	"listDeliveries":      {"", ""},

@@ -109,17 +109,31 @@ import (
 //	project.assessed_rent_fen, project.prev_rent_fen_12m  int   0 when none
 //	project.eligible          bool
 //
+//	operator.reserve_fen, operator.reserve_required_fen  int   of the business lessor's supervised account; 0 and 0 without
+//
 // Rules whose outcome on a contract is ROUTE (C-05, C-10, M-01) make its escrow MANDATORY when judged at the signature.
 // U-02 and U-03 are judged on a change of occupants only if they are of stage CONTRACT_SIGN.
 func (q Question) Facts() domain.Facts {
 	return domain.Facts{
-		"scope":   domain.Facts{"subject_kinds": q.lessorKinds(), "let_mode": q.Terms.LetMode},
-		"lease":   q.lease(),
-		"space":   q.space(),
-		"party":   q.party(),
-		"parent":  q.parent(),
-		"project": q.project(),
+		"scope":    domain.Facts{"subject_kinds": q.lessorKinds(), "let_mode": q.Terms.LetMode},
+		"lease":    q.lease(),
+		"space":    q.space(),
+		"party":    q.party(),
+		"parent":   q.parent(),
+		"project":  q.project(),
+		"operator": q.operator(),
 	}
+}
+
+// operator is the reserve of the business among the lessors that is furthest below what was set for it.
+func (q Question) operator() domain.Facts {
+	var reserve, required domain.Fen
+	for _, p := range q.operators() {
+		if p.ReserveFen-p.ReserveRequiredFen < reserve-required {
+			reserve, required = p.ReserveFen, p.ReserveRequiredFen
+		}
+	}
+	return domain.Facts{"reserve_fen": int64(reserve), "reserve_required_fen": int64(required)}
 }
 
 // Question is one contract put to the rules.

@@ -195,6 +195,11 @@ type PartyFacts struct {
 	Roster          string   `json:"roster,omitempty"`           // Brokerage on whose roster a practitioner stands.
 	Mandates        []string `json:"mandates,omitempty"`         // Parties that may sign for this one on this unit (scope SIGN).
 	SublettingHomes int      `json:"subletting_homes,omitempty"` // Homes or rooms a person sublets now (S-09).
+
+	Account            string     `json:"account,omitempty"`             // Its supervised account in force.
+	AccountBank        string     `json:"account_bank,omitempty"`        // The bank that holds it.
+	ReserveFen         domain.Fen `json:"reserve_fen,omitzero"`          // Free risk reserve of its supervised account (M-07).
+	ReserveRequiredFen domain.Fen `json:"reserve_required_fen,omitzero"` // 0 until an authority sets it.
 }
 
 // ParentFacts are the facts of the HEAD contract a sublease stands under.

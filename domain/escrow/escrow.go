@@ -21,6 +21,7 @@ var (
 	ErrMonthsPaid       = domain.Reject("escrow.months_paid", "months already paid would become cheaper or fall away")
 	ErrTxnDuplicate     = domain.Reject("escrow.txn_duplicate", "this bank transaction was already recorded with other content")
 	ErrWrongBank        = domain.Reject("escrow.wrong_bank", "another bank supervises this ledger")
+	ErrWrongAccount     = domain.Reject("escrow.wrong_account", "the contract's money belongs on another supervised account")
 	ErrTrancheNotFound  = domain.Reject("escrow.tranche_not_found", "the ledger has no such tranche")
 	ErrReleaseBeforeDue = domain.Reject("escrow.release_before_due", "the tranche is not due yet")
 	ErrOwnerFirst       = domain.Reject("escrow.owner_first", "the owner's share due by then has not been paid")

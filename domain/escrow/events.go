@@ -18,6 +18,7 @@ type FundsExpected struct {
 	AdminCode        string         `json:"admin_code"`
 	ReportUnit       string         `json:"report_unit,omitempty"`
 	Bank             string         `json:"bank,omitempty"`
+	Account          string         `json:"account,omitempty"` // The operator's supervised account.
 	Lessor           string         `json:"lessor"`
 	Lessee           string         `json:"lessee"`
 	CoLessors        []string       `json:"co_lessors,omitempty"`
@@ -78,6 +79,7 @@ type FundsReceived struct {
 	AmountFen domain.Fen `json:"amount_fen"`
 	ValueDate domain.Day `json:"value_date"`
 	PayerMask string     `json:"payer_mask,omitempty"`
+	Account   string     `json:"account,omitempty"` // Supervised account it arrived on.
 	Journal   []Posting  `json:"journal"`
 }
 

@@ -119,6 +119,7 @@ type Plan struct {
 	Contract, Unit, AdminCode, ReportUnit string
 	Kind                                  string // HEAD or OUT; "" = OUT.
 	Bank                                  string // Supervising bank; "" = the bank of the first receipt.
+	Account                               string // The operator's supervised account at Bank; "" = none of its own.
 	Lessor, Lessee                        string
 	CoLessors, CoLessees                  []string
 	Operator                              bool       // The lessor sublets, or an agency collects.
@@ -162,6 +163,7 @@ type Receive struct {
 	AmountFen       domain.Fen
 	ValueDate       domain.Day
 	PayerMask       string // Masked account, never a clear one.
+	Account         string // Supervised account it arrived on, if the bank says so: the ledger's own, or ErrWrongAccount.
 }
 
 // ReverseReceipt takes back a receipt the bank booked by mistake, while its money is still held.

@@ -38,7 +38,7 @@ func plan(s State, r domain.Request[Command], c Plan) ([]Event, error) {
 		return nil, nil
 	}
 	e := FundsExpected{
-		Contract: c.Contract, Unit: c.Unit, AdminCode: c.AdminCode, ReportUnit: c.ReportUnit, Bank: c.Bank,
+		Contract: c.Contract, Unit: c.Unit, AdminCode: c.AdminCode, ReportUnit: c.ReportUnit, Bank: c.Bank, Account: c.Account,
 		Lessor: c.Lessor, Lessee: c.Lessee, CoLessors: c.CoLessors, CoLessees: c.CoLessees,
 		Operator: c.Operator, OperatorParty: c.OperatorParty, Owner: c.Owner, OwnerMonthlyFen: c.OwnerMonthlyFen,
 		MonthlyRentFen: c.RentFen, PayCycleMonths: c.PayCycleMonths, Mode: mode, CaptureMode: c.CaptureMode, Profile: c.Profile, K: c.K,
@@ -94,7 +94,7 @@ func (s State) samePlan(c Plan) bool {
 }
 
 func checkPlan(c Plan) error {
-	if err := firstOf(text("/contract", c.Contract), text("/lessor", c.Lessor), text("/lessee", c.Lessee), optional("/bank", c.Bank),
+	if err := firstOf(text("/contract", c.Contract), text("/lessor", c.Lessor), text("/lessee", c.Lessee), optional("/bank", c.Bank), optional("/account", c.Account),
 		optional("/owner", c.Owner), amount("/rent_fen", c.RentFen)); err != nil {
 		return err
 	}

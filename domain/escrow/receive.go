@@ -22,6 +22,8 @@ func receive(s State, r domain.Request[Command], c Receive) ([]Event, error) {
 		return nil, ErrNotYours
 	case s.Bank != "" && s.Bank != c.Bank:
 		return nil, ErrWrongBank
+	case c.Account != "" && c.Account != s.Plan.Account:
+		return nil, ErrWrongAccount.At("/account_id")
 	case t != nil && t.Kind == TxnReceipt && t.AmountFen == c.AmountFen && t.ValueDate == c.ValueDate && t.PayerMask == c.PayerMask:
 		return nil, nil
 	case t != nil:
@@ -30,7 +32,7 @@ func receive(s State, r domain.Request[Command], c Receive) ([]Event, error) {
 	unclassified := s.account("unclassified")
 	got := FundsReceived{
 		Bank: c.Bank, BankTxnID: c.BankTxnID, AmountFen: c.AmountFen, ValueDate: c.ValueDate, PayerMask: c.PayerMask,
-		Journal: move(CashAccount(c.Bank), unclassified, c.AmountFen),
+		Account: s.Plan.Account, Journal: move(CashAccount(c.Bank), unclassified, c.AmountFen),
 	}
 	is, tranches := s.classify(c)
 	is.Journal = slices.Concat(move(unclassified, s.account("rent"), is.RentFen), move(unclassified, s.account("deposit"), is.DepositFen),

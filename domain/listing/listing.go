@@ -8,7 +8,7 @@
 // listing.today, listing.rent_fen, listing.area_c (null = not said), listing.rent_fen_m2 (absent when no area is known),
 // listing.account_shown, listing.prechecks.{identity,title,visit,contract,statement}, listing.under_head_of_other,
 // listing.others[{rent_fen,area_c}]; party.{kind, org_kind, verification_level, suspended, on_black_list,
-// opening_reported, licence_issued, market_entity, subletting_homes} of the publisher; space.{kinds, origins} of the rooms
+// opening_reported, licence_issued, market_entity, subletting_homes, accounts} of the publisher; space.{kinds, origins} of the rooms
 // offered, space.let_area_c (gross area of a flat, usable area of rooms; absent when unknown), space.{flags, retired,
 // safety_grade, planned_use, conversion_approved, land_kind, is_complete_home, admin_code, report_unit, street};
 // guidance.{median_fen, p25_fen, p75_fen} (null when none is published); scope.let_mode, scope.subject_kinds.

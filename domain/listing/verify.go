@@ -161,7 +161,7 @@ func (s State) facts(f Facts, code string, until, today domain.Day) (domain.Fact
 		"party": domain.Facts{
 			"kind": p.Kind, "org_kind": p.OrgKind, "verification_level": int64(p.Level), "suspended": p.Suspended,
 			"on_black_list": p.OnBlackList, "opening_reported": p.OpeningReported, "licence_issued": p.LicenceIssued,
-			"market_entity": p.EntityRegistered, "subletting_homes": int64(p.SublettingHomes),
+			"market_entity": p.EntityRegistered, "subletting_homes": int64(p.SublettingHomes), "accounts": int64(p.EscrowAccounts),
 		},
 		"scope": domain.Facts{"let_mode": o.LetMode, "subject_kinds": subjectKinds(p)},
 	}, nil

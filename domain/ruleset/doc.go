@@ -12,11 +12,12 @@
 //   - Rules decided by code have no entry: S-02 and S-03 (check digits), U-10 (double let: the unit's stream), L-02, L-03,
 //     L-05 and L-12 to L-14 (listing and its processes), M-06 and M-09. C-01 and C-18 can't be violated here, nor C-17: the
 //     last signature under an amendment files it. C-20 and M-10 are entered for their parameters and texts: contract and
-//     escrow decide them, so they are of stage PERIODIC, which nobody judges; so does S-09's n for the event by which the
-//     party learns that it has to register.
+//     escrow decide them, so nobody judges them; so does S-09's n for the event by which the party learns that it has to
+//     register. C-13, M-07 and M-14, of the same stage PERIODIC, are judged by account and the view of money.
+//   - M-07 states no amount: an authority sets each account's. S-15 counts accounts in force, of which package account lets
+//     an operator have one. M-07b is what M-07 does to new contracts.
 //   - These need facts that nobody gives yet: S-10 (the place of business registered elsewhere), S-12 (the law names no
-//     figure of its own), U-04 (complaints), L-04 (what channels show), C-13 (an operator's income), C-24 (a
-//     public service that asks), M-08 (a bank's own day book), M-12 and M-13 (receipts outside the account). S-15, M-07 and
-//     M-14 need the account that a bank supervises.
+//     figure of its own), U-04 (complaints), L-04 (what channels show), C-24 (a public
+//     service that asks), M-08 (a bank's own day book), M-12 and M-13 (receipts outside the account).
 //   - A new rule may use any code of the shipped rules, or rule.violated, so that every refusal has its texts.
 package ruleset

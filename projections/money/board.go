@@ -15,8 +15,8 @@ type Board struct {
 	Figures projections.Counters `json:"figures"`
 
 	HeldFen        domain.Fen `json:"held_fen"`        // Rent, deposits (disputed or not) and the rest that the ledgers hold.
-	LiabilitiesFen domain.Fen `json:"liabilities_fen"` // That, and what is set aside to be paid out.
-	BalanceFen     domain.Fen `json:"balance_fen"`     // As the bank has it: the ledgers' cash and the open differences of its statements.
+	LiabilitiesFen domain.Fen `json:"liabilities_fen"` // That, the risk reserve, and what is set aside to be paid out.
+	BalanceFen     domain.Fen `json:"balance_fen"`     // As the bank has it: the ledgers' cash, the reserve and the open differences of its statements.
 	ShortfallFen   domain.Fen `json:"shortfall_fen"`   // Liabilities above the balance (M-14).
 	CoverageBP     *int64     `json:"coverage_bp"`     // Balance / liabilities; null without liabilities.
 	DueFen         domain.Fen `json:"due_fen"`         // Of a party: what its tenants were to have paid in by the day asked.
@@ -83,8 +83,8 @@ func (b *Board) fill(ctx context.Context, r projections.Reader, on domain.Day) (
 		return sum
 	}
 	b.HeldFen = fen("held_rent_fen", "held_deposit_fen", "other_fen", "awarded_fen", "unclassified_fen") // Disputed money is part of the deposit.
-	b.LiabilitiesFen = b.HeldFen + fen("suspense_fen", "payable_owner_fen", "payable_operator_fen", "payable_lessor_fen", "payable_tenant_fen")
-	b.BalanceFen = fen("cash_fen", "unexplained_fen")
+	b.LiabilitiesFen = b.HeldFen + fen("reserve_fen", "suspense_fen", "payable_owner_fen", "payable_operator_fen", "payable_lessor_fen", "payable_tenant_fen")
+	b.BalanceFen = fen("cash_fen", "reserve_fen", "unexplained_fen")
 	b.OwnerUnpaidFen = fen("owner_unpaid_fen", "payable_owner_fen")
 	b.Open, b.OpenFen, b.Frozen = f["open_discrepancies"], fen("open_discrepancies_fen"), f["frozen_ledgers"]
 	b.ShortfallFen = max(0, b.LiabilitiesFen-b.BalanceFen)

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"zujian/domain"
+	"zujian/domain/account"
 	"zujian/domain/escrow"
 	"zujian/domain/statement"
 	"zujian/projections"
@@ -27,12 +28,12 @@ type Projection struct{}
 func (Projection) Name() string { return "money" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 2 }
+func (Projection) Version() int { return 3 }
 
-// Types the view reads: everything about ledgers and statements.
+// Types the view reads: everything about accounts, ledgers and statements.
 func (Projection) Types() []string {
 	var out []string
-	for _, t := range slices.Concat(escrow.Types, statement.Types) {
+	for _, t := range slices.Concat(account.Types, escrow.Types, statement.Types) {
 		out = append(out, t.Name)
 	}
 	return out
@@ -51,6 +52,11 @@ const (
 	keyExpected  = "ae" // lessor, bank, day → Counters{due_fen}: what its tenants are to pay into supervision
 	keyStatement = "s"  // bank, day → Day
 	keyOpenDay   = "so" // bank, day: statements with open discrepancies
+
+	keyAccount      = "c"  // account → accountRow
+	keyAccountParty = "cp" // operator, account
+	keyAccountBank  = "cb" // bank, account
+	keyAccountArea  = "cd" // district, account
 )
 
 // row is what the view keeps of one ledger.
@@ -73,7 +79,8 @@ type Entry struct {
 // Cash is one entry of a bank's cash, signed: positive came in.
 type Cash struct {
 	Position  uint64     `json:"position"`
-	Contract  string     `json:"contract"`
+	Contract  string     `json:"contract,omitempty"`
+	Account   string     `json:"account,omitempty"` // Supervised account; of the reserve without a contract.
 	TxnID     string     `json:"txn_id"`
 	AmountFen domain.Fen `json:"amount_fen"`
 	Type      string     `json:"type"`
@@ -84,6 +91,8 @@ func (p Projection) Apply(ctx context.Context, v projections.View, batch []proje
 	for _, e := range batch {
 		var err error
 		switch ev := e.Event.(type) {
+		case account.Event:
+			err = accountEvent(ctx, v, e, ev)
 		case escrow.Event:
 			err = ledgerEvent(ctx, v, e, ev)
 		case statement.Event:
@@ -113,7 +122,7 @@ func ledgerEvent(ctx context.Context, v projections.View, e projections.Event, e
 	if after.State.Bank != before.State.Bank {
 		v.Set(projections.Key(keyByBank, after.State.Bank, contract), nil)
 	}
-	entry(v, contract, e, ev)
+	entry(v, contract, after.State.Plan.Account, e, ev)
 	due(v, contract, before.State, after.State)
 	if err := expected(after).Replace(ctx, v, expected(before)); err != nil {
 		return err
@@ -153,7 +162,7 @@ func parties(s escrow.State) []string {
 	return slices.DeleteFunc(slices.Compact(all), func(p string) bool { return p == "" })
 }
 
-func entry(v projections.View, contract string, e projections.Event, ev escrow.Event) {
+func entry(v projections.View, contract, onAccount string, e projections.Event, ev escrow.Event) {
 	at := projections.PositionKey(e.Position)
 	line := Entry{
 		Position: uint64(e.Position), Revision: int64(e.Revision), Type: e.Type, On: domain.DayOf(e.Meta.At), Journal: escrow.Journal(ev),
@@ -172,7 +181,7 @@ func entry(v projections.View, contract string, e projections.Event, ev escrow.E
 	projections.Put(v, projections.Key(keyPosting, contract, at), line)
 	if bank != "" {
 		projections.Put(v, projections.Key(keyCash, bank, line.ValueDate.String(), at), Cash{
-			Position: line.Position, Contract: contract, TxnID: line.BankTxnID, AmountFen: signed, Type: e.Type,
+			Position: line.Position, Contract: contract, Account: onAccount, TxnID: line.BankTxnID, AmountFen: signed, Type: e.Type,
 		})
 	}
 }

@@ -17,6 +17,7 @@ type Ledger struct {
 	AdminCode       string              `json:"admin_code"`
 	ReportUnit      string              `json:"report_unit,omitempty"`
 	Bank            string              `json:"bank,omitempty"`
+	Account         string              `json:"account,omitempty"` // The operator's supervised account.
 	Lessor          string              `json:"lessor"`
 	Lessee          string              `json:"lessee"`
 	CoLessors       []string            `json:"co_lessors,omitempty"`
@@ -289,7 +290,7 @@ func ReleasesDue(ctx context.Context, r projections.Reader, s projections.Scope,
 func ledgerOf(r row) Ledger {
 	s := r.State
 	l := Ledger{
-		Contract: s.Plan.Contract, Unit: s.Plan.Unit, AdminCode: s.Plan.AdminCode, ReportUnit: s.Plan.ReportUnit, Bank: s.Bank,
+		Contract: s.Plan.Contract, Unit: s.Plan.Unit, AdminCode: s.Plan.AdminCode, ReportUnit: s.Plan.ReportUnit, Bank: s.Bank, Account: s.Plan.Account,
 		Lessor: s.Plan.Lessor, Lessee: s.Plan.Lessee, CoLessors: s.Plan.CoLessors, CoLessees: s.Plan.CoLessees, Owner: s.Plan.Owner,
 		Mode: s.Plan.Mode, CaptureMode: s.Plan.CaptureMode, Profile: s.Plan.Profile, Start: s.Plan.Start, End: s.Plan.End,
 		ExpectedRentFen: s.Plan.RentFen, ExpectedDeposit: s.Plan.DepositFen, Balances: []Balance{}, Collections: s.Plan.Collections,

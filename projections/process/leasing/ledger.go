@@ -30,6 +30,9 @@ func LedgerPlan(id string, s, head contract.State, policy domain.Policy) escrow.
 	for _, p := range s.Subject.Parties {
 		if p.ID == plan.Lessor {
 			plan.Operator = p.OrgKind == party.OrgSubleaseOperator || p.OrgKind == party.OrgRentalEnterprise
+			if p.Account != "" && (plan.Bank == "" || plan.Bank == p.AccountBank) { // Unless the contract names another bank.
+				plan.Account, plan.Bank = p.Account, p.AccountBank
+			}
 		}
 	}
 	mode, _ := policy.ParamText("M-01", "capture_mode", s.SignedOn) // "" leaves it to the aggregate.

@@ -18,6 +18,7 @@ import (
 	"zujian/api/desk"
 	"zujian/cmd/zujian/internal/demo"
 	"zujian/domain"
+	"zujian/domain/account"
 	"zujian/domain/apikey"
 	"zujian/domain/building"
 	"zujian/domain/claim"
@@ -43,7 +44,7 @@ import (
 
 var (
 	today     = domain.Date(2026, time.November, 23)
-	catalogue = domain.NewCatalogue(apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types,
+	catalogue = domain.NewCatalogue(account.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types,
 		listing.Types, numbering.Types, party.Types, ruleset.Types, statement.Types, unit.Types)
 	everything = projections.Scope{All: true}
 )

@@ -5,6 +5,7 @@ import (
 
 	"zujian/api/desk"
 	"zujian/domain"
+	"zujian/domain/account"
 	"zujian/domain/party"
 	"zujian/domain/statement"
 	"zujian/domain/unit"
@@ -80,6 +81,19 @@ func (g *generator) organisation(kind, name string, role domain.Role, opening *p
 	return m, err
 }
 
+// openAccount gives a firm its supervised account, in force.
+func (g *generator) openAccount(firm, bank member, number string) error {
+	id, _, err := g.o.Desk.ApplyAccount(g.ctx, g.call(firm.actor), bank.id, "320115")
+	if err != nil {
+		return fmt.Errorf("apply for an account: %w", err)
+	}
+	if _, err := g.o.Desk.OpenAccount(g.ctx, g.call(bank.actor), id, number, account.Open{AgreementNo: "示例监管协议" + number[14:]}); err != nil {
+		return err
+	}
+	_, err = g.o.Desk.AccountAct(g.ctx, g.call(g.city), id, account.Accept{})
+	return err
+}
+
 func (g *generator) makeInstitutions() error {
 	for _, name := range []string{"示例银行一", "示例银行二", "示例银行三", "示例银行四"} {
 		m, err := g.organisation(party.OrgSupervisingBank, name, domain.RoleBank, nil)
@@ -103,6 +117,9 @@ func (g *generator) makeInstitutions() error {
 			AccountBank: bank.id, AccountLast: fmt.Sprintf("%04d", 1000+i), LocalEntity: true,
 		})
 		if err != nil {
+			return err
+		}
+		if err := g.openAccount(m, bank.member, fmt.Sprintf("62220202001122%04d", 1000+i)); err != nil {
 			return err
 		}
 		g.firms = append(g.firms, &firm{member: m, operator: f.operator, highLow: f.highLow, bank: bank})
