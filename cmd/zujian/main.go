@@ -62,6 +62,7 @@ type cli struct {
 	Restore    restoreCmd `cmd:"" help:"Make a data folder of a backup."`
 	Keys       keysCmd    `cmd:"" help:"Issue, list and revoke API keys."`
 	Bench      benchCmd   `cmd:"" help:"Measure, each figure beside its limit in the same run."`
+	Soak       soakCmd    `cmd:"" help:"Break it for as long as asked, and check that nothing is lost."`
 	ShowConfig configCmd  `cmd:"" name:"config" help:"Print the resulting configuration, without secrets."`
 	Version    struct{}   `cmd:"" help:"Print the version."`
 }

@@ -87,7 +87,7 @@ func (s *Store) openOrCreate() ([]*segment, error) {
 		return nil, err
 	}
 	if len(segs) > 0 {
-		return segs, syncDir(fs, dir)
+		return segs, syncNames(fs, dir)
 	}
 	if _, err := fs.Stat(fs.PathJoin(dir, indexName)); err == nil {
 		return nil, damage(0, "there is an index, but every segment is missing")
@@ -105,8 +105,24 @@ func (s *Store) openOrCreate() ([]*segment, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	// The folder itself is a name in its parent.
-	return []*segment{g}, syncDir(fs, fs.PathDir(dir))
+	return []*segment{g}, syncNames(fs, dir)
+}
+
+// syncNames makes the names in the folder durable, the folder's own name in its parent, and the parent's names upwards:
+// any of them may have been made by an open that was killed before it came here. A folder above the parent that may not
+// be read is somebody else's, and older.
+func syncNames(fs vfs.FS, dir string) error {
+	up := fs.PathDir(dir)
+	if err := errors.Join(syncDir(fs, dir), syncDir(fs, up)); err != nil {
+		return err
+	}
+	for up != fs.PathDir(up) {
+		up = fs.PathDir(up)
+		if err := syncDir(fs, up); err != nil {
+			return nil
+		}
+	}
+	return nil
 }
 
 // recover finds the end of the log from the index's mark on, brings the index there, and cuts a torn tail. It syncs

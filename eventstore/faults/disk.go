@@ -20,6 +20,9 @@ type Disk struct {
 	mu sync.RWMutex
 }
 
+// FS is the file system a log is opened on.
+type FS = vfs.FS
+
 // NewDisk is an empty disk.
 func NewDisk() *Disk { return &Disk{MemFS: vfs.NewCrashableMem()} }
 

@@ -5,5 +5,6 @@ package faults
 var Regression = []uint64{
 	1,                   // A table of the index that can't be written kept Close waiting for ever (Errors, write for ever).
 	3,                   // Power lost in the middle of a second recovery.
+	11,                  // A first open killed before it synced the folder's parent: the next one never did (PowerLoss).
 	1795614593436715165, // A segment started and its first group never written.
 }
