@@ -60,6 +60,7 @@ type cli struct {
 	Verify     verifyCmd  `cmd:"" help:"Check the log, and the views against a replay; exit 1 and the position when wrong."`
 	Backup     backupCmd  `cmd:"" help:"Copy the data folder while it is in use, whole or what came since an earlier copy."`
 	Restore    restoreCmd `cmd:"" help:"Make a data folder of a backup."`
+	Copy       copyCmd    `cmd:"" help:"Copy the log from one store to another, and compare their roots; exit 1 when they differ."`
 	Keys       keysCmd    `cmd:"" help:"Issue, list and revoke API keys."`
 	Bench      benchCmd   `cmd:"" help:"Measure, each figure beside its limit in the same run."`
 	Soak       soakCmd    `cmd:"" help:"Break it for as long as asked, and check that nothing is lost."`
