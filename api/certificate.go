@@ -50,6 +50,9 @@ func readCertificate(ctx context.Context, s *Server, c *call) (answer, error) {
 	if body.Lessees, err = s.named(ctx, t.Lessees, full); err != nil {
 		return answer{}, err
 	}
+	if body.Receipt, err = s.receipt(ctx, id, t.FilingNo); err != nil {
+		return answer{}, err
+	}
 	return answer{body: body, revision: &r.Revision}, nil
 }
 

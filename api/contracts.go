@@ -145,6 +145,13 @@ func amendmentBody(a *contract.Amendment) Amendment {
 	return body
 }
 
+// filing is the answer to a filing, with its receipt.
+func (s *Server) filing(ctx context.Context, id string, state contract.State) (body Filing, err error) {
+	body = filingBody(id, state)
+	body.Receipt, err = s.receipt(ctx, id, state.FilingNo)
+	return body, err
+}
+
 func filingBody(id string, s contract.State) Filing {
 	body := Filing{
 		ContractId: id, Stage: string(s.Stage), FilingNo: s.FilingNo, FiledOn: s.FiledOn, Late: s.Late,
@@ -222,12 +229,20 @@ func abandonContract(ctx context.Context, s *Server, c *call) (answer, error) {
 
 func fileContract(ctx context.Context, s *Server, c *call) (answer, error) {
 	state, r, err := s.o.Desk.File(ctx, c.Call, c.path("id"))
-	return wrote(http.StatusOK, r, filingBody(c.path("id"), state)), err
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := s.filing(ctx, c.path("id"), state)
+	return wrote(http.StatusOK, r, body), err
 }
 
 func decideFiling(ctx context.Context, s *Server, c *call, in Decision) (answer, error) {
 	state, r, err := s.o.Desk.DecideFiling(ctx, c.Call, c.path("id"), in.Accept, in.Reason)
-	return wrote(http.StatusOK, r, filingBody(c.path("id"), state)), err
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := s.filing(ctx, c.path("id"), state)
+	return wrote(http.StatusOK, r, body), err
 }
 
 func proposeFilingCancellation(ctx context.Context, s *Server, c *call, in Cancellation) (answer, error) {
@@ -352,7 +367,11 @@ func fileInOneCall(ctx context.Context, s *Server, c *call, in NewFiling) (answe
 	if err != nil {
 		return answer{}, underContract(err, in)
 	}
-	a := wrote(http.StatusCreated, r, filingBody(id, state))
+	body, err := s.filing(ctx, id, state)
+	if err != nil {
+		return answer{}, err
+	}
+	a := wrote(http.StatusCreated, r, body)
 	a.location = "/v1/contracts/" + id
 	return a, nil
 }

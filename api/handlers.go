@@ -57,6 +57,11 @@ func handlers() map[string]handler {
 		"verifyCode":      verifyCode,
 		"verifyFiling":    verifyFiling,
 
+		"readCheckpoint":  readCheckpoint,
+		"readInclusion":   readInclusion,
+		"readConsistency": readConsistency,
+		"readOpenings":    readOpenings,
+
 		"draftContract":             with(draftContract),
 		"readContract":              readContract,
 		"signContract":              with(signContract),

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +40,7 @@ import (
 	"zujian/domain/webhook"
 	"zujian/eventstore/aggregate"
 	"zujian/eventstore/memory"
+	"zujian/eventstore/register"
 	"zujian/eventstore/seal"
 	"zujian/eventstore/seal/remote"
 	"zujian/projections"
@@ -61,14 +64,15 @@ var city = domain.City{
 
 // town is a whole product in memory with a clock that stands still.
 type town struct {
-	t      testing.TB
-	store  *memory.Store
-	desk   *desk.Desk
-	runner *projections.Runner
-	server *api.Server
-	keys   map[string]string // Role or name → key.
-	ids    map[string]string // Name → party id.
-	logs   *syncBuffer
+	t        testing.TB
+	store    *memory.Store
+	desk     *desk.Desk
+	runner   *projections.Runner
+	register *register.Register
+	server   *api.Server
+	keys     map[string]string // Role or name → key.
+	ids      map[string]string // Name → party id.
+	logs     *syncBuffer
 
 	mu  sync.Mutex
 	now time.Time
@@ -150,13 +154,28 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	go func() {
 		done <- w.runner.Run(ctx, []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, planview.Projection{}, webhooks.Projection{}, index})
 	}()
+	logKey, ed, sm2, err := vault.RegisterKeys(ctx, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.register, err = register.Open(ctx, register.Options{
+		Dir: filepath.Join(t.TempDir(), "register"), Log: register.Over(w.store), Origin: "register.example/zujian", Now: time.Now,
+		Keys: register.Keys{Log: logKey, Ed25519: ed, SM2: sm2}, Logger: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := make(chan error, 1)
+	go func() { kept <- w.register.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		<-done
-		_ = vault.Close()
+		if err := errors.Join(<-kept, w.register.Close(), vault.Close()); err != nil {
+			t.Error(err)
+		}
 	})
 	o := api.Options{
-		Desk: w.desk, Views: views, Waiter: w.runner, Keys: w.desk, Replies: &replies{kept: map[string][]byte{}}, Store: w.store,
+		Register: w.register, Desk: w.desk, Views: views, Waiter: w.runner, Keys: w.desk, Replies: &replies{kept: map[string][]byte{}}, Store: w.store,
 		Catalogue: catalogue, Index: index, Log: log, Now: w.clock, NewID: uuid.New, Version: "test", StoreName: "memory",
 		RatePerSecond: -1,
 	}

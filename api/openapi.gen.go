@@ -179,6 +179,7 @@ type Certificate struct {
 	Lessees        []CertificateParty `json:"lessees"`
 	Lessors        []CertificateParty `json:"lessors"`
 	MonthlyRentFen Fen                `json:"monthly_rent_fen"`
+	Receipt        *FilingReceipt     `json:"receipt,omitempty,omitzero"`
 
 	// ReplacesSha256 Hash of the version before
 	ReplacesSha256 string   `json:"replaces_sha256,omitempty,omitzero"`
@@ -233,6 +234,38 @@ type Changes struct {
 	SubleaseConsent *bool        `json:"sublease_consent,omitempty,omitzero"`
 }
 
+// Checkpoint defines model for Checkpoint.
+type Checkpoint struct {
+	// Note The signed note: Ed25519, SM2, then the witnesses that have cosigned
+	Note   string `json:"note"`
+	Origin string `json:"origin"`
+
+	// Root Base64
+	Root string `json:"root"`
+	Size int64  `json:"size"`
+}
+
+// CheckpointAnswer defines model for CheckpointAnswer.
+type CheckpointAnswer struct {
+	Checkpoint Checkpoint `json:"checkpoint"`
+
+	// Confirmed The last that enough witnesses cosigned
+	Confirmed *Checkpoint `json:"confirmed,omitempty,omitzero"`
+	Keys      struct {
+		// Ed25519 Verifier key of the first signature line
+		Ed25519 string `json:"ed25519"`
+
+		// Sm2 Of the second: SM2 with SM3
+		Sm2 string `json:"sm2"`
+	} `json:"keys"`
+
+	// Quorum Cosignatures that confirm a checkpoint
+	Quorum int `json:"quorum"`
+
+	// Witnesses Verifier keys of the witnesses
+	Witnesses []string `json:"witnesses"`
+}
+
 // Clauses defines model for Clauses.
 type Clauses struct {
 	BreakFeeFen       Fen    `json:"break_fee_fen,omitempty,omitzero"`
@@ -272,6 +305,15 @@ type CodeAnswer struct {
 
 	// ValidUntil A civil date in Asia/Shanghai
 	ValidUntil DayText `json:"valid_until,omitempty,omitzero"`
+}
+
+// ConsistencyProof defines model for ConsistencyProof.
+type ConsistencyProof struct {
+	From     int64    `json:"from"`
+	FromRoot string   `json:"from_root"`
+	Hashes   []string `json:"hashes"`
+	To       int64    `json:"to"`
+	ToRoot   string   `json:"to_root"`
 }
 
 // Contract defines model for Contract.
@@ -523,12 +565,13 @@ type Filing struct {
 	ContractId  string         `json:"contract_id"`
 
 	// FiledOn A civil date in Asia/Shanghai
-	FiledOn      DayText  `json:"filed_on,omitempty,omitzero"`
-	FilingNo     string   `json:"filing_no,omitempty,omitzero"`
-	HeldRules    []string `json:"held_rules,omitempty,omitzero"`
-	Late         bool     `json:"late,omitempty,omitzero"`
-	ReturnReason string   `json:"return_reason,omitempty,omitzero"`
-	Stage        string   `json:"stage"`
+	FiledOn      DayText        `json:"filed_on,omitempty,omitzero"`
+	FilingNo     string         `json:"filing_no,omitempty,omitzero"`
+	HeldRules    []string       `json:"held_rules,omitempty,omitzero"`
+	Late         bool           `json:"late,omitempty,omitzero"`
+	Receipt      *FilingReceipt `json:"receipt,omitempty,omitzero"`
+	ReturnReason string         `json:"return_reason,omitempty,omitzero"`
+	Stage        string         `json:"stage"`
 }
 
 // FilingAnswer defines model for FilingAnswer.
@@ -560,6 +603,18 @@ type FilingAnswer struct {
 
 	// Version Of the certificate in force
 	Version int `json:"version,omitempty,omitzero"`
+}
+
+// FilingReceipt What proves the filing without this server; deploy/verify.py checks it
+type FilingReceipt struct {
+	Leaf      []byte `json:"leaf"`
+	LeafHash  string `json:"leaf_hash"`
+	LeafIndex int64  `json:"leaf_index"`
+	Origin    string `json:"origin"`
+	Position  int64  `json:"position"`
+
+	// Proof Once a checkpoint covers it
+	Proof *ReceiptProof `json:"proof,omitempty,omitzero"`
 }
 
 // Fitout defines model for Fitout.
@@ -641,6 +696,22 @@ type HistoryEvent struct {
 	Revision int64     `json:"revision"`
 	Role     string    `json:"role,omitempty,omitzero"`
 	Type     string    `json:"type"`
+}
+
+// InclusionProof defines model for InclusionProof.
+type InclusionProof struct {
+	// Checkpoint The signed note with this root; absent for a size that was asked for
+	Checkpoint string `json:"checkpoint,omitempty,omitzero"`
+
+	// Hashes Base64, from the leaf up
+	Hashes []string `json:"hashes"`
+	Leaf   []byte   `json:"leaf"`
+
+	// LeafHash SHA-256(0x00 ‖ leaf), base64
+	LeafHash  string `json:"leaf_hash"`
+	LeafIndex int64  `json:"leaf_index"`
+	Root      string `json:"root"`
+	Size      int64  `json:"size"`
 }
 
 // IndexRelease defines model for IndexRelease.
@@ -1457,6 +1528,20 @@ type Occupant struct {
 	Room Ref `json:"room,omitempty,omitzero"`
 }
 
+// Opening defines model for Opening.
+type Opening struct {
+	// Content What was committed to
+	Content   []byte `json:"content"`
+	Leaf      []byte `json:"leaf"`
+	LeafIndex int64  `json:"leaf_index"`
+	Revision  int64  `json:"revision"`
+
+	// Salt First byte: suite of the commitment
+	Salt []byte `json:"salt"`
+	Tag  []byte `json:"tag"`
+	Type string `json:"type"`
+}
+
 // OpeningReport defines model for OpeningReport.
 type OpeningReport struct {
 	Account   AccountRef `json:"account,omitempty,omitzero"`
@@ -1478,6 +1563,13 @@ type OpeningReport struct {
 
 	// State REPORTED, PUBLISHED, RETURNED
 	State string `json:"state"`
+}
+
+// Openings defines model for Openings.
+type Openings struct {
+	Leaves    []Opening `json:"leaves"`
+	Stream    string    `json:"stream"`
+	StreamKey []byte    `json:"stream_key"`
 }
 
 // OptionalLine defines model for OptionalLine.
@@ -1680,6 +1772,14 @@ type Receipt struct {
 
 	// ValueDate A civil date in Asia/Shanghai
 	ValueDate DayText `json:"value_date"`
+}
+
+// ReceiptProof defines model for ReceiptProof.
+type ReceiptProof struct {
+	Checkpoint string   `json:"checkpoint"`
+	Hashes     []string `json:"hashes"`
+	Root       string   `json:"root"`
+	Size       int64    `json:"size"`
 }
 
 // Ref An id
@@ -2484,6 +2584,12 @@ type RemoveOccupantParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// ReadOpeningsParams defines parameters for ReadOpenings.
+type ReadOpeningsParams struct {
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
 // RecordPaperParams defines parameters for RecordPaper.
 type RecordPaperParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
@@ -3059,6 +3165,29 @@ type SetPlanTargetParams struct {
 
 	// IfMatch The ETag last seen; another one now is 412
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReadConsistencyParams defines parameters for ReadConsistency.
+type ReadConsistencyParams struct {
+	From int64 `form:"from" json:"from"`
+
+	// To The last checkpoint's size if absent
+	To int64 `form:"to,omitempty" json:"to,omitempty,omitzero"`
+}
+
+// ReadInclusionParams defines parameters for ReadInclusion.
+type ReadInclusionParams struct {
+	// Ordinal The event's number in the log
+	Ordinal int64 `form:"ordinal,omitempty" json:"ordinal,omitempty,omitzero"`
+
+	// FilingNo Instead of ordinal
+	FilingNo string `form:"filing_no,omitempty" json:"filing_no,omitempty,omitzero"`
+
+	// Size Of the tree to prove it for, instead of the last checkpoint's
+	Size int64 `form:"size,omitempty" json:"size,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
 // ReadRentIndexParams defines parameters for ReadRentIndex.

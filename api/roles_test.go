@@ -67,6 +67,7 @@ var mayCall = map[string]string{
 	"streamEvents": "ltcbkDCA", "registerWebhook": "ltcbkDCA", "listWebhooks": "ltcbkDCA", "readWebhook": "ltcbkDCA", "removeWebhook": "ltcbkDCA",
 	"rotateWebhookSecret": "ltcbkDCA", "enableWebhook": "ltcbkDCA", "disableWebhook": "ltcbkDCA", "replayWebhook": "ltcbkDCA",
 	"listDeliveries": "ltcbkDCA", "redeliver": "ltcbkDCA",
+	"readCheckpoint": "*", "readInclusion": "*", "readConsistency": "*", "readOpenings": "ltcbDCA",
 
 	"listRules": "*", "proposeRuleChange": "C", "decideRuleChange": "C", "listEvents": "A", "issueKey": "C", "revokeKey": "C",
 }

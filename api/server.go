@@ -21,6 +21,7 @@ import (
 	"zujian/api/web"
 	"zujian/domain"
 	"zujian/eventstore"
+	"zujian/eventstore/register"
 	"zujian/projections"
 	"zujian/projections/rentindex"
 )
@@ -60,7 +61,8 @@ type Options struct {
 	Waiter    Waiter // nil = Zujian-At-Least is answered without waiting.
 	Keys      Keys
 	Replies   Replies
-	Store     eventstore.Store // For /v1/events only.
+	Store     eventstore.Store   // For events, histories and receipts.
+	Register  *register.Register // nil = this server keeps none: no proofs, no receipts.
 	Catalogue domain.Catalogue
 	Index     rentindex.Projection // What /v1/rent-index reads.
 	Log       *slog.Logger
@@ -166,6 +168,7 @@ func (s *Server) route() error {
 		return fmt.Errorf("api: there is a handler for %s, and openapi.yaml does not have it", id)
 	}
 	s.routePages(e)
+	s.routeRegister(e)
 	s.echo = e
 	return nil
 }

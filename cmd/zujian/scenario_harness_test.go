@@ -26,6 +26,7 @@ import (
 	"zujian/api"
 	"zujian/domain"
 	"zujian/eventstore"
+	"zujian/eventstore/register"
 	"zujian/projections"
 	"zujian/projections/process"
 	"zujian/projections/rentindex"
@@ -36,15 +37,16 @@ import (
 
 // world is a running product and the people who use it.
 type world struct {
-	t     testing.TB
-	g     *globals
-	base  string
-	house *house
-	react *process.Runner
-	logs  *lockedBuffer
-	keys  map[string]string // Who → key.
-	ids   map[string]string // Who → party id.
-	stop  func()
+	t        testing.TB
+	g        *globals
+	base     string
+	house    *house
+	react    *process.Runner
+	register *register.Register
+	logs     *lockedBuffer
+	keys     map[string]string // Who → key.
+	ids      map[string]string // Who → party id.
+	stop     func()
 
 	now     atomic.Int64 // µs
 	mu      sync.Mutex
@@ -105,8 +107,14 @@ func (w *world) open() {
 	h.runner.(*projections.Runner).BatchWait = time.Millisecond
 	w.react = h.reactor(w.g).(*process.Runner)
 	w.react.ResumeEvery, w.react.Logger = 20*time.Millisecond, nil
+	flags := registerFlags{Origin: "register.example/zujian"}
+	g := *w.g
+	g.Now = time.Now // The pace of checkpoints is no matter of the scenario's clock.
+	if w.register, err = flags.open(&g, h); err != nil {
+		w.t.Fatal(err)
+	}
 	server, err := api.New(api.Options{
-		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
+		Register: w.register, Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
 		Catalogue: h.catalogue, Index: rentindex.Projection{Model: h.city.Model}, Log: w.g.Log, Now: w.clock, NewID: uuid.New,
 		Version: "test", StoreName: "embedded", RatePerSecond: -1, Status: h.status, Source: source(w.g), WebhookLoopback: true,
 	})
@@ -115,7 +123,8 @@ func (w *world) open() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	work.Go(func() { failed <- w.register.Run(ctx) })
 	work.Go(func() { failed <- h.runner.Run(ctx, views(h.city)) })
 	work.Go(func() { failed <- w.react.Run(ctx, processes(h)) })
 	front := httptest.NewServer(server)
@@ -129,7 +138,7 @@ func (w *world) open() {
 		front.Close()
 		cancel()
 		work.Wait()
-		if err := errors.Join(<-failed, <-failed, h.Close()); err != nil {
+		if err := errors.Join(<-failed, <-failed, <-failed, w.register.Close(), h.Close()); err != nil {
 			w.t.Error(err)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"zujian/api/web"
 	"zujian/domain"
 	"zujian/domain/plan"
+	"zujian/eventstore/register"
 	"zujian/projections/feed"
 	"zujian/projections/rentindex"
 )
@@ -37,7 +38,8 @@ type serveCmd struct {
 	Rate     int    `help:"Requests a second one key may make; negative is no limit." default:"200" env:"ZUJIAN_RATE"`
 	InFlight int    `help:"Requests at work at once; more wait a moment, then are shed." default:"128" env:"ZUJIAN_IN_FLIGHT"`
 
-	ESDB esdbFlags `embed:"" prefix:"esdb-"`
+	Register registerFlags `embed:""`
+	ESDB     esdbFlags     `embed:"" prefix:"esdb-"`
 
 	WebhookLoopback bool `help:"Development only: webhooks may call this machine, on any port and without TLS." env:"ZUJIAN_WEBHOOK_LOOPBACK"`
 }
@@ -64,11 +66,20 @@ func (c *serveCmd) Run(g *globals) error {
 	if err != nil {
 		return err
 	}
-	err = c.serve(g, h)
+	var r *register.Register
+	if c.Role.is(roleProject) && h.vault != nil { // Of many processes none has both the log's tree and the keys to sign it.
+		if r, err = c.Register.open(g, h); err != nil {
+			return errors.Join(err, h.Close())
+		}
+	}
+	err = c.serve(g, h, r)
+	if r != nil {
+		err = errors.Join(err, r.Close())
+	}
 	return errors.Join(err, h.Close())
 }
 
-func (c *serveCmd) serve(g *globals, h *house) error {
+func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 	listener, err := (&net.ListenConfig{}).Listen(g.Ctx, "tcp", c.Addr)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -82,11 +93,15 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(g.Ctx)) // Views go on while requests drain.
 	defer stop()
 	reactor := h.reactor(g)
+	metrics := newRegistry(h, reactor)
+	if r != nil {
+		registerMetrics(metrics, r)
+	}
 	bell, err := h.openBell(g, c.Role.is(roleReact))
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	httpServer, err := c.front(g, h, bell, newRegistry(h, reactor))
+	httpServer, err := c.front(g, h, bell, metrics, r)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -95,7 +110,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 		return errors.Join(err, listener.Close())
 	}
 	var work sync.WaitGroup
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	run := func(f func() error) {
 		work.Go(func() {
 			if err := f(); err != nil {
@@ -115,6 +130,11 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 		}
 		return nil
 	})
+	if r != nil {
+		run(func() error { return keepRegister(ctx, g, r) })
+		key, _ := r.VerifierKeys()
+		fmt.Fprintf(g.Stdout, "register: verifier key %s\n", key)
+	}
 	fmt.Fprintf(g.Stdout, "zujian %s serves http://%s/ from %s (docs at /docs)\n", version, listener.Addr(), g.Data)
 	if c.Demo {
 		fmt.Fprintf(g.Stdout, "demo city: keys for every role in %s\n", filepath.Join(g.Data, demoKeysFile))
@@ -137,7 +157,7 @@ func (c *serveCmd) serve(g *globals, h *house) error {
 }
 
 // front is the HTTP server: the API, or probes alone.
-func (c *serveCmd) front(g *globals, h *house, bell *feed.Bell, registry *prometheus.Registry) (*http.Server, error) {
+func (c *serveCmd) front(g *globals, h *house, bell *feed.Bell, registry *prometheus.Registry, r *register.Register) (*http.Server, error) {
 	if !c.Role.is(roleAPI) {
 		return probeServer(h.probes(registry)), nil
 	}
@@ -149,7 +169,12 @@ func (c *serveCmd) front(g *globals, h *house, bell *feed.Bell, registry *promet
 		CursorKey: []byte(secret),
 		Desk:      h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
-		StoreName: h.storeName(), Demo: isDemo(g.Data), RatePerSecond: c.Rate, InFlight: c.InFlight, Status: h.status,
+		StoreName: h.storeName(), Demo: isDemo(g.Data), RatePerSecond: c.Rate, InFlight: c.InFlight,
+		Register: r, Status: func(ctx context.Context) web.Status {
+			st := h.status(ctx)
+			st.Ready = st.Ready && (r == nil || !r.Status().Stopped)
+			return st
+		},
 		Bell: bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
 		Index: rentindex.Projection{Model: h.city.Model}, Registry: registry,
 	})

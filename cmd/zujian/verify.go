@@ -2,20 +2,24 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/register"
 	"zujian/projections"
 )
 
 // verifyCmd checks everything that can be checked from the folder alone.
 type verifyCmd struct {
-	LogOnly bool `help:"Check the log alone, not the views against a replay."`
+	LogOnly bool `help:"Check the log and the register, not the views against a replay."`
 }
 
 type verifyResult struct {
 	Events uint64   `json:"events"`
 	Head   uint64   `json:"head"`
+	Leaves uint64   `json:"leaves"` // Of the register's last checkpoint, each compared with its event.
 	Views  []string `json:"views,omitempty"`
 	OK     bool     `json:"ok"`
 	Error  string   `json:"error,omitempty"`
@@ -34,7 +38,8 @@ func (c *verifyCmd) Run(g *globals) error {
 			return e
 		}
 	} else if res.OK {
-		fmt.Fprintf(g.Stdout, "log: %d events up to position %d are whole; views equal a replay: %v\n", res.Events, res.Head, res.Views)
+		fmt.Fprintf(g.Stdout, "log: %d events up to position %d are whole; register: %d leaves are theirs; views equal a replay: %v\n",
+			res.Events, res.Head, res.Leaves, res.Views)
 	}
 	return err
 }
@@ -54,8 +59,8 @@ func (c *verifyCmd) verify(g *globals, res *verifyResult) error {
 			return err
 		}
 		res.Events, res.Head = head.Events, uint64(head.Position)
-		if c.LogOnly {
-			return nil
+		if err := h.verifyRegister(g, res); err != nil || c.LogOnly {
+			return err
 		}
 		if err := h.catchUp(g.Ctx); err != nil {
 			return fmt.Errorf("views: %w", err)
@@ -68,4 +73,19 @@ func (c *verifyCmd) verify(g *globals, res *verifyResult) error {
 		}
 		return nil
 	})
+}
+
+// verifyRegister compares the register with the log. A folder that was never served has none.
+func (h *house) verifyRegister(g *globals, res *verifyResult) error {
+	if _, err := os.Stat(registerDir(g)); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	o, err := h.registerOptions(g)
+	if err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	bar := newProgress(g.Stderr, "register", 1)
+	res.Leaves, err = register.Verify(g.Ctx, o, bar.set)
+	bar.end()
+	return err
 }

@@ -137,6 +137,7 @@ func (r *Register) VerifierKeys() (ed25519, sm2 string) {
 
 // WitnessKeys are the verifier keys of the witnesses, and how many of them confirm a checkpoint.
 func (r *Register) WitnessKeys() (keys []string, quorum int) {
+	keys = []string{}
 	for _, w := range r.panel.seats {
 		keys = append(keys, w.Key)
 	}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"zujian/eventstore"
+	"zujian/eventstore/register"
+)
+
+// registerFlags configure the verifiable register.
+type registerFlags struct {
+	Origin  string   `help:"Name of the register: its public URL without scheme. Set it once, before the first outsider looks." default:"localhost/zujian" env:"ZUJIAN_ORIGIN"`
+	Witness []string `help:"A witness that cosigns, as it prints itself: KEY=URL. Once for each." env:"ZUJIAN_WITNESS" placeholder:"KEY=URL"`
+	Quorum  int      `name:"witness-quorum" help:"Cosignatures that confirm a checkpoint; 0 is a majority." env:"ZUJIAN_WITNESS_QUORUM"`
+}
+
+func registerDir(g *globals) string { return filepath.Join(g.Data, "register") }
+
+// registerOptions are what every use of the register in the data folder shares. A register that has signed must have its
+// keys; only a fresh one gets new ones.
+func (h *house) registerOptions(g *globals) (o register.Options, err error) {
+	_, missing := os.Stat(filepath.Join(registerDir(g), "checkpoint"))
+	o = register.Options{Dir: registerDir(g), Log: registerLog(h.store), Now: g.Now, Logger: g.Log}
+	o.Keys.Log, o.Keys.Ed25519, o.Keys.SM2, err = h.vault.RegisterKeys(g.Ctx, errors.Is(missing, os.ErrNotExist))
+	return o, err
+}
+
+// registerLog is the store as the register reads it.
+func registerLog(s eventstore.Store) register.Log {
+	if log, ok := s.(register.Log); ok {
+		return log
+	}
+	return register.Over(s)
+}
+
+// openRegister opens the register that serve keeps. It fails if the log does not go on from what was signed.
+func (f *registerFlags) open(g *globals, h *house) (*register.Register, error) {
+	o, err := h.registerOptions(g)
+	if err != nil {
+		return nil, err
+	}
+	o.Origin, o.Quorum = f.Origin, f.Quorum
+	for _, text := range f.Witness {
+		w, err := register.ParseWitness(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errUsage, err)
+		}
+		o.Witnesses = append(o.Witnesses, w)
+	}
+	return register.Open(g.Ctx, o)
+}
+
+// keepRegister runs the register. When witnesses have stopped it the server goes on without signing, and is not ready.
+func keepRegister(ctx context.Context, g *globals, r *register.Register) error {
+	err := r.Run(ctx)
+	if errors.Is(err, register.ErrStopped) {
+		g.Log.Error("nothing is signed any more: find out which log is the true one", "err", err)
+		<-ctx.Done()
+		return nil
+	}
+	return err
+}
+
+// registerMetrics adds the register's figures to what /metrics shows.
+func registerMetrics(reg *prometheus.Registry, r *register.Register) {
+	for name, f := range map[string]struct {
+		help string
+		of   func(register.Status) float64
+	}{
+		"added_events":         {"Events in the tree.", func(s register.Status) float64 { return float64(s.Added) }},
+		"signed_events":        {"Events under the last signed checkpoint.", func(s register.Status) float64 { return float64(s.Signed) }},
+		"signed_time_seconds":  {"When the last checkpoint was signed, in seconds since 1970.", func(s register.Status) float64 { return float64(s.SignedAt.Unix()) }},
+		"confirmed_events":     {"Events under the last checkpoint that enough witnesses cosigned.", func(s register.Status) float64 { return float64(s.Confirmed) }},
+		"witnesses":            {"Witnesses that are asked.", func(s register.Status) float64 { return float64(s.Witnesses) }},
+		"witnesses_agreeing":   {"Witnesses that have cosigned since the start.", func(s register.Status) float64 { return float64(s.Agreeing) }},
+		"witnesses_dissenting": {"Witnesses that have cosigned another log under this name.", func(s register.Status) float64 { return float64(s.Dissenting) }},
+		"stopped":              {"1 when nothing is signed because witnesses dissent.", func(s register.Status) float64 { return boolean(s.Stopped) }},
+		"waiting":              {"1 while nothing is signed until witnesses have answered.", func(s register.Status) float64 { return boolean(s.Waiting) }},
+	} {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zujian_register_" + name, Help: f.help},
+			func() float64 { return f.of(r.Status()) }))
+	}
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
