@@ -54,6 +54,7 @@ func handlers() map[string]handler {
 		"objectListing":   with(objectListing),
 		"decideObjection": with(decideObjection),
 		"withdrawListing": with(withdrawListing),
+		"readVerifyKey":   readVerifyKey,
 		"verifyCode":      verifyCode,
 		"verifyFiling":    verifyFiling,
 

@@ -134,7 +134,7 @@ func translated(w *town, valid, id, unit string) map[string]attack {
 var elsewhere = map[string]string{
 	"H016": "TestOverTheWire", "H042": "escrow ledger laws", "H043": "TestParallelRepeatsHappenOnce", "H052": "statement laws: closing is checked",
 	"H063": "no signed requests yet", "H081": "TestKeysAndTheirEnd", "H087": "no tokens but keys; TestKeysAndTheirEnd for their end", "H089": "client certificates are the proxy's",
-	"H094": "TestWrongKeysFlood", "H097": "TestRowsOutOfSight", "H105": "nothing is unmasked yet", "H123": "no uploads", "H127": "no uploads",
+	"H094": "TestWrongKeysFlood", "H097": "TestRowsOutOfSight", "H105": "TestWhoReadsPersonalDataIsSeen", "H123": "no uploads", "H127": "no uploads",
 	"H129": "no uploads", "H130": "no uploads", "H142": "no webhooks yet", "H145": "no webhooks yet", "H146": "no webhooks yet", "H147": "no webhooks yet",
 	"H149": "no webhooks yet", "H150": "no webhooks yet", "H151": "no webhooks yet", "H155": "HTTPServer sets ReadHeaderTimeout", "H156": "HTTPServer sets ReadTimeout",
 	"H157": "no exports over HTTP", "H158": "no HTTP/2 without TLS", "H160": "TestOddRequests", "H163": "TestOverloadSheds", "H164": "TestRepeatedPost",

@@ -1994,7 +1994,7 @@ type Sha256 = string
 type Signature struct {
 	Algorithm string `json:"algorithm"`
 
-	// PublicKey The register's, base64; it never changes: compare it with the one you know
+	// PublicKey The register's, base64; it never changes: compare it with GET /v1/verify/key
 	PublicKey []byte `json:"public_key"`
 	Value     []byte `json:"value"`
 }
@@ -2125,6 +2125,14 @@ type UnitFile struct {
 	Made                 Made                   `json:"made"`
 	State                string                 `json:"state"`
 	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// VerifyKey defines model for VerifyKey.
+type VerifyKey struct {
+	Algorithm string `json:"algorithm"`
+
+	// PublicKey Base64; it never changes
+	PublicKey []byte `json:"public_key"`
 }
 
 // Version defines model for Version.

@@ -15,6 +15,7 @@ import (
 	"zujian/eventstore"
 	"zujian/projections"
 	"zujian/projections/housing"
+	"zujian/projections/money"
 	"zujian/projections/people"
 )
 
@@ -101,17 +102,30 @@ func listAccesses(ctx context.Context, s *Server, c *call) (answer, error) {
 // retentionMonths is how long a filed contract's parties are kept after its end (domain.md §4.7).
 const retentionMonths = 20 * 12
 
-// eraseParty destroys a person's key. The view of contracts, brought up to date first, tells what still needs it.
+// eraseParty proposes to destroy a person's key or, by another regulator, destroys it. The views of contracts and of
+// money, brought up to date first, tell what still needs it.
 func eraseParty(ctx context.Context, s *Server, c *call, in Erasure) (answer, error) {
 	id := c.path("id")
-	if err := s.catchUp(ctx, housing.Projection{}.Name()); err != nil {
-		return answer{}, err
+	for _, view := range []string{housing.Projection{}.Name(), money.Projection{}.Name()} {
+		if err := s.catchUp(ctx, view); err != nil {
+			return answer{}, err
+		}
 	}
 	open, until, err := s.bonds(ctx, id)
 	if err != nil {
 		return answer{}, err
 	}
-	r, err := s.o.Desk.ErasePerson(ctx, c.Call, id, in.Reason, in.DecisionNo, open, until)
+	unsettled := 0
+	err = s.o.Views.Read(ctx, money.Projection{}.Name(), func(r projections.Reader) (err error) {
+		unsettled, err = money.Unsettled(ctx, r, id)
+		return err
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	r, err := s.o.Desk.ErasePerson(ctx, c.Call, id, party.Erase{
+		Reason: in.Reason, DecisionNo: in.DecisionNo, OpenContracts: open, UnsettledLedgers: unsettled, RetainUntil: until,
+	})
 	return wrote(http.StatusOK, r, Done{Id: id}), err
 }
 

@@ -35,7 +35,7 @@ var mayCall = map[string]string{
 
 	"draftListing": "lcb", "readListing": "lcbDCA", "editListing": "lcb", "submitListing": "lcb", "reviewListing": "DC",
 	"publishListing": "lcb", "suspendListing": "lcbDC", "resumeListing": "lcbDC", "renewCode": "lcb", "revokeListing": "DC",
-	"objectListing": "lcb", "decideObjection": "DC", "withdrawListing": "lcbDC", "verifyCode": "*", "verifyFiling": "*",
+	"objectListing": "lcb", "decideObjection": "DC", "withdrawListing": "lcbDC", "readVerifyKey": "*", "verifyCode": "*", "verifyFiling": "*",
 
 	"draftContract": "ltcbDC", "readContract": "ltcbkDCA", "signContract": "ltcb", "recordPaper": "tDC", "declineContract": "ltcb",
 	"abandonContract": "lcb", "fileContract": "ltcbDC", "decideFiling": "DC", "proposeFilingCancellation": "DC",

@@ -35,6 +35,12 @@ func (s *Server) signed(ctx context.Context, body any) (Signature, error) {
 	return Signature{Algorithm: "Ed25519", PublicKey: key, Value: sig}, err
 }
 
+// readVerifyKey is the public key of those signatures, for whoever wants to know it before the first answer.
+func readVerifyKey(ctx context.Context, s *Server, _ *call) (answer, error) {
+	key, _, err := s.o.Desk.SignAnswer(ctx, nil)
+	return answer{body: VerifyKey{Algorithm: "Ed25519", PublicKey: key}}, err
+}
+
 // verifyFiling tells whoever holds a certificate whether it still stands.
 func verifyFiling(ctx context.Context, s *Server, c *call) (answer, error) {
 	no := c.path("filing_no")

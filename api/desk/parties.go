@@ -383,16 +383,18 @@ func (d *Desk) Practitioner(ctx context.Context, call Call, person string, cmd p
 	return exec(ctx, d, call, party.Decider, person, cmd)
 }
 
-// ErasePerson destroys a person's key after the law's retention: the events stay, nobody can read them again.
-func (d *Desk) ErasePerson(ctx context.Context, call Call, id, reason, decisionNo string, openContracts int, retainUntil domain.Day) (Receipt, error) {
+// ErasePerson proposes to destroy a person's key or, by another regulator under the same decision, destroys it after the
+// law's retention: the events stay, nobody can read them again.
+func (d *Desk) ErasePerson(ctx context.Context, call Call, id string, cmd party.Erase) (Receipt, error) {
 	s, _, found, err := load(ctx, d, party.Decider, id)
 	if err != nil || !found {
 		return Receipt{}, orNotFound(err)
 	}
-	r, err := exec(ctx, d, call, party.Decider, id, party.Command(party.Erase{
-		Reason: reason, DecisionNo: decisionNo, OpenContracts: openContracts, RetainUntil: retainUntil,
-	}))
+	r, err := exec(ctx, d, call, party.Decider, id, party.Command(cmd))
 	if err != nil {
+		return r, err
+	}
+	if now, _, _, err := load(ctx, d, party.Decider, id); err != nil || !now.Erased { // Proposed.
 		return r, err
 	}
 	identity := s.Registered.DocIndex

@@ -72,7 +72,7 @@ func TestBackupWhileServing(t *testing.T) {
 		}
 	}
 	// Forgotten after both backups.
-	p.must(t, 200, "POST", "/v1/parties/"+guest+"/erasure", w.city, map[string]any{"reason": "当事人申请", "decision_no": "决字1"})
+	p.forget(t, w.city, guest)
 	stop()
 	load.Wait()
 	p.kill()
@@ -134,7 +134,7 @@ func TestRestoreErasesAgain(t *testing.T) {
 	if code := command(t, nil, "backup", "--data", data, "--to", old); code != 0 {
 		t.Fatalf("exit %d", code)
 	}
-	p.must(t, 200, "POST", "/v1/parties/"+guest+"/erasure", city, map[string]any{"reason": "当事人申请", "decision_no": "决字1"})
+	p.forget(t, city, guest)
 	if code := command(t, nil, "backup", "--data", data, "--to", late, "--keys-to", filepath.Join(dir, "apart")); code != 0 {
 		t.Fatalf("exit %d", code)
 	}

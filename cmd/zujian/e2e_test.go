@@ -110,6 +110,15 @@ func (p *serverProcess) must(t testing.TB, status int, method, path, key string,
 	return r
 }
 
+// forget has two regulators erase a person: one proposes, another approves.
+func (p *serverProcess) forget(t testing.TB, city, id string) {
+	t.Helper()
+	second := p.must(t, http.StatusCreated, "POST", "/v1/keys", city, map[string]any{"role": "city", "label": "second"}).field(t, "key")
+	for _, key := range []string{city, second} {
+		p.must(t, http.StatusOK, "POST", "/v1/parties/"+id+"/erasure", key, map[string]any{"reason": "当事人申请", "decision_no": "决字1"})
+	}
+}
+
 // topText is a top-level string of a JSON object, "" if there is none.
 func topText(raw []byte, name string) string { return soak.Reply{Body: raw}.Text(name) }
 

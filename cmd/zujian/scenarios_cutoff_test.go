@@ -64,11 +64,13 @@ func TestAnErasureCutOffIsFinished(t *testing.T) {
 	id := w.person("guest", "tenant", "示例某", cnID("320106", "19810101", 77))
 	h := w.house
 	runner := aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}
-	req := domain.Request[party.Command]{
-		ID: "cut off", At: w.clock(), Actor: domain.Actor{ID: "test", Role: domain.RoleCity}, Command: party.Erase{Reason: "当事人申请", DecisionNo: "决字1"},
-	}
-	if _, err := aggregate.Execute(t.Context(), runner, party.Decider, id, req, aggregate.Options{Correlation: "test"}); err != nil {
-		t.Fatal(err)
+	for _, hand := range []string{"one", "another"} {
+		req := domain.Request[party.Command]{
+			ID: "cut off " + hand, At: w.clock(), Actor: domain.Actor{ID: hand, Role: domain.RoleCity}, Command: party.Erase{Reason: "当事人申请", DecisionNo: "决字1"},
+		}
+		if _, err := aggregate.Execute(t.Context(), runner, party.Decider, id, req, aggregate.Options{Correlation: "test"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.eventually("the key is destroyed", func() bool { return h.vault.Erased(id) })
 }

@@ -149,8 +149,9 @@ func (w *world) files(id string) {
 	}
 	cert := w.get("tenant", "/v1/contracts/"+id+"/certificate").want(http.StatusOK).is("filing_no", no).
 		is("lessors.0.name", "示例甲").is("lessees.0.name", "示例乙").is("authority", "320115")
-	w.get("", "/v1/verify/filings/"+no).want(http.StatusOK).is("state", "FILED").is("version", 1).is("filed_on", worldDay).
+	filing := w.get("", "/v1/verify/filings/"+no).want(http.StatusOK).is("state", "FILED").is("version", 1).is("filed_on", worldDay).
 		is("certificate_hash", cert.text("certificate_hash")).signedByTheRegister()
+	w.get("", "/v1/verify/key").want(http.StatusOK).is("public_key", filing.text("signature.public_key"))
 	w.get("", "/v1/verify/filings/"+no[:len(no)-1]+"*").problem(http.StatusNotFound, "resource.not_found")
 	if cert.text("certificate_hash") != f.text("certificate.hash") || f.text("certificate.href") != "/v1/contracts/"+id+"/certificate" {
 		w.t.Errorf("certificate: %s", cert.body)

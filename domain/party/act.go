@@ -324,6 +324,12 @@ func erase(s State, r domain.Request[Command], c Erase) ([]Event, error) {
 		return nil, ErrHasOpenContracts.With("open", int64(c.OpenContracts))
 	case r.Today() <= c.RetainUntil:
 		return nil, ErrRetention.With("until", c.RetainUntil)
+	case c.UnsettledLedgers > 0:
+		return nil, ErrUnsettled.With("ledgers", int64(c.UnsettledLedgers))
+	case s.Erasure == nil || s.Erasure.DecisionNo != c.DecisionNo:
+		return []Event{ErasureProposed{Reason: c.Reason, DecisionNo: c.DecisionNo, ProposedBy: r.Actor.ID}}, nil // A newer proposal replaces an older one.
+	case s.Erasure.ProposedBy == r.Actor.ID:
+		return nil, nil // It waits for somebody else.
 	}
 	return []Event{PersonalDataErased{Reason: c.Reason, DecisionNo: c.DecisionNo}}, nil
 }

@@ -140,6 +140,13 @@ type Merged struct {
 	DecisionNo string `json:"decision_no"`
 }
 
+// ErasureProposed waits for a second pair of eyes.
+type ErasureProposed struct {
+	Reason     string `json:"reason"`
+	DecisionNo string `json:"decision_no"`
+	ProposedBy string `json:"proposed_by"` // Actor id.
+}
+
 // PersonalDataErased means the subject's key is to be destroyed; sealed fields are unreadable from then on.
 type PersonalDataErased struct {
 	Reason     string `json:"reason"`
@@ -164,6 +171,7 @@ func (Reinstated) EventType() string             { return "party.reinstated" }
 func (SublettingScaleReached) EventType() string { return "party.subletting_scale_reached" }
 func (MergerProposed) EventType() string         { return "party.merger_proposed" }
 func (Merged) EventType() string                 { return "party.merged" }
+func (ErasureProposed) EventType() string        { return "party.erasure_proposed" }
 func (PersonalDataErased) EventType() string     { return "party.personal_data_erased" }
 
 func (Registered) isEvent()             {}
@@ -184,6 +192,7 @@ func (Reinstated) isEvent()             {}
 func (SublettingScaleReached) isEvent() {}
 func (MergerProposed) isEvent()         {}
 func (Merged) isEvent()                 {}
+func (ErasureProposed) isEvent()        {}
 func (PersonalDataErased) isEvent()     {}
 
 // Types is the storage format. Names and past versions never change.
@@ -193,5 +202,5 @@ var Types = []domain.Type{
 	domain.Stored[PractitionerRostered](), domain.Stored[PractitionerRemoved](), domain.Stored[PractitionerBanned](),
 	domain.Stored[MandateGranted](), domain.Stored[MandateRevoked](), domain.Stored[RepresentativeBound](),
 	domain.Stored[DataCorrected](), domain.Stored[Suspended](), domain.Stored[Reinstated](),
-	domain.Stored[SublettingScaleReached](), domain.Stored[PersonalDataErased](), domain.Stored[MergerProposed](), domain.Stored[Merged](),
+	domain.Stored[SublettingScaleReached](), domain.Stored[ErasureProposed](), domain.Stored[PersonalDataErased](), domain.Stored[MergerProposed](), domain.Stored[Merged](),
 }

@@ -156,11 +156,13 @@ type Merge struct {
 	OpenContracts                int
 }
 
-// Erase destroys the party's personal data for good. The caller counts OpenContracts and knows how long the law keeps
-// the data; afterwards it destroys the subject's key.
+// Erase proposes to destroy the party's personal data for good or, by another person under the same decision, does it. The
+// caller counts OpenContracts and the ledgers that hold money, and knows how long the law keeps the data; afterwards it
+// destroys the subject's key.
 type Erase struct {
 	Reason, DecisionNo string
 	OpenContracts      int
+	UnsettledLedgers   int
 	RetainUntil        domain.Day // Last day of legal retention; zero = none.
 }
 

@@ -49,6 +49,7 @@ var (
 	ErrRepresentative    = domain.Reject("party.representative", "a representative needs a person and a last day ahead")
 	ErrOrderNo           = domain.Reject("party.order_no", "an order or decision number and a reason are required")
 	ErrHasOpenContracts  = domain.Reject("party.has_open_contracts", "the party has open contracts")
+	ErrUnsettled         = domain.Reject("party.unsettled_ledger", "a ledger of the party still holds money")
 	ErrRetention         = domain.Reject("party.retention_running", "the law still wants the data kept")
 	ErrMerged            = domain.Reject("party.merged", "the party was merged into another one")
 	ErrMerger            = domain.Reject("party.merger", "a party is merged into another, live party of its kind")
@@ -115,7 +116,8 @@ type State struct {
 	SuspendOrder  string
 	Scale         int
 	Erased        bool
-	Merger        *MergerProposed // Open proposal.
+	Erasure       *ErasureProposed // Open proposal.
+	Merger        *MergerProposed  // Open proposal.
 	MergedInto    string
 
 	PublishedOn  domain.Day     // Of the opening report.
@@ -356,8 +358,10 @@ func evolve(s State, e Event) State {
 		s.Merger = &e
 	case Merged:
 		s.Merger, s.MergedInto = nil, e.Survivor
+	case ErasureProposed:
+		s.Erasure = &e
 	case PersonalDataErased:
-		s.Erased = true
+		s.Erased, s.Erasure = true, nil
 	}
 	return s
 }

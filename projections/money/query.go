@@ -177,6 +177,23 @@ func first(a, b string) string {
 	return b
 }
 
+// Unsettled counts the ledgers of a party that still hold money.
+func Unsettled(ctx context.Context, r projections.Reader, party string) (n int, err error) {
+	for pair, err := range r.Scan(ctx, projections.Prefix(keyByParty, party), projections.PrefixEnd(keyByParty, party), false) {
+		if err != nil {
+			return 0, err
+		}
+		st, _, err := StateOf(ctx, r, projections.Tail(pair.Key))
+		if err != nil {
+			return 0, err
+		}
+		if slices.ContainsFunc(st.Balances, func(b escrow.Balance) bool { return b.Fen != 0 }) {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // Postings lists every event of a ledger with its journal, oldest first.
 func Postings(ctx context.Context, r projections.Reader, s projections.Scope, contract string, p projections.Page) ([]Entry, string, error) {
 	if _, ok, err := LedgerOf(ctx, r, s, contract); err != nil || !ok {
