@@ -148,15 +148,28 @@ func (d *Desk) seenAccount(ctx context.Context, actor domain.Actor, id string) (
 	return s, err
 }
 
-// heldOn is what the ledgers of the account's operator hold at its bank. The caller waits for the view first.
+// heldOn is what the ledgers of the account's operator hold at its bank and at the banks before. The caller waits for the
+// view first.
 func (d *Desk) heldOn(ctx context.Context, s account.State) (h account.Held, err error) {
 	if s.Current == nil {
 		return h, nil
 	}
+	banks := []string{s.Current.Bank}
+	for _, o := range s.Former {
+		if !slices.Contains(banks, o.Bank) {
+			banks = append(banks, o.Bank)
+		}
+	}
 	err = d.o.Views.Read(ctx, money.Projection{}.Name(), func(r projections.Reader) error {
-		sums, err := money.Sums(ctx, r, money.BoardParty, s.Operator, s.Current.Bank)
-		h = account.Held{OpenLedgers: sums["open_ledgers"], CashFen: domain.Fen(sums["cash_fen"])}
-		return err
+		h = account.Held{}
+		for _, b := range banks {
+			sums, err := money.Sums(ctx, r, money.BoardParty, s.Operator, b)
+			if err != nil {
+				return err
+			}
+			h.OpenLedgers, h.CashFen = h.OpenLedgers+sums["open_ledgers"], h.CashFen+domain.Fen(sums["cash_fen"])
+		}
+		return nil
 	})
 	if errors.Is(err, projections.ErrNotBuilt) {
 		err = nil

@@ -97,6 +97,12 @@ func TestAnOperatorHasOneSupervisedAccount(t *testing.T) {
 	w.post("bank2", path+"/opening", `{"last4":"0099","agreement_no":"监字2"}`).want(http.StatusOK)
 	w.post("district", path+"/decision", `{"accept":true}`).want(http.StatusOK)
 	w.get("company", path).want(http.StatusOK).is("bank_party_id", w.ids["bank2"]).is("last4", "0099")
+	w.post("company", path+"/closing", nil).problem(http.StatusConflict, "account.not_empty") // Ledgers run on at the bank before.
+
+	w.organisation("firm", "company", "RENTAL_ENTERPRISE", "示例公寓有限公司", uscc(8))
+	empty := w.supervised("firm", "bank", "district")
+	w.post("firm", "/v1/accounts/"+empty+"/closing", nil).want(http.StatusOK)
+	w.get("firm", "/v1/accounts/"+empty).want(http.StatusOK).is("state", "CLOSED")
 }
 
 // TestTheRiskReserveIsFilledAndDrawn moves the reserve, with the bank's day, and watches the rules that read it.
