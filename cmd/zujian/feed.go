@@ -34,7 +34,7 @@ func source(g *globals) string { return "/zujian/" + filepath.Base(g.Config.City
 // runFeed sends webhooks while no other process does.
 func (h *house) runFeed(ctx context.Context, g *globals, bell *feed.Bell, loopback bool) error {
 	f := feed.New(feed.Options{
-		Store: h.store, Bell: bell, Now: g.Now, Source: source(g), Loopback: loopback, Logger: g.Log,
+		Store: h.store, Bell: bell, Now: g.Now, Source: source(g), Loopback: loopback, Logger: g.Log, Figures: &h.webhooks,
 		Endpoints: func(ctx context.Context) (ids []string, err error) {
 			err = h.views.Read(ctx, webhooks.Projection{}.Name(), func(r projections.Reader) error {
 				ids, err = webhooks.All(ctx, r)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -15,6 +17,8 @@ type houseMetrics struct {
 	figures []houseFigure
 	view    map[string]*prometheus.Desc
 	process map[string]*prometheus.Desc
+	webhook map[string]*prometheus.Desc
+	now     func() time.Time
 }
 
 // houseFigure is one figure of the log.
@@ -25,7 +29,7 @@ type houseFigure struct {
 }
 
 // newRegistry is what /metrics shows.
-func newRegistry(h *house, reactor reactor) *prometheus.Registry {
+func newRegistry(h *house, reactor reactor, now func() time.Time) *prometheus.Registry {
 	log := func(name, help string, kind prometheus.ValueType, of func(embedded.Stats) float64) houseFigure {
 		return houseFigure{prometheus.NewDesc("zujian_log_"+name, help, nil, nil), kind, of}
 	}
@@ -33,7 +37,7 @@ func newRegistry(h *house, reactor reactor) *prometheus.Registry {
 		return prometheus.NewDesc("zujian_"+part+"_"+name, help, []string{label}, nil)
 	}
 	m := &houseMetrics{
-		house: h, reactor: reactor,
+		house: h, reactor: reactor, now: now, webhook: webhookFigures(),
 		figures: []houseFigure{
 			log("events", "Events in the log.", prometheus.GaugeValue, func(s embedded.Stats) float64 { return float64(s.Events) }),
 			log("bytes", "Position of the log's end.", prometheus.GaugeValue, func(s embedded.Stats) float64 { return float64(s.Position) }),
@@ -71,6 +75,9 @@ func (m *houseMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range m.process {
 		ch <- d
 	}
+	for _, d := range m.webhook {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -90,6 +97,32 @@ func (m *houseMetrics) Collect(ch chan<- prometheus.Metric) {
 		follow(ch, m.process, s.Status)
 		ch <- prometheus.MustNewConstMetric(m.process["sent_total"], prometheus.CounterValue, float64(s.Sent), s.Name)
 		ch <- prometheus.MustNewConstMetric(m.process["rejected_total"], prometheus.CounterValue, float64(s.Rejected), s.Name)
+	}
+	m.collectWebhooks(ch)
+}
+
+func webhookFigures() map[string]*prometheus.Desc {
+	out := map[string]*prometheus.Desc{
+		"attempts_total": prometheus.NewDesc("zujian_webhook_attempts_total",
+			"Calls since the start: DELIVERED, RETRY (will be sent again) or DEAD (given up).", []string{"outcome"}, nil),
+	}
+	for name, help := range map[string]string{
+		"endpoints": "Endpoints this process serves.", "waiting": "Messages read and not settled.",
+		"lag_seconds": "Age of the oldest of them, of all endpoints; 0 if none waits.",
+	} {
+		out[name] = prometheus.NewDesc("zujian_webhook_"+name, help, nil, nil)
+	}
+	return out
+}
+
+// collectWebhooks tells of all endpoints together: there may be many.
+func (m *houseMetrics) collectWebhooks(ch chan<- prometheus.Metric) {
+	f := m.house.webhooks.Read(m.now())
+	for outcome, n := range f.Attempts {
+		ch <- prometheus.MustNewConstMetric(m.webhook["attempts_total"], prometheus.CounterValue, float64(n), string(outcome))
+	}
+	for name, v := range map[string]float64{"endpoints": float64(f.Endpoints), "waiting": float64(f.Waiting), "lag_seconds": f.Lag.Seconds()} {
+		ch <- prometheus.MustNewConstMetric(m.webhook[name], prometheus.GaugeValue, v)
 	}
 }
 

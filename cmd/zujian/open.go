@@ -19,6 +19,7 @@ import (
 	"zujian/eventstore/embedded"
 	"zujian/eventstore/esdb"
 	"zujian/eventstore/seal"
+	"zujian/projections/feed"
 )
 
 // house is an opened data folder: log, views, keys, and the desk over them.
@@ -35,6 +36,7 @@ type house struct {
 	cache     *aggregate.Cache
 	desk      *desk.Desk
 	runner    keeper
+	webhooks  feed.Figures
 	alone     alone // nil when no other process can keep the same views.
 }
 

@@ -93,7 +93,7 @@ func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(g.Ctx)) // Views go on while requests drain.
 	defer stop()
 	reactor := h.reactor(g)
-	metrics := newRegistry(h, reactor)
+	metrics := newRegistry(h, reactor, g.Now)
 	if r != nil {
 		registerMetrics(metrics, r)
 	}

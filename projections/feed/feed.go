@@ -41,6 +41,7 @@ type Options struct {
 	Schedule  []time.Duration // Pauses before the second and further attempts; DefaultSchedule if nil.
 	Loopback  bool            // Development: this machine's own addresses, any port and plain http may be called. Never in service.
 	Logger    *slog.Logger
+	Figures   *Figures // Kept here for others to read; its own if nil.
 }
 
 // DefaultSchedule is when a message that was not taken is sent again; each pause is lengthened by up to a tenth. After the
@@ -73,6 +74,9 @@ func New(o Options) *Feed {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Figures == nil {
+		o.Figures = &Figures{}
 	}
 	return &Feed{o: o, client: newClient(o.Loopback)}
 }

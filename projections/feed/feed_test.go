@@ -43,6 +43,7 @@ type town struct {
 	schedule []time.Duration
 	refuse   atomic.Bool // The log takes no records.
 	n        atomic.Int64
+	figures  Figures
 
 	mu   sync.Mutex
 	ids  []string
@@ -103,7 +104,7 @@ func (w *town) start() {
 	log := slog.New(slog.DiscardHandler)
 	bell := Local(w.store, uuid.NewString, log)
 	f := New(Options{
-		Store: w.store, Bell: bell, Now: time.Now, Source: "/zujian/test", Schedule: w.schedule, Loopback: true,
+		Store: w.store, Bell: bell, Now: time.Now, Source: "/zujian/test", Schedule: w.schedule, Loopback: true, Figures: &w.figures,
 		Endpoints: func(context.Context) ([]string, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -302,6 +303,10 @@ func TestDeadLetterDisablesAndCanBeSentAgain(t *testing.T) {
 	if s := w.state("e1"); s.Reason != webhook.ReasonExhausted || len(r.seen()) != 4 {
 		t.Errorf("%d attempts, %+v", len(r.seen()), s)
 	}
+	w.until("the figures", func() bool {
+		f := w.figures.Read(time.Now())
+		return f.Attempts[webhook.Retry] == 3 && f.Attempts[webhook.Dead] == 1 && f.Attempts[webhook.Delivered] == 0 && f.Waiting == 0 && f.Lag == 0
+	})
 	w.happen("contract-2")
 	r.answers(nil)
 	w.must("e1", webhook.Enable{})
@@ -330,6 +335,37 @@ func TestDeadLetterDisablesAndCanBeSentAgain(t *testing.T) {
 	r.answers(status(http.StatusGone))
 	w.happen("contract-3")
 	w.until("gone", func() bool { return w.state("e1").Reason == webhook.ReasonGone })
+}
+
+// TestFiguresTellWhoIsBehind: what waits ages, whoever else is up to date.
+func TestFiguresTellWhoIsBehind(t *testing.T) {
+	w := newTown(t)
+	w.schedule = []time.Duration{24 * time.Hour}
+	bad, good := newReceiver(t), newReceiver(t)
+	bad.answers(status(http.StatusBadGateway))
+	w.endpoint("bad", bad.URL, "contract")
+	w.endpoint("good", good.URL, "contract")
+	w.happen("contract-1", "contract-1", "unit-1")
+	w.start()
+	w.until("two taken, two waiting", func() bool {
+		f := w.figures.Read(time.Now())
+		return f.Endpoints == 2 && f.Waiting == 2 && f.Attempts[webhook.Delivered] == 2 && f.Attempts[webhook.Retry] == 1
+	})
+	var stored time.Time
+	for e, err := range w.store.Stream(t.Context(), "contract-1", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored = e.StoredAt
+		break
+	}
+	if f := w.figures.Read(stored.Add(time.Hour)); f.Lag != time.Hour {
+		t.Errorf("a lag of %v", f.Lag)
+	}
+	w.stop()
+	if f := w.figures.Read(stored.Add(time.Hour)); f.Endpoints != 0 || f.Waiting != 0 || f.Lag != 0 {
+		t.Errorf("after the end: %+v", f)
+	}
 }
 
 func (w *town) position(stream string) uint64 {

@@ -21,6 +21,7 @@ type letter struct {
 	position uint64
 	kind     string // Type of the event.
 	subject  string
+	stored   time.Time
 	body     []byte
 	attempt  int // Made so far.
 	due      time.Time
@@ -69,6 +70,7 @@ func (w *worker) run(ctx context.Context) {
 	calls, stop := context.WithCancel(ctx)
 	defer func() {
 		stop()
+		w.feed.o.Figures.leave(w.id)
 		for range w.flying {
 			<-w.outcomes // The last calls end; what they brought is sent again after a restart.
 		}
@@ -83,7 +85,9 @@ func (w *worker) run(ctx context.Context) {
 				w.begin(st, enabled)
 				first = false
 			}
-			if err = w.work(ctx, calls, st); err == nil {
+			err = w.work(ctx, calls, st)
+			w.feed.o.Figures.stand(w.id, w.standing())
+			if err == nil {
 				w.sleep(ctx, ring)
 				continue
 			}
@@ -157,6 +161,7 @@ func (w *worker) isItem(l *letter) bool {
 
 func (w *worker) address(l *letter, e eventstore.Recorded) {
 	l.message, l.kind, l.subject = uuid.UUID(e.ID).String(), e.Type, e.Stream
+	l.stored = e.StoredAt
 	l.position, l.body = uint64(e.Position), About(w.feed.o.Source, e).JSON()
 }
 
@@ -264,6 +269,7 @@ func (w *worker) settle(o outcome) {
 		d.Outcome, d.Next = webhook.Retry, d.At.Add(wait+time.Duration(rand.Int64N(int64(wait)/10+1)))
 		l.due = d.Next
 	}
+	w.feed.o.Figures.count(d.Outcome)
 	if d.Outcome != webhook.Retry {
 		if w.lanes[lane] = w.lanes[lane][1:]; len(w.lanes[lane]) == 0 {
 			delete(w.lanes, lane)
