@@ -5,6 +5,7 @@ set -eu
 missing=""
 command -v curl >/dev/null || missing="$missing curl"
 command -v python3 >/dev/null || missing="$missing python3"
+command -v openssl >/dev/null || missing="$missing openssl"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v gcc >/dev/null || missing="$missing gcc libc6-dev" # Tokens (密码机) are reached through cgo.
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium" # Pages are tested in a real browser,

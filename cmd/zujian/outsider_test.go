@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOutsidersVerifyTheRegister runs a register with three witnesses as real processes, and lets strangers check it: a
+// script of the specifications alone, and the fsck of another project. Each finds a changed byte.
+func TestOutsidersVerifyTheRegister(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts real processes")
+	}
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	// The key is known once the register was served; witnesses are told of it.
+	p := startServer(t, data, "--demo", "--homes", "60", "--months", "6")
+	key := registerKey(t, p)
+	p.kill()
+	args := []string{"--demo"}
+	for _, name := range []string{"bureau", "bank", "notary"} {
+		args = append(args, "--witness", startWitness(t, filepath.Join(dir, name), "example.com/"+name, key))
+	}
+	p = startServer(t, data, args...)
+	var proofs struct {
+		Confirmed *struct{ Size int64 } `json:"confirmed"`
+		Quorum    int
+	}
+	for deadline := time.Now().Add(time.Minute); proofs.Confirmed == nil || proofs.Confirmed.Size == 0; time.Sleep(100 * time.Millisecond) {
+		if err := json.Unmarshal(p.must(t, 200, "GET", "/v1/proofs/checkpoint", "", nil).body, &proofs); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no checkpoint was confirmed by the witnesses")
+		}
+	}
+	if proofs.Quorum != 2 {
+		t.Errorf("%d witnesses confirm, want 2 of 3", proofs.Quorum)
+	}
+	if note := string(p.must(t, 200, "GET", "/checkpoint", "", nil).body); strings.Count(note, "\n— ") < 4 {
+		t.Errorf("the checkpoint has no cosignatures:\n%s", note)
+	}
+
+	keyFile := filepath.Join(dir, "key")
+	if err := os.WriteFile(keyFile, []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fsck := func() string { // It hangs on some damage, and says OK by its words alone.
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		out, _ := exec.CommandContext(ctx, "go", "tool", "-modfile=../../deploy/fsck.mod", "fsck", "-ui=false", "-logtostderr",
+			"-storage_url="+p.base, "-public_key="+keyFile).CombinedOutput()
+		return string(out)
+	}
+	if out := fsck(); !strings.Contains(out, "Successfully fsck'd log with size") {
+		t.Errorf("fsck: %s", out)
+	}
+
+	script := func(what string) (string, error) {
+		out, err := exec.CommandContext(t.Context(), "python3", "../../deploy/verify.py", key, what).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := script(p.base); err != nil || !strings.HasPrefix(out, "VALID: ") {
+		t.Errorf("the register: %v %s", err, out)
+	}
+	receipt := filepath.Join(dir, "receipt.json")
+	proof := p.must(t, 200, "GET", "/v1/proofs/inclusion?ordinal=77", "", nil).body
+	for _, c := range []struct {
+		name  string
+		body  []byte
+		valid bool
+	}{
+		{"as it was given", proof, true},
+		{"another place", bytes.Replace(proof, []byte(`"leaf_index":77`), []byte(`"leaf_index":78`), 1), false},
+		{"another leaf", regexp.MustCompile(`"leaf":"AQ.`).ReplaceAll(proof, []byte(`"leaf":"AQB`)), false},
+		{"another register's checkpoint", bytes.Replace(proof, []byte("localhost/zujian\\n"), []byte("localhost/zujiam\\n"), 1), false},
+	} {
+		if err := os.WriteFile(receipt, c.body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := script(receipt); (err == nil) != c.valid {
+			t.Errorf("%s: %v %s", c.name, err, out)
+		}
+	}
+
+	// One bit of one leaf: both find it, and so does the register's own command.
+	p.kill()
+	leaves := filepath.Join(data, "register", "leaves")
+	raw, err := os.ReadFile(leaves)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(raw)/2] ^= 1
+	if err := os.WriteFile(leaves, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code := command(t, nil, "verify", "--log-only", "--data", data); code != exitFailed {
+		t.Errorf("verify of a changed leaf: exit %d", code)
+	}
+	p = startServer(t, data, args...)
+	if out, err := script(p.base); err == nil {
+		t.Errorf("a changed leaf: %s", out)
+	}
+}
+
+func registerKey(t *testing.T, p *serverProcess) string {
+	t.Helper()
+	var proofs struct {
+		Keys struct{ Ed25519 string }
+	}
+	if err := json.Unmarshal(p.must(t, 200, "GET", "/v1/proofs/checkpoint", "", nil).body, &proofs); err != nil {
+		t.Fatal(err)
+	}
+	return proofs.Keys.Ed25519
+}
+
+// startWitness runs a witness and gives what serve is told of it.
+func startWitness(t *testing.T, state, name, key string) string {
+	t.Helper()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "witness", "--state", state, "--name", name, "--log", key, "--addr", "127.0.0.1:0")
+	var out lockedBuffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // Killed: its error is the point.
+	})
+	found := regexp.MustCompile(`--witness '([^']+)'`)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if m := found.FindStringSubmatch(out.String()); m != nil {
+			return m[1]
+		}
+	}
+	t.Fatalf("the witness did not start:\n%s", out.String())
+	return ""
+}
