@@ -15,6 +15,8 @@ import (
 	"zujian/domain"
 	"zujian/domain/guidance"
 	"zujian/eventstore"
+	"zujian/projections"
+	prices "zujian/projections/guidance"
 )
 
 func listRules(ctx context.Context, s *Server, c *call) (answer, error) {
@@ -115,6 +117,19 @@ func proposeGuidance(ctx context.Context, s *Server, c *call, in NewGuidance) (a
 	}
 	_, r, err := s.o.Desk.GuidanceAct(ctx, c.Call, in.Period, cmd)
 	return wrote(http.StatusCreated, r, Done{Id: in.Period}), err
+}
+
+// draftGuidance computes a period's prices from the rents on file as they stand.
+func draftGuidance(ctx context.Context, s *Server, c *call) (answer, error) {
+	return figures(ctx, s, prices.Projection{}, func(r projections.Reader) (prices.Draft, bool, error) {
+		d, err := prices.Compute(ctx, r, c.query["period"])
+		return d, true, err
+	}, func(d prices.Draft, m made) any {
+		return struct {
+			prices.Draft
+			Made made `json:"made"`
+		}{d, m}
+	})
 }
 
 func approveGuidance(ctx context.Context, s *Server, c *call, in Version) (answer, error) {

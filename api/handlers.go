@@ -124,6 +124,7 @@ func handlers() map[string]handler {
 		"readGuidance":    readGuidance,
 		"proposeGuidance": with(proposeGuidance),
 		"approveGuidance": with(approveGuidance),
+		"draftGuidance":   draftGuidance,
 		"readRentIndex":   readRentIndex,
 
 		"readRentLevels":       readRentLevels,

@@ -44,6 +44,7 @@ import (
 	"zujian/eventstore/seal"
 	"zujian/eventstore/seal/remote"
 	"zujian/projections"
+	prices "zujian/projections/guidance"
 	"zujian/projections/housing"
 	"zujian/projections/money"
 	"zujian/projections/people"
@@ -152,7 +153,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- w.runner.Run(ctx, []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, planview.Projection{}, webhooks.Projection{}, index})
+		done <- w.runner.Run(ctx, []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, planview.Projection{}, prices.Projection{}, webhooks.Projection{}, index})
 	}()
 	logKey, ed, sm2, err := vault.RegisterKeys(ctx, true)
 	if err != nil {

@@ -653,6 +653,23 @@ type GuidanceCell struct {
 	SizeBand     string       `json:"size_band"`
 }
 
+// GuidanceDraft defines model for GuidanceDraft.
+type GuidanceDraft struct {
+	Cells []map[string]interface{} `json:"cells"`
+
+	// From First month of signing counted
+	From string `json:"from"`
+
+	// Inputs SHA-256 of the integer cells
+	Inputs string `json:"inputs"`
+
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
+	Made   Made   `json:"made"`
+	Method string `json:"method"`
+	Period string `json:"period"`
+	To     string `json:"to"`
+}
+
 // HandoverMade defines model for HandoverMade.
 type HandoverMade struct {
 	// ConfirmedBy The other side; absent while its word is missing
@@ -2821,6 +2838,15 @@ type ReadGuidanceParams struct {
 type ProposeGuidanceParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// DraftGuidanceParams defines parameters for DraftGuidance.
+type DraftGuidanceParams struct {
+	// Period Quarter priced
+	Period PeriodText `form:"period" json:"period"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
 // ApproveGuidanceParams defines parameters for ApproveGuidance.

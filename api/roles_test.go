@@ -53,7 +53,7 @@ var mayCall = map[string]string{
 	"mediateDeposit": "DC", "settleDeposit": "DC", "freezeEscrow": "DC", "unfreezeEscrow": "DC",
 	"importStatement": "k", "readStatement": "kDCA", "listStatements": "kCA", "resolveDiscrepancy": "kDC",
 
-	"readGuidance": "*", "proposeGuidance": "C", "approveGuidance": "C", "readRentIndex": "*",
+	"readGuidance": "*", "proposeGuidance": "C", "approveGuidance": "C", "draftGuidance": "C", "readRentIndex": "*",
 	"readRentLevels": "*", "readRentComparison": "*", "readIndexRevisions": "*", "listIndexReleases": "*", "readIndexRelease": "*", "computeIndexRelease": "C",
 	"reviewIndexRelease": "C", "approveIndexRelease": "C", "withdrawIndexRelease": "C",
 

@@ -20,6 +20,7 @@ import (
 	"zujian/domain/unit"
 	"zujian/domain/webhook"
 	"zujian/projections"
+	prices "zujian/projections/guidance"
 	"zujian/projections/housing"
 	"zujian/projections/money"
 	"zujian/projections/people"
@@ -64,6 +65,7 @@ func views(c *cityProfile) []projections.Projection {
 		housing.Projection{},
 		money.Projection{},
 		planview.Projection{},
+		prices.Projection{},
 		rentindex.Projection{Model: c.Model},
 		webhooks.Projection{},
 	}
