@@ -84,6 +84,7 @@ var (
 	errBehind       = domain.Reject("unavailable.behind", "the view has not come that far yet; try again")
 	errVaultAway    = domain.Reject("unavailable.vault", "the vault of personal data can't be reached; try again")
 	errViewsAway    = domain.Reject("unavailable.views", "the view store can't be reached; try again")
+	errStorageFull  = domain.Reject("unavailable.storage_full", "the disk has no room to spare; nothing was written, reading goes on")
 	errStoreClosed  = domain.Reject("unavailable.closed", "the log is closed")
 	errTookTooLong  = domain.Reject("unavailable.timeout", "the work did not end in time; a repeat with the same Idempotency-Key is safe")
 	errInternal     = domain.Reject("internal", "internal error")
@@ -138,6 +139,8 @@ func classify(err error) (*domain.Rejection, []FieldError) {
 	switch {
 	case errors.Is(err, eventstore.ErrWrongRevision):
 		return errStreamMoved, nil
+	case errors.Is(err, eventstore.ErrFull):
+		return errStorageFull, nil
 	case errors.Is(err, eventstore.ErrOverloaded):
 		return errOverloaded, nil
 	case errors.Is(err, eventstore.ErrClosed), errors.Is(err, eventstore.ErrUnavailable):

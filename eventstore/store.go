@@ -24,6 +24,10 @@ var ErrOverloaded = errors.New("eventstore: overloaded")
 // repeated.
 var ErrUnavailable = errors.New("eventstore: unavailable")
 
+// ErrFull means the store's disk has no room to spare: the append is unwritten. Reading goes on; appends are taken again
+// when somebody made room.
+var ErrFull = errors.New("eventstore: the disk is full")
+
 // ErrClosed means the store was closed or has stopped after a failed sync. Nothing more will be acknowledged.
 var ErrClosed = errors.New("eventstore: closed")
 

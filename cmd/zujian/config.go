@@ -17,7 +17,7 @@ func (configCmd) Run(g *globals) error {
 	return enc.Encode(map[string]any{
 		"data": c.Data, "json": c.JSON, "log_format": c.LogFormat, "city": c.City, "suite": c.Suite, "views": withoutPassword(c.Views), "vault": c.Vault.URL, "store": withoutPassword(c.Store),
 		"hsm":   map[string]any{"module": c.HSM.Module, "token": c.HSM.Token, "pin_file": c.HSM.PINFile},
-		"serve": map[string]any{"role": c.Serve.Role, "addr": c.Serve.Addr, "host": c.Serve.Host, "rate": c.Serve.Rate, "in_flight": c.Serve.InFlight},
+		"serve": map[string]any{"role": c.Serve.Role, "addr": c.Serve.Addr, "host": c.Serve.Host, "rate": c.Serve.Rate, "in_flight": c.Serve.InFlight, "reserve": c.Serve.Reserve},
 	})
 }
 

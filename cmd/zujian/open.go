@@ -82,8 +82,9 @@ func needsFolder(g *globals, what string) error {
 // openOptions are what differs between the uses of a folder.
 type openOptions struct {
 	now       func() time.Time
-	deferSync bool // Loading a folder that is thrown away when the load fails.
-	role      role // "" is all.
+	deferSync bool  // Loading a folder that is thrown away when the load fails.
+	role      role  // "" is all.
+	reserve   int64 // Bytes of the disk left free, see embedded.Options; 0 for short work.
 }
 
 const (
@@ -109,7 +110,7 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if err = h.openLog(g, embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync}); err != nil {
+	if err = h.openLog(g, embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync, ReserveBytes: o.reserve}); err != nil {
 		return nil, err
 	}
 	if o.role.opensVault() {

@@ -36,6 +36,7 @@ type serveCmd struct {
 	Months   int    `help:"Months of the demo city's history." default:"36"`
 	Seed     uint64 `help:"Seed of the demo city." default:"1"`
 	Rate     int    `help:"Requests a second one key may make; negative is no limit." default:"200" env:"ZUJIAN_RATE"`
+	Reserve  int64  `help:"MiB of the disk left free: below it writes are refused, and a quarter of it, kept as DIR/log/ballast, is given back. 0 watches nothing." default:"256" env:"ZUJIAN_RESERVE"`
 	InFlight int    `help:"Requests at work at once; more wait a moment, then are shed." default:"128" env:"ZUJIAN_IN_FLIGHT"`
 
 	Register registerFlags `embed:""`
@@ -62,7 +63,7 @@ func (c *serveCmd) Run(g *globals) error {
 			return fmt.Errorf("load the demo city: %w", err)
 		}
 	}
-	h, err := openHouse(g, openOptions{role: c.Role})
+	h, err := openHouse(g, openOptions{role: c.Role, reserve: c.Reserve << 20})
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,11 @@ func (a alone) of(name string) func(ctx context.Context, f func(context.Context)
 // openViews opens where --views says.
 func (h *house) openViews(g *globals, r role) error {
 	if g.Config.Views == "" {
-		v, err := pebbleviews.Open(filepath.Join(g.Data, "views"), pebbleviews.Options{Logger: g.Log})
+		o := pebbleviews.Options{Logger: g.Log}
+		if h.log != nil {
+			o.FS = h.log.Disk()
+		}
+		v, err := pebbleviews.Open(filepath.Join(g.Data, "views"), o)
 		if err != nil {
 			return err
 		}

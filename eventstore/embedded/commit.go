@@ -318,6 +318,9 @@ func (s *Store) room(size int64) (*segment, error) {
 	}
 	sp := s.takeSpare(g, segmentHeader+size)
 	if sp.err != nil {
+		if vfs.IsNoSpaceError(sp.err) {
+			return nil, fmt.Errorf("%w: make the next segment: %w", eventstore.ErrFull, sp.err)
+		}
 		return nil, fmt.Errorf("make the next segment: %w", sp.err)
 	}
 	if s.opts.DeferSync { // A segment that is not the last is always durable.

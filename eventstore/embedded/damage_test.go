@@ -264,7 +264,7 @@ func TestFullDiskIsNotFatal(t *testing.T) {
 	at := eventstore.NoStream
 	for {
 		a, err := s.Append(t0, "a-1", at, storetest.Event(int(at)+1))
-		if errors.Is(err, syscall.ENOSPC) && !errors.Is(err, eventstore.ErrClosed) {
+		if errors.Is(err, syscall.ENOSPC) && errors.Is(err, eventstore.ErrFull) && !errors.Is(err, eventstore.ErrClosed) {
 			break
 		}
 		if err != nil || at > 100 {
@@ -332,5 +332,65 @@ func TestSlowDisk(t *testing.T) {
 	}
 	if n := len(storetest.CheckLog(t, s)); n != 2 || s.Stats().Shed != 1 {
 		t.Fatalf("got %d events, %d shed", n, s.Stats().Shed)
+	}
+}
+
+// TestBallast: when room runs out the ballast is given back, appends are refused unwritten and readers go on; when there
+// is room again, appends are taken and the ballast is made again.
+func TestBallast(t *testing.T) {
+	const reserve = 4 << 20
+	disk := vfs.NewMem()
+	free := func(n uint64) { disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: n, TotalBytes: 1 << 30}) }
+	ballast := func() int64 {
+		info, err := disk.Stat("log/" + ballastName)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	free(reserve)
+	o := small(disk)
+	o.ReserveBytes = reserve
+	s := mustOpen(t, o)
+	head, err := s.Append(t0, "a-1", eventstore.NoStream, storetest.Event(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := func(what string, ok func() bool) { // The store looks each second.
+		t.Helper()
+		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not within a minute", what)
+			}
+		}
+	}
+	until("ballast", func() bool { return ballast() == reserve/ballastShare })
+	free(reserve - 1)
+	until("full", func() bool { return s.full.Load() && ballast() == 0 })
+	if _, err := s.Append(t0, "a-1", head.Revision, storetest.Event(1)); !errors.Is(err, eventstore.ErrFull) || errors.Is(err, eventstore.ErrClosed) {
+		t.Fatalf("full: got %v, want ErrFull", err)
+	}
+	if n := len(storetest.CheckLog(t, s)); n != 1 {
+		t.Fatalf("full: readers see %d events, not 1", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatalf("close on a full disk: %v", err)
+	}
+	s = mustOpen(t, o)
+	if _, err := s.Append(t0, "a-1", head.Revision, storetest.Event(1)); !errors.Is(err, eventstore.ErrFull) {
+		t.Fatalf("opened on a full disk: got %v, want ErrFull", err)
+	}
+	free(reserve + reserve/ballastShare) // The ballast alone came back: not enough, or it would flutter.
+	s.look(true)
+	if !s.full.Load() {
+		t.Fatal("the room that the ballast gave back was taken for new")
+	}
+	free(2 * reserve)
+	until("room again", func() bool { return !s.full.Load() && ballast() == reserve/ballastShare })
+	if _, err := s.Append(t0, "a-1", head.Revision, storetest.Event(1)); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+	if n := len(storetest.CheckLog(t, s)); n != 2 {
+		t.Fatalf("%d events, not 2", n)
 	}
 }

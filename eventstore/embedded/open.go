@@ -31,6 +31,12 @@ func open(o Options) (_ *Store, err error) {
 		opts: o, lock: lock, salt: salts{from: o.Rand}, heads: newHeads(o.Heads), recent: newRecent(),
 		spareWant: make(chan int64, 1), spareMade: make(chan spare, 1),
 		free: make(chan []byte, indexLagGroups+2), toIndex: make(chan indexWork, indexLagGroups),
+		space: space{disk: o.FS, stop: make(chan struct{})},
+	}
+	if o.ReserveBytes > 0 {
+		o.FS = vfs.OnDiskFull(o.FS, s.diskFull)
+		s.opts.FS = o.FS
+		s.look(false) // Before anything is written: the open itself needs room.
 	}
 	s.queue.init()
 	var segs []*segment
@@ -63,6 +69,9 @@ func open(o Options) (_ *Store, err error) {
 	s.workers.Go(s.lead)
 	s.workers.Go(s.zero)
 	s.workers.Go(s.follow)
+	if o.ReserveBytes > 0 {
+		s.workers.Go(s.watchRoom)
+	}
 	return s, nil
 }
 

@@ -43,6 +43,10 @@ type Options struct {
 	Heads        int              // Streams whose head is kept in memory, 262,144 if 0.
 	NoMmap       bool             // Read with pread even where a segment could be mapped.
 
+	// ReserveBytes of the disk are left free: below it appends are refused with ErrFull. A quarter of it lies ready as a
+	// file, "ballast", that is given back then. 0 watches nothing. See space.
+	ReserveBytes int64
+
 	// Fatal is called when the index can't keep its promises any more. It must not return, and should end the process:
 	// what is open stays locked. A panic if nil.
 	Fatal func(error)

@@ -21,6 +21,8 @@ type Store struct {
 	salt salts
 
 	queue queue
+	space space
+	full  atomic.Bool // No append is taken: the disk has no room to spare.
 
 	// The leader's own: only whoever leads touches these.
 	end       mark                // Of the log as written.
@@ -111,6 +113,9 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.R
 	}
 	if err := ctx.Err(); err != nil {
 		return eventstore.Appended{}, fmt.Errorf("append to %s: %w", stream, err)
+	}
+	if err := s.refuse(); err != nil {
+		return eventstore.Appended{}, err
 	}
 	r := newRequest(stream, expected, len(events))
 	if err := r.encode(s.opts.Suite, &s.salt, events); err != nil {
@@ -229,6 +234,7 @@ func (s *Store) Close() error {
 	s.durable.close(eventstore.ErrClosed)
 	close(s.toIndex)
 	close(s.spareWant)
+	close(s.space.stop)
 	s.hurry.Store(true)
 	s.workers.Wait()
 	s.indexed.close(eventstore.ErrClosed)

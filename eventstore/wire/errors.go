@@ -129,7 +129,7 @@ func public(err error) (_ error, told bool) {
 		return f, true
 	}
 	switch {
-	case errors.Is(err, eventstore.ErrOverloaded):
+	case errors.Is(err, eventstore.ErrOverloaded), errors.Is(err, eventstore.ErrFull):
 		return errBusy, true
 	case errors.Is(err, eventstore.ErrClosed):
 		return errNotReady, true

@@ -52,7 +52,7 @@ type Server struct {
 // Start runs `zujian serve` over a folder and waits until it says where it listens.
 func Start(bin, data string, args ...string) (*Server, error) {
 	s := &Server{Logs: &Buffer{}, done: make(chan error, 1)}
-	s.cmd = exec.Command(bin, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--rate=-1"}, args...)...)
+	s.cmd = exec.Command(bin, append([]string{"serve", "--data", data, "--addr", "127.0.0.1:0", "--rate=-1", "--reserve=4"}, args...)...)
 	s.cmd.Stderr = s.Logs
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
