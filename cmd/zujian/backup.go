@@ -12,6 +12,7 @@ import (
 
 	"zujian/domain/party"
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/register"
 	"zujian/eventstore/seal"
 )
 
@@ -105,9 +106,11 @@ func readBackup(dir string) (c backupContents, err error) {
 
 // restoreCmd makes a data folder of a backup.
 type restoreCmd struct {
-	From     string   `required:"" type:"existingdir" help:"The backup."`
-	KeysFrom string   `type:"existingdir" help:"The keys, if they are not in the backup." placeholder:"DIR"`
-	Erased   []string `type:"existingfile" help:"Newer lists of erased people (keys/erased): whom they name stays forgotten." placeholder:"FILE"`
+	From      string   `required:"" type:"existingdir" help:"The backup."`
+	KeysFrom  string   `type:"existingdir" help:"The keys, if they are not in the backup." placeholder:"DIR"`
+	Erased    []string `type:"existingfile" help:"Newer lists of erased people (keys/erased): whom they name stays forgotten." placeholder:"FILE"`
+	Witnessed string   `type:"existingfile" help:"The newest checkpoint that you or a witness kept, as /checkpoint served it: a backup that ends before it is refused." placeholder:"FILE"`
+	RollBack  bool     `help:"Restore it all the same: what came after it is lost, and witnesses will say so."`
 }
 
 type restoreResult struct {
@@ -200,10 +203,37 @@ func (c *restoreCmd) fill(g *globals, dir string, contents backupContents, res *
 	restored := *g
 	restored.Data = dir
 	return withHouse(&restored, func(h *house) error {
+		if err := c.checkWitnessed(&restored, h); err != nil {
+			return err
+		}
 		n, err := eraseAgain(&restored, h)
 		res.Erased = n
 		return err
 	})
+}
+
+// checkWitnessed refuses a log that would take back what was signed over.
+func (c *restoreCmd) checkWitnessed(g *globals, h *house) error {
+	if c.Witnessed == "" {
+		return nil
+	}
+	note, err := os.ReadFile(c.Witnessed)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	o, err := h.registerOptions(g)
+	if err != nil {
+		return err
+	}
+	err = register.CheckAgainst(g.Ctx, o.Log, o.Keys, "", string(note))
+	if errors.Is(err, register.ErrBehind) && c.RollBack {
+		g.Log.Warn("rolling back behind a witnessed checkpoint, as told", "err", err)
+		return nil
+	}
+	if errors.Is(err, register.ErrBehind) {
+		return fmt.Errorf("%w; --roll-back restores it all the same", err)
+	}
+	return err
 }
 
 // eraseAgain destroys the keys of everybody whose erasure is in the log, and gives how many still had one.

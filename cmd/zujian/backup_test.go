@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,6 +61,11 @@ func TestBackupWhileServing(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
+	wait(10)
+	earlier := filepath.Join(dir, "earlier")
+	if err := os.WriteFile(earlier, p.must(t, 200, "GET", "/checkpoint", "", nil).body, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var before [2]int64
 	backups := [2]string{filepath.Join(dir, "first"), filepath.Join(dir, "second")}
 	for i, to := range backups {
@@ -75,12 +83,49 @@ func TestBackupWhileServing(t *testing.T) {
 	p.forget(t, w.city, guest)
 	stop()
 	load.Wait()
+	note := filepath.Join(dir, "checkpoint")
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		body := p.must(t, 200, "GET", "/checkpoint", "", nil).body
+		if err := os.WriteFile(note, body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var made backupContents
+		raw, err := os.ReadFile(filepath.Join(backups[1], backupFile))
+		if err = errors.Join(err, json.Unmarshal(raw, &made)); err != nil {
+			t.Fatal(err)
+		}
+		var size uint64
+		if _, err := fmt.Sscan(strings.Split(string(body), "\n")[1], &size); err == nil && size > made.Log.Events {
+			break
+		}
+	}
 	p.kill()
+	behind := []string{"restore", "--data", filepath.Join(dir, "behind"), "--from", backups[1], "--witnessed", note}
+	if code := command(t, nil, behind...); code != exitFailed {
+		t.Errorf("a backup behind a witnessed checkpoint was restored: exit %d", code)
+	}
+	if code := command(t, nil, append(behind, "--roll-back")...); code != 0 {
+		t.Errorf("told to roll back: exit %d", code)
+	}
+
+	forged := filepath.Join(dir, "forged") // Of another log.
+	raw, err := os.ReadFile(earlier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(raw), "\n")
+	lines[2] = "AAAA" + lines[2][4:]
+	if err := os.WriteFile(forged, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code := command(t, nil, "restore", "--data", filepath.Join(dir, "forked"), "--from", backups[0], "--witnessed", forged, "--roll-back"); code != exitFailed {
+		t.Errorf("a log that is not the witnessed one was restored: exit %d", code)
+	}
 
 	for i, from := range backups {
 		to := filepath.Join(dir, "restored"+string(rune('1'+i)))
 		var res restoreResult
-		if code := command(t, &res, "restore", "--data", to, "--from", from, "--erased", filepath.Join(data, "keys", "erased")); code != 0 {
+		if code := command(t, &res, "restore", "--data", to, "--from", from, "--erased", filepath.Join(data, "keys", "erased"), "--witnessed", earlier); code != 0 {
 			t.Fatalf("restore %d: exit %d", i, code)
 		}
 		if res.Tombstones != 1 {
