@@ -74,7 +74,7 @@ func TestAnOperatorHasOneSupervisedAccount(t *testing.T) {
 	w.money("bank", "/v1/escrow/"+on+"/receipts", fmt.Sprintf(receipt, id)).want(http.StatusCreated)
 	w.settled()
 	w.get("company", "/v1/accounts").want(http.StatusOK).is("items.0.id", id).is("items.0.state", "ACTIVE").is("items.0.held_deposit_fen", 300000).
-		is("items.0.held_rent_fen", 1800000).is("items.0.board.balance_fen", 2100000).is("items.0.board.coverage_bp", 10000).is("items.0.opened_on", "2026-11-23")
+		is("items.0.held_rent_fen", 1800000).is("items.0.board.balance_fen", 2100000).is("items.0.board.coverage_bp", 10000).is("items.0.board.shortfall_level", "YELLOW").is("items.0.opened_on", "2026-11-23")
 	for who, n := range map[string]int{"bank": 1, "district": 1, "city": 1, "auditor": 1, "bank2": 0, "xuanwu": 0} {
 		if got := len(w.get(who, "/v1/accounts").want(http.StatusOK).list("items")); got != n {
 			t.Errorf("%s sees %d accounts", who, got)

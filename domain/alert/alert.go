@@ -32,6 +32,9 @@ const (
 // String is the level's name in upper case.
 func (l Level) String() string { return [...]string{"NONE", "BLUE", "YELLOW", "ORANGE", "RED"}[l] }
 
+// MarshalText writes the name.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
 // Indicator is one figure and what it is held against. Up thresholds are reached at or above, Down strictly below.
 // A level clears when the value has come back to the clear percentage of the trigger's distance from Norm.
 type Indicator struct {
@@ -120,6 +123,16 @@ func away(norm int64, thresholds []int64, sign int64) bool {
 		last = t
 	}
 	return true
+}
+
+// Indicator finds one by its id.
+func (b Book) Indicator(id string) (Indicator, bool) {
+	for _, i := range b.Indicators {
+		if i.ID == id {
+			return i, true
+		}
+	}
+	return Indicator{}, false
 }
 
 // Why a figure was not judged.

@@ -2,10 +2,15 @@ package money
 
 import (
 	"context"
+	"sync"
 
 	"zujian/domain"
+	"zujian/domain/alert"
 	"zujian/projections"
 )
+
+// thresholds are those that boards are judged by, read once.
+var thresholds = sync.OnceValues(alert.Shipped)
 
 // Board is the supervised money of one party, district or bank (V-M1). Names of Figures are those of figures.
 type Board struct {
@@ -14,18 +19,19 @@ type Board struct {
 	Bank    string               `json:"bank,omitempty"`
 	Figures projections.Counters `json:"figures"`
 
-	HeldFen        domain.Fen `json:"held_fen"`        // Rent, deposits (disputed or not) and the rest that the ledgers hold.
-	LiabilitiesFen domain.Fen `json:"liabilities_fen"` // That, the risk reserve, and what is set aside to be paid out.
-	BalanceFen     domain.Fen `json:"balance_fen"`     // As the bank has it: the ledgers' cash, the reserve and the open differences of its statements.
-	ShortfallFen   domain.Fen `json:"shortfall_fen"`   // Liabilities above the balance (M-14).
-	CoverageBP     *int64     `json:"coverage_bp"`     // Balance / liabilities; null without liabilities.
-	DueFen         domain.Fen `json:"due_fen"`         // Of a party: what its tenants were to have paid in by the day asked.
-	UnpaidInFen    domain.Fen `json:"unpaid_in_fen"`   // Of that, not received.
-	OwnerUnpaidFen domain.Fen `json:"owner_unpaid_fen"`
-	LastStatement  domain.Day `json:"last_statement,omitzero"` // Of the bank, up to the day asked.
-	Open           int64      `json:"open_discrepancies"`
-	OpenFen        domain.Fen `json:"open_discrepancies_fen"`
-	Frozen         int64      `json:"frozen_ledgers"`
+	HeldFen        domain.Fen   `json:"held_fen"`        // Rent, deposits (disputed or not) and the rest that the ledgers hold.
+	LiabilitiesFen domain.Fen   `json:"liabilities_fen"` // That, the risk reserve, and what is set aside to be paid out.
+	BalanceFen     domain.Fen   `json:"balance_fen"`     // As the bank has it: the ledgers' cash, the reserve and the open differences of its statements.
+	ShortfallFen   domain.Fen   `json:"shortfall_fen"`   // Liabilities above the balance (M-14).
+	CoverageBP     *int64       `json:"coverage_bp"`     // Balance / liabilities; null without liabilities.
+	Warning        *alert.Level `json:"shortfall_level"` // Level of that against the shipped thresholds, of this moment alone: no hysteresis. Exactly covered is YELLOW (no margin); null without liabilities.
+	DueFen         domain.Fen   `json:"due_fen"`         // Of a party: what its tenants were to have paid in by the day asked.
+	UnpaidInFen    domain.Fen   `json:"unpaid_in_fen"`   // Of that, not received.
+	OwnerUnpaidFen domain.Fen   `json:"owner_unpaid_fen"`
+	LastStatement  domain.Day   `json:"last_statement,omitzero"` // Of the bank, up to the day asked.
+	Open           int64        `json:"open_discrepancies"`
+	OpenFen        domain.Fen   `json:"open_discrepancies_fen"`
+	Frozen         int64        `json:"frozen_ledgers"`
 }
 
 // Boards lists the boards of one kind (BoardParty, BoardArea, BoardBank, BoardCity), of one id or of all. Sums are those
@@ -95,6 +101,9 @@ func (b *Board) fill(ctx context.Context, r projections.Reader, on domain.Day) (
 			b.CoverageBP = &n
 		}
 	}
+	if err = b.warn(); err != nil {
+		return err
+	}
 	if b.Kind == BoardParty {
 		if b.DueFen, err = dueBy(ctx, r, b.ID, b.Bank, on); err != nil {
 			return err
@@ -109,6 +118,23 @@ func (b *Board) fill(ctx context.Context, r projections.Reader, on domain.Day) (
 		b.LastStatement, err = lastStatement(ctx, r, bank, on)
 	}
 	return err
+}
+
+// warn judges the balance against the liabilities (indicator SHORTFALL).
+func (b *Board) warn() error {
+	book, err := thresholds()
+	if err != nil {
+		return err
+	}
+	i, ok := book.Indicator("SHORTFALL")
+	if !ok {
+		return nil
+	}
+	f := alert.Figure{Num: int64(b.BalanceFen), Den: int64(b.LiabilitiesFen), N: 1}
+	if level, reason := book.Judge(i, f, alert.None); reason == "" {
+		b.Warning = &level
+	}
+	return nil
 }
 
 // dueBy is what a lessor's tenants were to have paid into a bank up to and including a day.

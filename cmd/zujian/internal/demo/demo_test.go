@@ -19,6 +19,7 @@ import (
 	"zujian/cmd/zujian/internal/demo"
 	"zujian/domain"
 	"zujian/domain/account"
+	"zujian/domain/alert"
 	"zujian/domain/apikey"
 	"zujian/domain/building"
 	"zujian/domain/claim"
@@ -214,10 +215,13 @@ func (m made) testMoney(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b.CoverageBP == nil || *b.CoverageBP >= 10_000 {
+			if b.Warning != nil && *b.Warning >= alert.Orange {
+				t.Errorf("%s is warned of: %+v", firm.OrgName, b)
+			}
 			continue
 		}
 		short++
-		if firm.OrgName != "示例蓝杉转租" || *b.CoverageBP > 9000 || b.OwnerUnpaidFen == 0 || b.ShortfallFen == 0 {
+		if firm.OrgName != "示例蓝杉转租" || *b.CoverageBP > 9000 || b.OwnerUnpaidFen == 0 || b.ShortfallFen == 0 || b.Warning == nil || *b.Warning != alert.Red {
 			t.Errorf("%s is short: %+v", firm.OrgName, b)
 		}
 	}
