@@ -117,6 +117,16 @@ var mutants = []mutant{
 		pkg: "eventstore/seal", test: "TestErase",
 	},
 	{
+		name: "damaged keys are cut like torn ones", file: "eventstore/seal/slots.go",
+		old: "\tif count < atLeast {", new: "\tif count < atLeast-atLeast {",
+		pkg: "eventstore/seal", test: "TestTornTails",
+	},
+	{
+		name: "a full disk takes appends", file: "eventstore/embedded/ballast.go",
+		old: "\tif s.full.Load() {\n\t\treturn fmt.Errorf", new: "\tif s.full.Load() && s.opts.ReserveBytes < 0 {\n\t\treturn fmt.Errorf",
+		pkg: "eventstore/embedded", test: "TestBallast",
+	},
+	{
 		name: "a sealed value may move to another field", file: "eventstore/seal/vault.go",
 		old: "raw[2+nonceLen:], additional(raw[:2], subject, stream, field))", new: "raw[2+nonceLen:], additional(raw[:2], subject, stream, \"f\"))",
 		pkg: "eventstore/seal", test: "TestLawsUnderBothSuites",

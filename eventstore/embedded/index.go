@@ -52,7 +52,17 @@ type index struct {
 // openIndex opens the folder's index, or makes a new one if it is of another log, another version, or damaged.
 func openIndex(o Options, id logID) (*index, mark, error) {
 	fs, log := o.FS, o.Logger
-	path := fs.PathJoin(o.Dir, indexName)
+	path, noted := fs.PathJoin(o.Dir, indexName), fs.PathJoin(o.Dir, indexDamagedName)
+	if _, err := fs.Stat(noted); err == nil {
+		log.Warn("index was found damaged and is rebuilt from the log")
+		err := fs.RemoveAll(path)
+		if err == nil {
+			err = fs.Remove(noted)
+		}
+		if err != nil {
+			return nil, mark{}, fmt.Errorf("remove damaged index: %w", err)
+		}
+	}
 	for try := 0; ; try++ {
 		x, err := openDB(o, id, false)
 		if err == nil {
@@ -79,7 +89,10 @@ func openDB(o Options, id logID, readOnly bool) (*index, error) {
 		FS: o.FS, DisableWAL: true, Cache: cache, MemTableSize: indexMemory, ReadOnly: readOnly,
 		FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: pebbleLogger{o.Logger, o.Fatal},
 	}
-	opts.EventListener = &pebble.EventListener{BackgroundError: func(err error) { x.failed(o.Logger, err) }}
+	opts.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) { x.failed(o.Logger, err) },
+		DataCorruption:  func(info pebble.DataCorruptionInfo) { damagedIndex(o, info, readOnly) },
+	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
@@ -90,6 +103,21 @@ func openDB(o Options, id logID, readOnly bool) (*index, error) {
 	}
 	x.db = db
 	return x, nil
+}
+
+// damagedIndex hears that a table of the index is damaged: who reads it gets an error, and the next open rebuilds it.
+func damagedIndex(o Options, info pebble.DataCorruptionInfo, readOnly bool) {
+	o.Logger.Error("the index is damaged; the next start rebuilds it", slog.Any("err", info.Details))
+	if readOnly {
+		return
+	}
+	f, err := o.FS.Create(o.FS.PathJoin(o.Dir, indexDamagedName), writeCategory)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close(), syncDir(o.FS, o.Dir))
+	}
+	if err != nil {
+		o.Logger.Error("note that the index is damaged", slog.Any("err", err))
+	}
 }
 
 // failed hears that a table could not be written. Pebble, which holds no lock of readers here, tries again at once.

@@ -26,6 +26,7 @@ const (
 	indexMemory         = 32 << 20
 	lockName            = "LOCK"
 	indexName           = "index"
+	indexDamagedName    = "index.damaged" // Says that the next open must rebuild it.
 	spareName           = "next.tmp"
 	segmentSuffix       = ".seg"
 )

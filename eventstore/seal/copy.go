@@ -81,7 +81,11 @@ func copySlots(in *os.File, out io.Writer) error {
 func AddTombstones(dir, file string) (added int, err error) {
 	keys := filepath.Join(dir, "keys")
 	known := map[subjectID]bool{}
-	t, err := openTombstones(keys, func(id subjectID) { known[id] = true })
+	before, err := readSeen(keys)
+	if err != nil {
+		return 0, err
+	}
+	t, err := openTombstones(keys, before.graveyard, func(id subjectID) { known[id] = true })
 	if err != nil {
 		return 0, err
 	}

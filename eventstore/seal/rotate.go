@@ -3,7 +3,6 @@ package seal
 import (
 	"bufio"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -178,7 +177,7 @@ func (w *fileWrapper) write() error {
 	slices.Sort(ids)
 	var data []byte
 	for _, id := range ids {
-		data = fmt.Appendf(data, "%d %s\n", id, base64.StdEncoding.EncodeToString(w.keys[id][:]))
+		data = w.keys[id].appendLine(data, id)
 	}
 	return writeFile(w.path, data)
 }

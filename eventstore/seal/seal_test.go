@@ -282,7 +282,15 @@ func TestTornTails(t *testing.T) {
 	}
 	_ = v.Close()
 	whole := keyFolder(t, dir)
+	crashed := true // Before "seen" was written.
 	reopen := func(subjects, erased []byte) error {
+		if crashed {
+			if err := os.Remove(filepath.Join(dir, "keys/seen")); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+		} else if err := os.WriteFile(filepath.Join(dir, "keys/seen"), whole["keys/seen"], 0o600); err != nil {
+			t.Fatal(err)
+		}
 		for name, data := range map[string][]byte{"keys/subjects": subjects, "keys/erased": erased} {
 			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 				t.Fatal(err)
@@ -322,6 +330,21 @@ func TestTornTails(t *testing.T) {
 			t.Errorf("tombstones cut to %d bytes: %v", cut, err)
 		}
 	}
+	crashed = false // The same behind a clean end is damage, and nothing is cut.
+	for _, cut := range []int{0, 100, len(full) - 128, len(full) - 1} {
+		if err := reopen(full[:cut], whole["keys/erased"]); err == nil || !strings.Contains(err.Error(), "key slot") {
+			t.Errorf("cut to %d bytes behind a clean end: %v", cut, err)
+		}
+		if got := keyFolder(t, dir)["keys/subjects"]; !bytes.Equal(got, full[:cut]) {
+			t.Errorf("the refused folder was changed: %d bytes, not %d", len(got), cut)
+		}
+	}
+	flipped := bytes.Clone(whole["keys/erased"])
+	flipped[20] ^= 1
+	if err := reopen(full, flipped); err == nil || !strings.Contains(err.Error(), "tombstone at byte 0") {
+		t.Errorf("a damaged last tombstone behind a clean end: %v", err)
+	}
+	crashed = true
 	damaged := bytes.Clone(full)
 	damaged[130] ^= 1
 	if err := reopen(damaged, whole["keys/erased"]); err == nil || !strings.Contains(err.Error(), "slot 1") {

@@ -74,8 +74,8 @@ type slotFile struct {
 }
 
 // openSlots reads every slot and cuts what a crash left unfinished at the end. A damaged slot before the last good one
-// is an error, unless all its bytes are zero: then its group was never acknowledged.
-func openSlots(path string, deferSync bool, each func(n uint64, s slot)) (*slotFile, error) {
+// is an error, unless all its bytes are zero: then its group was never acknowledged. So is fewer slots than atLeast.
+func openSlots(path string, atLeast uint64, deferSync bool, each func(n uint64, s slot)) (*slotFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("seal: open keys: %w", err)
@@ -99,6 +99,10 @@ func openSlots(path string, deferSync bool, each func(n uint64, s slot)) (*slotF
 		} else if [slotLen]byte(raw) != ([slotLen]byte{}) {
 			return nil, errors.Join(fmt.Errorf("seal: key slot %d is damaged: restore the key folder from its backup", n), f.Close())
 		}
+	}
+	if count < atLeast {
+		return nil, errors.Join(fmt.Errorf("seal: key slot %d is missing or damaged, there were %d: restore the key folder from its backup",
+			count, atLeast), f.Close())
 	}
 	if int(count)*slotLen != len(data) {
 		if err := errors.Join(f.Truncate(int64(count)*slotLen), f.Sync()); err != nil {
@@ -185,7 +189,7 @@ type tombstones struct {
 	failed error // As in slotFile: nothing is accepted after a failure.
 }
 
-func openTombstones(dir string, each func(subjectID)) (*tombstones, error) {
+func openTombstones(dir string, atLeast int64, each func(subjectID)) (*tombstones, error) {
 	path := filepath.Join(dir, "erased")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -209,6 +213,10 @@ func openTombstones(dir string, each func(subjectID)) (*tombstones, error) {
 		each(id)
 		t.size += int64(len(line)) + 1
 		text = rest
+	}
+	if t.size < atLeast {
+		return nil, errors.Join(fmt.Errorf("seal: tombstone at byte %d is missing or damaged, there were %d bytes of them: restore the key folder from its backup",
+			t.size, atLeast), f.Close())
 	}
 	if err := f.Truncate(t.size); err != nil {
 		return nil, errors.Join(fmt.Errorf("seal: cut torn tombstone: %w", err), f.Close())

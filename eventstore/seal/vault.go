@@ -120,10 +120,14 @@ func (v *Vault) load(keys string, deferSync bool) (err error) {
 	if v.identity, err = openIdentity(keys, v.suite, v.wrapper, v.rand); err != nil {
 		return err
 	}
+	before, err := readSeen(keys)
+	if err != nil {
+		return err
+	}
 	made := make(chan struct{})
 	close(made)
 	var repeated []uint64 // Slots of a subject seen twice: never written by us, so the folder was tampered with.
-	v.slots, err = openSlots(filepath.Join(keys, "subjects"), deferSync, func(n uint64, s slot) {
+	v.slots, err = openSlots(filepath.Join(keys, "subjects"), before.slots, deferSync, func(n uint64, s slot) {
 		if _, twice := v.subjects[s.subject]; twice {
 			repeated = append(repeated, n)
 			return
@@ -139,7 +143,7 @@ func (v *Vault) load(keys string, deferSync bool) (err error) {
 		return fmt.Errorf("seal: key slot %d repeats a subject", repeated[0])
 	}
 	var unfinished error
-	v.graves, err = openTombstones(keys, func(id subjectID) {
+	v.graves, err = openTombstones(keys, before.graveyard, func(id subjectID) {
 		s, known := v.subjects[id]
 		if !known {
 			v.subjects[id] = &subject{made: made, erased: true}
@@ -150,14 +154,24 @@ func (v *Vault) load(keys string, deferSync bool) (err error) {
 	if err := errors.Join(err, unfinished); err != nil {
 		return err
 	}
-	return syncDir(keys)
+	// The folder's own name, too: an open that was killed may never have made it durable.
+	if err := errors.Join(syncDir(keys), syncDir(filepath.Dir(keys))); err != nil {
+		return err
+	}
+	return v.note()
 }
 
 // Close releases the folder. Values sealed before stay readable by the next vault.
 func (v *Vault) Close() error {
 	var errs []error
 	if v.slots != nil {
-		errs = append(errs, v.slots.sync(), v.slots.f.Close())
+		errs = append(errs, v.slots.sync())
+	}
+	if v.slots != nil && v.graves != nil && errors.Join(errs...) == nil && v.graves.failed == nil {
+		errs = append(errs, v.note())
+	}
+	if v.slots != nil {
+		errs = append(errs, v.slots.f.Close())
 	}
 	if v.graves != nil {
 		errs = append(errs, v.graves.f.Close())

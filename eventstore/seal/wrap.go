@@ -29,7 +29,7 @@ type KeyWrapper interface {
 	Unwrap(ctx context.Context, id byte, suite Suite, label, wrapped []byte) ([]byte, error)
 }
 
-// fileWrapper keeps the KEK versions in one file of mode 0600, one line each: "1 <base64>". The newest wraps.
+// fileWrapper keeps the KEK versions in one file of mode 0600, one line each: "1 <base64> <CRC-32C>". The newest wraps.
 type fileWrapper struct {
 	path string
 	keys map[byte]*secret
@@ -56,7 +56,7 @@ func openFileWrapper(dir string, rand io.Reader, create bool) (*fileWrapper, err
 		if _, err := io.ReadFull(rand, key[:]); err != nil {
 			return nil, fmt.Errorf("seal: make key-encryption key: %w", err)
 		}
-		data = fmt.Appendf(nil, "1 %s\n", base64.StdEncoding.EncodeToString(key[:]))
+		data = key.appendLine(nil, 1)
 		if err := writeFile(path, data); err != nil {
 			return nil, err
 		}
@@ -70,9 +70,10 @@ func openFileWrapper(dir string, rand io.Reader, create bool) (*fileWrapper, err
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
 		version, text, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+		text, sum, summed := strings.Cut(text, " ") // A file from before there were sums has none.
 		id, err := strconv.ParseUint(version, 10, 8)
-		raw, err2 := base64.StdEncoding.DecodeString(text)
-		if err != nil || err2 != nil || id == 0 || len(raw) != keyLen {
+		raw, err2 := base64.StdEncoding.Strict().DecodeString(text)
+		if err != nil || err2 != nil || id == 0 || len(raw) != keyLen || summed && sum != string(checksum(raw)) {
 			return nil, fmt.Errorf("seal: %s: a line is not a key version", path) // Never quote the line.
 		}
 		key := secret(raw)
@@ -82,6 +83,11 @@ func openFileWrapper(dir string, rand io.Reader, create bool) (*fileWrapper, err
 		return nil, fmt.Errorf("seal: %s is empty", path)
 	}
 	return w, nil
+}
+
+// appendLine adds the line of a key version: its number, the key, and a sum by which damage is noticed.
+func (s *secret) appendLine(dst []byte, id byte) []byte {
+	return fmt.Appendf(dst, "%d %s %s\n", id, base64.StdEncoding.EncodeToString(s[:]), checksum(s[:]))
 }
 
 func (w *fileWrapper) KeyID() byte { return w.id }

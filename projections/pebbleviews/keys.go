@@ -101,6 +101,14 @@ func (l logger) Errorf(format string, args ...any) {
 	l.to.Error("view store", slog.String("err", fmt.Sprintf(format, args...)))
 }
 
+// damaged hears that a table is damaged. Who reads it gets an error: the views can be built again in an empty folder, so
+// ending the process would only keep the other views from being read.
+func damaged(log *slog.Logger) func(pebble.DataCorruptionInfo) {
+	return func(info pebble.DataCorruptionInfo) {
+		log.Error("the view store is damaged: stop, delete its folder, start", slog.Any("err", info.Details))
+	}
+}
+
 // Fatalf is called when Pebble can't keep its promises any more: going on could only do harm.
 func (l logger) Fatalf(format string, args ...any) {
 	panic("pebbleviews: " + fmt.Sprintf(format, args...))

@@ -88,7 +88,7 @@ func Open(dir string, o Options) (*Views, error) {
 	defer cache.Unref() // The database holds it from here on.
 	compactions := max(o.CompactionMax, 1)
 	opts := &pebble.Options{
-		FS: o.FS, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log},
+		FS: o.FS, EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log},
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
 		MemTableStopWritesThreshold: 4,
