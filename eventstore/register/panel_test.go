@@ -288,3 +288,24 @@ func TestParseWitness(t *testing.T) {
 		t.Error("a quorum of two of one was taken")
 	}
 }
+
+// TestRunEndsThoughTheLogGoesOn stops a register at once while its log has more: it ends, however far it came.
+func TestRunEndsThoughTheLogGoesOn(t *testing.T) {
+	for n := range 20 {
+		s := &memory.Store{}
+		r := mustOpen(t, options(t.TempDir(), Over(s)))
+		fill(t, s, 0, 10+n)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("it does not end")
+		}
+	}
+}

@@ -252,7 +252,11 @@ func (r *Register) Run(ctx context.Context) error {
 		if err := r.follow(ctx); err != nil {
 			return err
 		}
-		if err := r.pause(ctx); err != nil {
+		err := r.pause(ctx)
+		if err == nil {
+			err = ctx.Err() // A log that has more answers at once, and tells nothing to who has stopped.
+		}
+		if err != nil {
 			if ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
 				return fmt.Errorf("wait for the log: %w", err)
 			}
