@@ -297,7 +297,7 @@ func TestSlowDisk(t *testing.T) {
 		return nil
 	}))
 	clock := atomic.Int64{}
-	o.Now = func() time.Time { return time.Unix(1_700_000_000+clock.Load(), 0) }
+	o.Now, o.QueueAge = func() time.Time { return time.Unix(1_700_000_000+clock.Load(), 0) }, queueAgeDefault
 	s := mustOpen(t, o)
 	slow.Store(true)
 	first := make(chan error, 2)

@@ -79,7 +79,7 @@ func TestStoreOverMemory(t *testing.T) {
 
 func TestStoreOverEmbedded(t *testing.T) {
 	storetest.Run(t, func(tb testing.TB) eventstore.Store {
-		log, err := embedded.Open(embedded.Options{Dir: tb.TempDir()})
+		log, err := embedded.Open(embedded.Options{Dir: tb.TempDir(), QueueAge: time.Hour})
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -28,7 +28,7 @@ const patience = 60 * time.Second
 
 func openLog(tb testing.TB) *embedded.Store {
 	tb.Helper()
-	s, err := embedded.Open(embedded.Options{Dir: tb.TempDir()})
+	s, err := embedded.Open(embedded.Options{Dir: tb.TempDir(), QueueAge: time.Hour})
 	if err != nil {
 		tb.Fatal(err)
 	}
