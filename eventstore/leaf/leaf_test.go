@@ -154,3 +154,33 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestEdge compares the edge's root with the definition's, for every size up to 300.
+func TestEdge(t *testing.T) {
+	var edge leaf.Edge
+	var leaves [][]byte
+	for n := range 301 {
+		if want := naive(leaves); edge.Root() != want || edge.Size() != uint64(n) {
+			t.Fatalf("%d leaves: size %d, root %x, want %x", n, edge.Size(), edge.Root(), want)
+		}
+		b := fmt.Appendf(nil, "leaf %d", n)
+		leaves = append(leaves, b)
+		edge.Add(leaf.NodeHash(b))
+	}
+}
+
+// naive is the definition of the Merkle tree hash, RFC 6962 §2.1.
+func naive(leaves [][]byte) [32]byte {
+	switch len(leaves) {
+	case 0:
+		return sha256.Sum256(nil)
+	case 1:
+		return sha256.Sum256(append([]byte{0}, leaves[0]...))
+	}
+	k := 1
+	for k*2 < len(leaves) {
+		k *= 2
+	}
+	left, right := naive(leaves[:k]), naive(leaves[k:])
+	return sha256.Sum256(append(append([]byte{1}, left[:]...), right[:]...))
+}

@@ -42,35 +42,20 @@ func CheckAgainst(ctx context.Context, log Log, keys Keys, origin, text string) 
 	return nil
 }
 
-// rootOver is the root over the first size leaves (RFC 6962 §2.1), and how many there were.
+// rootOver is the root over the first size leaves, and how many there were.
 func rootOver(ctx context.Context, log Log, keys Keys, size uint64) (root hash, n uint64, err error) {
 	tagger := leaf.NewTagger(keys.Log)
-	var full []hash // Roots of full subtrees, the largest first.
+	var edge leaf.Edge
 	var b []byte
-	join := func() {
-		last := len(full) - 1
-		full[last-1] = sha256.Sum256(append(append([]byte{1}, full[last-1][:]...), full[last][:]...))
-		full = full[:last]
-	}
 	for c, err := range log.Leaves(ctx, 0) {
 		if err != nil {
-			return root, n, fmt.Errorf("read log: %w", err)
+			return root, edge.Size(), fmt.Errorf("read log: %w", err)
 		}
-		if n == size {
+		if edge.Size() == size {
 			break
 		}
 		b = tagger.Append(b[:0], &c)
-		full = append(full, leaf.NodeHash(b))
-		for k := n; k&1 == 1; k >>= 1 {
-			join()
-		}
-		n++
+		edge.Add(leaf.NodeHash(b))
 	}
-	if len(full) == 0 {
-		return sha256.Sum256(nil), n, nil
-	}
-	for len(full) > 1 {
-		join()
-	}
-	return full[0], n, nil
+	return edge.Root(), edge.Size(), nil
 }

@@ -16,7 +16,6 @@ package transfer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -132,7 +131,7 @@ func verify(ctx context.Context, from, to eventstore.Store, n uint64, count func
 		}
 		a.add(&r)
 		b.add(&other)
-		if a.last() != b.last() {
+		if a.newest != b.newest {
 			return root, &Diverged{r.Ordinal, fmt.Sprintf("it is %s of %s at the target", other.Type, other.Stream)}
 		}
 		count(n + r.Ordinal + 1)
@@ -142,10 +141,10 @@ func verify(ctx context.Context, from, to eventstore.Store, n uint64, count func
 	} else if ok {
 		return root, &Diverged{extra.Ordinal, "somebody else wrote it to the target"}
 	}
-	if a.size != n || a.root() != b.root() {
-		return root, &Diverged{a.size, fmt.Sprintf("root %x at the source, %x at the target", a.root(), b.root())}
+	if a.Size() != n || a.Root() != b.Root() {
+		return root, &Diverged{a.Size(), fmt.Sprintf("root %x at the source, %x at the target", a.Root(), b.Root())}
 	}
-	return a.root(), nil
+	return a.Root(), nil
 }
 
 // writer gathers events that follow each other in one stream.
@@ -185,13 +184,12 @@ func (w *writer) flush(ctx context.Context) error {
 	return nil
 }
 
-// tree keeps the edge of an RFC 6962 tree: the roots of its full subtrees, the largest first.
+// tree is an RFC 6962 tree over the events of one side.
 type tree struct {
+	leaf.Edge
 	tagger *leaf.Tagger
 	buf    []byte
-	size   uint64
-	edge   [][32]byte
-	newest [32]byte
+	newest [32]byte // Hash of the last leaf.
 }
 
 func newTree() *tree { return &tree{tagger: leaf.NewTagger([32]byte{})} }
@@ -200,30 +198,5 @@ func (t *tree) add(r *eventstore.Recorded) {
 	c := leaf.Of(r)
 	t.buf = t.tagger.Append(t.buf[:0], &c)
 	t.newest = leaf.NodeHash(t.buf)
-	h := t.newest
-	for n := t.size; n&1 == 1; n >>= 1 {
-		h = node(t.edge[len(t.edge)-1], h)
-		t.edge = t.edge[:len(t.edge)-1]
-	}
-	t.edge = append(t.edge, h)
-	t.size++
-}
-
-// last is the hash of the last leaf.
-func (t *tree) last() [32]byte { return t.newest }
-
-func (t *tree) root() [32]byte {
-	if len(t.edge) == 0 {
-		return sha256.Sum256(nil)
-	}
-	h := t.edge[len(t.edge)-1]
-	for i := len(t.edge) - 2; i >= 0; i-- {
-		h = node(t.edge[i], h)
-	}
-	return h
-}
-
-func node(left, right [32]byte) [32]byte {
-	b := append(append([]byte{1}, left[:]...), right[:]...)
-	return sha256.Sum256(b)
+	t.Add(t.newest)
 }
