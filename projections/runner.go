@@ -260,14 +260,7 @@ func (r *Runner) pause(ctx context.Context, name string, failures int, cause err
 		wait = most
 	}
 	r.log().WarnContext(ctx, "view retries", slog.String("view", name), slog.Duration("wait", wait), slog.Any("err", cause))
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return idle(ctx, wait)
 }
 
 // fail ends Run with an error nothing can mend.
