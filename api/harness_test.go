@@ -149,11 +149,12 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	})
 	model, _ := rentindex.Bundled("nanjing")
 	index := rentindex.Projection{Model: model}
+	held := []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, planview.Projection{}, prices.Projection{}, webhooks.Projection{}, index}
 	w.runner = &projections.Runner{Store: w.store, Views: views, Catalogue: catalogue, Now: w.clock, BatchWait: time.Millisecond}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- w.runner.Run(ctx, []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, planview.Projection{}, prices.Projection{}, webhooks.Projection{}, index})
+		done <- w.runner.Run(ctx, held)
 	}()
 	logKey, ed, sm2, err := vault.RegisterKeys(ctx, true)
 	if err != nil {
@@ -176,7 +177,7 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 		}
 	})
 	o := api.Options{
-		Register: w.register, Desk: w.desk, Views: views, Waiter: w.runner, Keys: w.desk, Replies: &replies{kept: map[string][]byte{}}, Store: w.store,
+		Register: w.register, Desk: w.desk, Views: views, Kept: held, Waiter: w.runner, Keys: w.desk, Replies: &replies{kept: map[string][]byte{}}, Store: w.store,
 		Catalogue: catalogue, Index: index, Log: log, Now: w.clock, NewID: uuid.New, Version: "test", StoreName: "memory",
 		RatePerSecond: -1,
 	}

@@ -8,12 +8,6 @@ import (
 	"time"
 
 	"zujian/projections"
-	"zujian/projections/housing"
-	"zujian/projections/money"
-	"zujian/projections/people"
-	"zujian/projections/plan"
-	"zujian/projections/rentindex"
-	"zujian/projections/webhooks"
 )
 
 // made says how an answer was made, so that it can be checked: which view stood at which position of the log, which
@@ -43,7 +37,7 @@ func madeBy(p projections.Projection, r projections.Reader, streams ...string) m
 
 // viewTypes are the event types a view reads; ok is false for an unknown one.
 func (s *Server) viewTypes(name string) (types []string, ok bool) {
-	for _, p := range []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, plan.Projection{}, rentindex.Projection{}, webhooks.Projection{}} {
+	for _, p := range s.o.Kept {
 		if p.Name() == name {
 			return p.Types(), true
 		}

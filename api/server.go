@@ -53,12 +53,13 @@ type Replies interface {
 	Put(ctx context.Context, key string, value []byte, expires time.Time) error
 }
 
-// Options are what a Server is made of. Desk, Views, Keys, Replies, Store, Catalogue, Index, Log, Now and NewID are needed; the
+// Options are what a Server is made of. Desk, Views, Kept, Keys, Replies, Store, Catalogue, Index, Log, Now and NewID are needed; the
 // rest may be absent.
 type Options struct {
 	Desk      *desk.Desk
 	Views     projections.Views
-	Waiter    Waiter // nil = Zujian-At-Least is answered without waiting.
+	Kept      []projections.Projection // What Views holds.
+	Waiter    Waiter                   // nil = Zujian-At-Least is answered without waiting.
 	Keys      Keys
 	Replies   Replies
 	Store     eventstore.Store   // For events, histories and receipts.

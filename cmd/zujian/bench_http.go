@@ -80,7 +80,7 @@ func serveBench(b *bench, g *globals) (_ *benchServer, err error) {
 		}
 	}()
 	server, err := api.New(api.Options{
-		Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
+		Desk: h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
 		Catalogue: h.catalogue, Index: rentindex.Projection{Model: h.city.Model}, Log: g.Log, Now: g.Now, NewID: uuid.New, Version: version,
 		StoreName: "embedded", RatePerSecond: -1, InFlight: max(api.InFlightDefault, b.clients),
 	})

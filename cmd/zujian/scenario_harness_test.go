@@ -114,7 +114,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	server, err := api.New(api.Options{
-		Register: w.register, Desk: h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
+		Register: w.register, Desk: h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
 		Catalogue: h.catalogue, Index: rentindex.Projection{Model: h.city.Model}, Log: w.g.Log, Now: w.clock, NewID: uuid.New,
 		Version: "test", StoreName: "embedded", RatePerSecond: -1, Status: h.status, Source: source(w.g), WebhookLoopback: true,
 	})

@@ -168,7 +168,7 @@ func (c *serveCmd) front(g *globals, h *house, bell *feed.Bell, registry *promet
 	}
 	server, err := api.New(api.Options{
 		CursorKey: []byte(secret),
-		Desk:      h.desk, Views: h.views, Waiter: h.runner, Keys: h.desk, Replies: h.replies,
+		Desk:      h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
 		StoreName: h.storeName(), Demo: isDemo(g.Data), RatePerSecond: c.Rate, InFlight: c.InFlight,
 		Register: r, Status: func(ctx context.Context) web.Status {
