@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks a Zujian register from the specifications alone: RFC 6962, C2SP signed-note, checkpoint and tlog-tiles.
   verify.py KEY URL             the last checkpoint is signed by KEY, and its tiles hash to its root
-  verify.py KEY receipt.json    a filing's receipt (or an answer of /v1/proofs/inclusion) is under a signed checkpoint
+  verify.py KEY answer.json     a filing's certificate (or an answer of /v1/proofs/inclusion) is under a signed checkpoint
 
 KEY is the register's Ed25519 verifier key; get it from somebody you trust. Needs python3 and openssl.
 """
@@ -88,7 +88,7 @@ def main(key, what):
         return print("VALID: %d events under the signed root %s" % (size, root.hex()))
     r = json.load(open(what))
     r = r.get("receipt", r)
-    p = r.get("proof", r)
+    p = r if "checkpoint" in r else r.get("proof") or fail("the receipt has no proof yet; the certificate has, a second later")
     size, root = signed(p["checkpoint"], key)
     leaf, index = base64.b64decode(r["leaf"]), r["leaf_index"]
     if included(leaf, index, size, [base64.b64decode(h) for h in p["hashes"]]) != root or int.from_bytes(leaf[2:10], "little") != index:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -259,16 +260,17 @@ func eraseAgain(g *globals, h *house) (n int, err error) {
 
 // copyWhole copies a file durably.
 func copyWhole(from, to string) error {
-	data, err := os.ReadFile(from) // A segment is 64 MiB at most.
+	in, err := os.Open(from)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	defer func() { _ = in.Close() }() // Only read.
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	_, err = io.Copy(out, in)
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return fmt.Errorf("restore %s: %w", to, err)
 	}
 	return nil

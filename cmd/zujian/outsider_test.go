@@ -90,6 +90,12 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 			t.Errorf("%s: %v %s", c.name, err, out)
 		}
 	}
+	if err := os.WriteFile(receipt, []byte(`{"filing_no":"BA1","receipt":{"leaf":"AQ==","leaf_index":1,"origin":"localhost/zujian","position":1}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := script(receipt); err == nil || !strings.HasPrefix(out, "NOT VALID: the receipt has no proof yet") {
+		t.Errorf("a receipt of this moment: %v %s", err, out)
+	}
 
 	// One bit of one leaf: both find it, and so does the register's own command.
 	p.kill()
