@@ -21,6 +21,7 @@ import (
 	"zujian/api"
 	"zujian/domain"
 	"zujian/eventstore"
+	"zujian/eventstore/register"
 	"zujian/projections/rentindex"
 )
 
@@ -42,12 +43,7 @@ const (
 func benchHTTP(b *bench) (_ []benchRow, err error) {
 	g := b.below("http")
 	flats := min(max(int(b.seconds*benchFilingsMax*0.6), 4*b.clients), benchFlatsMax)
-	b.say("making %d homes", flats)
-	world, err := makeBenchWorld(b, g, flats)
-	if err != nil {
-		return nil, fmt.Errorf("make homes: %w", err)
-	}
-	s, err := serveBench(b, g)
+	s, world, err := serveBench(b, g, flats)
 	if err != nil {
 		return nil, err
 	}
@@ -58,38 +54,49 @@ func benchHTTP(b *bench) (_ []benchRow, err error) {
 
 // benchServer is the product on a loopback port, as serve runs it.
 type benchServer struct {
-	b      *bench
-	h      *house
-	url    string
-	client *http.Client
-	server *http.Server
-	stop   context.CancelFunc
-	work   sync.WaitGroup
-	failed chan error
+	b   *bench
+	h   *house
+	url string
+
+	register *register.Register
+	client   *http.Client
+	server   *http.Server
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+	failed   chan error
 }
 
-func serveBench(b *bench, g *globals) (_ *benchServer, err error) {
+// serveBench serves a register of its own with so many homes ready to be let.
+func serveBench(b *bench, g *globals, flats int) (_ *benchServer, world []benchFlat, err error) {
+	b.say("making %d homes", flats)
+	if world, err = makeBenchWorld(b, g, flats); err != nil {
+		return nil, nil, fmt.Errorf("make homes: %w", err)
+	}
 	h, err := openHouse(g, openOptions{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &benchServer{b: b, h: h, failed: make(chan error, 3), stop: func() {}}
+	s := &benchServer{b: b, h: h, failed: make(chan error, 4), stop: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
+	flags := registerFlags{Origin: "localhost/bench"}
+	if s.register, err = flags.open(g, h); err != nil {
+		return nil, nil, err
+	}
 	server, err := api.New(api.Options{
 		Desk: h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
 		Catalogue: h.catalogue, Index: rentindex.Projection{Model: h.city.Model}, Log: g.Log, Now: g.Now, NewID: uuid.New, Version: version,
-		StoreName: "embedded", RatePerSecond: -1, InFlight: max(api.InFlightDefault, b.clients),
+		Register: s.register, StoreName: "embedded", RatePerSecond: -1, InFlight: max(api.InFlightDefault, b.clients),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(b.ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.url = "http://" + listener.Addr().String()
 	s.client = &http.Client{Timeout: benchHTTPTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: b.clients, DisableCompression: true}}
@@ -97,6 +104,7 @@ func serveBench(b *bench, g *globals) (_ *benchServer, err error) {
 	ctx, stop := context.WithCancel(b.ctx)
 	s.stop = stop
 	s.run(func() error { return h.runner.Run(ctx, views(h.city)) })
+	s.run(func() error { return keepRegister(ctx, g, s.register) })
 	s.run(func() error { return h.reactor(g).Run(ctx, processes(h)) })
 	s.run(func() error {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -106,9 +114,9 @@ func serveBench(b *bench, g *globals) (_ *benchServer, err error) {
 	})
 	head, err := h.store.Head(b.ctx)
 	if err != nil {
-		return s, err
+		return nil, nil, err
 	}
-	return s, s.seen(b.ctx, head.Position)
+	return s, world, s.seen(b.ctx, head.Position)
 }
 
 func (s *benchServer) run(f func() error) {
@@ -130,6 +138,9 @@ func (s *benchServer) close() error {
 	close(s.failed)
 	for e := range s.failed {
 		err = errors.Join(err, e)
+	}
+	if s.register != nil {
+		err = errors.Join(err, s.register.Close())
 	}
 	return errors.Join(err, s.h.Close())
 }

@@ -36,12 +36,7 @@ func benchOverload(b *bench) (_ []benchRow, err error) {
 	g := b.below("overload")
 	slice := time.Duration(b.seconds * float64(time.Second) / float64(len(overloadTimes)+1))
 	flats := min(max(int(b.seconds*overloadHomesRate), 4*b.clients), benchFlatsMax)
-	b.say("making %d homes", flats)
-	world, err := makeBenchWorld(b, g, flats)
-	if err != nil {
-		return nil, fmt.Errorf("make homes: %w", err)
-	}
-	s, err := serveBench(b, g)
+	s, world, err := serveBench(b, g, flats)
 	if err != nil {
 		return nil, err
 	}
