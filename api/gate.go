@@ -80,26 +80,18 @@ func receive(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = io.EOF
 	}
-	r.Body = &receivedBody{Reader: bytes.NewReader(raw), end: err}
+	r.Body = &receivedBody{data: bytes.NewReader(raw), end: err}
 }
 
 // receivedBody is a body that has been read, and how the reading ended.
 type receivedBody struct {
-	*bytes.Reader
-	end error
+	data *bytes.Reader
+	end  error
 }
 
 func (b *receivedBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
+	n, err := b.data.Read(p)
 	if err != nil {
-		err = b.end
-	}
-	return n, err
-}
-
-func (b *receivedBody) WriteTo(w io.Writer) (int64, error) {
-	n, err := b.Reader.WriteTo(w)
-	if err == nil && b.end != io.EOF { //nolint:errorlint // Its own end.
 		err = b.end
 	}
 	return n, err
