@@ -26,15 +26,24 @@ const (
 	kindAsking  = "ask"
 )
 
-// asking is a listing as it counts: by its asking rent in the month it was published.
+// asking is what a listing asks, and where; and as what it counts, which stays when the listing changes until it is published
+// again.
 type asking struct {
-	RentFen    domain.Fen   `json:"rent_fen"`
-	AreaC      int64        `json:"area_c"`
-	Lessor     string       `json:"lessor"`
-	ReportUnit string       `json:"report_unit,omitempty"`
+	RentFen    domain.Fen `json:"rent_fen"`
+	AreaC      int64      `json:"area_c"`
+	Lessor     string     `json:"lessor"`
+	ReportUnit string     `json:"report_unit,omitempty"`
+	Street     string     `json:"street,omitempty"`
+	Counted    *counted   `json:"counted,omitempty"`
+}
+
+// counted is an asking rent among those of the month its listing was published.
+type counted struct {
+	Month      domain.Month `json:"month"`
+	ReportUnit string       `json:"report_unit"`
 	Street     string       `json:"street,omitempty"`
-	Month      domain.Month `json:"month,omitzero"` // 0 = not counted.
-	Fen        int64        `json:"fen,omitempty"`
+	Lessor     string       `json:"lessor"`
+	Fen        int64        `json:"fen"`
 }
 
 // compare takes in what an event says of renewals and asking rents.
@@ -67,6 +76,9 @@ func (b *work) offer(stream string, o listing.Offer) error {
 }
 
 func (b *work) listed(stream string, change func(*asking) error) error {
+	if !b.part.has(stream) {
+		return nil
+	}
 	key := "g/" + escaped(stream)
 	a, err := projections.Get[asking](b.ctx, b.v, key)
 	if err == nil {
@@ -80,12 +92,12 @@ func (b *work) listed(stream string, change func(*asking) error) error {
 
 // ask counts a listing in a month instead of where it counts now; 0 is nowhere. The bounds of the gate hold for it too.
 func (b *work) ask(a *asking, month domain.Month) error {
-	if a.Month != 0 {
-		if err := b.kind(kindAsking, a.Month, a.ReportUnit, a.Street, a.Fen, a.Lessor, -1); err != nil {
+	if c := a.Counted; c != nil {
+		if err := b.kind(kindAsking, c.Month, c.ReportUnit, c.Street, c.Fen, c.Lessor, -1); err != nil {
 			return err
 		}
+		a.Counted = nil
 	}
-	a.Month, a.Fen = 0, 0
 	o := domain.Observation{RentFen: a.RentFen, AreaC: a.AreaC}
 	if month == 0 || a.ReportUnit == "" || a.RentFen <= 0 || b.m.PerArea && a.AreaC <= 0 {
 		return nil
@@ -93,8 +105,8 @@ func (b *work) ask(a *asking, month domain.Month) error {
 	if v := b.m.value(o); v < b.m.Gate.Min || b.m.Gate.Max > 0 && v > b.m.Gate.Max {
 		return nil
 	}
-	a.Month, a.Fen = month, b.m.fen(o)
-	return b.kind(kindAsking, month, a.ReportUnit, a.Street, a.Fen, a.Lessor, +1)
+	a.Counted = &counted{month, a.ReportUnit, a.Street, a.Lessor, b.m.fen(o)}
+	return b.kind(kindAsking, month, a.ReportUnit, a.Street, a.Counted.Fen, a.Lessor, +1)
 }
 
 // renewal counts a new letting among the sitting tenants if it renews another contract.

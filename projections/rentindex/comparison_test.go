@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"zujian/domain"
 	"zujian/domain/contract"
 	"zujian/domain/listing"
@@ -71,5 +73,25 @@ func TestComparison(t *testing.T) {
 	}
 	if len(b.comparison(t, rentindex.Query{Area: rentindex.City, Now: at})) != 1 {
 		t.Error("the city has no comparison")
+	}
+}
+
+// TestAskingAgain: a listing published again counts anew, with whom and where it says now, and no longer as before.
+func TestAskingAgain(t *testing.T) {
+	t.Parallel()
+	on := month(t, "2026-01").First()
+	published := func(owner, street string) []projections.Event {
+		return []projections.Event{
+			{Stream: "listing-1", Event: listing.Edited{Offer: listing.Offer{RentFen: 275_000, AreaC: 5000, Owner: owner}}},
+			{Stream: "listing-1", Event: listing.Submitted{ReportUnit: "u", Street: street}},
+			{Stream: "listing-1", Event: listing.Published{On: on}},
+		}
+	}
+	once, twice := newBench(t, model()), newBench(t, model())
+	once.apply(t, published("p2", "s2")...)
+	twice.apply(t, published("p1", "s1")...)
+	twice.apply(t, published("p2", "s2")...)
+	if diff := cmp.Diff(twice.content(t), once.content(t)); diff != "" {
+		t.Errorf("published twice, once\n%s", diff)
 	}
 }

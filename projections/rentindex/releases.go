@@ -70,6 +70,9 @@ func vintageKey(m domain.Month, version int, population, method, area string) st
 
 // release keeps the state of vintages, and what is published.
 func (b *work) release(e projections.Event) error {
+	if b.part.index > 0 {
+		return nil // The first part keeps them.
+	}
 	month, _ := domain.ParseMonth(strings.TrimPrefix(e.Stream, index.Decider.Category+"-"))
 	switch x := e.Event.(type) {
 	case index.Computed:
@@ -101,8 +104,12 @@ func (b *work) release(e projections.Event) error {
 }
 
 // Vintage computes what a release of a month holds: every method, population, reporting unit and the city, up to the month.
-// It is a pure function of the log up to the snapshot's position, the model and the month.
+// It is a pure function of the log up to the snapshot's position, the model and the month; parts
+// that stand at different positions give none.
 func (p Projection) Vintage(ctx context.Context, r projections.Reader, m domain.Month) (index.Vintage, error) {
+	if err := projections.OfOnePosition(r); err != nil {
+		return index.Vintage{}, err
+	}
 	v := index.Vintage{
 		Month: m, Model: p.Model.Name, ModelVersion: p.Model.Version, ViewVersion: p.Version(), Position: uint64(r.Position()),
 		Series: []index.Series{},

@@ -21,11 +21,7 @@
 // The disclosure rule is judged exactly, from the counts by lessor of the months asked for: a query reads one key for each
 // lessor, area and month of its window (the stock's: since its beginning). 60,000 contracts of three years answer in 0.1 s.
 //
-// One process keeps the whole index. It can be split by reporting unit: every key but h/ is one unit's (a home stays in its
-// unit), so the views of n processes, each fed the contracts of some units, are together the view of one, byte for byte,
-// and the city is a merge of units at query as it is now. TestUnitsSplitExactly holds that for models without a percentile
-// gate. The gate's classes are the city's, so a model with one needs it by unit first: another index, hence another model
-// version. Not done, since one core takes many times what a city of ten million files; see deploy/README.md for when.
+// One process keeps the whole index until one core no longer can; then it is kept in parts, see parts.go.
 //
 // Leading months that may not be shown are left out of the fit, so that the base of a series is a month that may.
 package rentindex
@@ -52,17 +48,21 @@ const (
 )
 
 // applyVersion is raised when the meaning of Apply changes; a model's own version counts below it.
-const applyVersion = 3
+const applyVersion = 4
 
 // Projection keeps one model's cells. cmd/zujian/registry.go lists it.
-type Projection struct{ Model Model }
+type Projection struct {
+	Model Model
+	part  partition // Of which this keeps the rows; the zero partition is the whole.
+}
 
 // Name implements projections.Projection.
 func (p Projection) Name() string {
-	if p.Model.View == "" {
-		return "rentindex"
+	name := p.Model.View
+	if name == "" {
+		name = "rentindex"
 	}
-	return p.Model.View
+	return projections.PartName(name, p.part.index, p.part.of)
 }
 
 // Version implements projections.Projection.
@@ -133,7 +133,7 @@ func asideKey(stream string, o domain.Observation) string {
 func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {
 	b := &work{
 		ctx: ctx, v: v, m: &p.Model, cells: map[string]*stat.Cell{}, counts: map[string]int64{},
-		bins: map[string]map[int64]int64{}, years: map[domain.Month]map[int64]int64{}, known: map[string]bool{},
+		bins: map[string]map[int64]int64{}, years: map[domain.Month]map[int64]int64{}, known: map[string]string{}, part: p.part,
 		strata: map[string]stat.Strata{}, pairs: map[string]*stat.Pairs{}, chains: map[string]stat.Chain{},
 	}
 	for _, e := range batch {
@@ -156,7 +156,8 @@ type work struct {
 	chains map[string]stat.Chain
 	counts map[string]int64
 	bins   map[string]map[int64]int64
-	known  map[string]bool                  // Areas written down in this batch.
+	part   partition
+	known  map[string]string                // Areas written down in this batch.
 	years  map[domain.Month]map[int64]int64 // Sums of twelve months of bins.
 }
 
@@ -236,6 +237,9 @@ func (b *work) replace(stream string, before, after domain.Observation, first bo
 		}
 		return b.add(stream, after, first)
 	}
+	if !b.part.place(before) {
+		return nil
+	}
 	s, reason := b.m.observe(before)
 	if _, listed, err := b.v.Get(b.ctx, asideKey(stream, before)); err != nil || listed || reason != "" {
 		return err
@@ -246,10 +250,15 @@ func (b *work) replace(stream string, before, after domain.Observation, first bo
 	return b.stock(after, s, +1)
 }
 
-// add takes an observation in: to the stock, and if it is the contract's first also to the new lettings.
+// add takes an observation in: to the stock, and if it is the contract's first also to the new lettings. The gate counts
+// it in every part.
 func (b *work) add(stream string, o domain.Observation, first bool) error {
+	place, home := b.part.place(o), b.part.home(o)
 	s, reason := b.m.observe(o)
 	if reason == "" {
+		if err := b.countBin(o, s, +1); err != nil || !place && !home {
+			return err
+		}
 		outside, err := b.gate(o, s)
 		if err != nil {
 			return err
@@ -259,64 +268,95 @@ func (b *work) add(stream string, o domain.Observation, first bool) error {
 		}
 	}
 	if reason != "" {
-		if err := b.bump(asideCount(o, reason), +1); err != nil {
+		return b.setAside(stream, o, reason, place, home)
+	}
+	if place {
+		b.knows("u/"+escaped(o.ReportUnit), "1")
+		if o.Street != "" {
+			b.knows("r/"+escaped(o.Street), o.ReportUnit)
+		}
+		if err := b.stock(o, s, +1); err != nil {
 			return err
 		}
-		if o.Excluded == "" {
-			projections.Put(b.v, asideKey(stream, o), Aside{
-				Stream: stream, Month: o.Month, From: o.From, ReportUnit: o.ReportUnit, Street: o.Street,
-				RentFen: o.RentFen, AreaC: o.AreaC, Reason: reason,
-			})
-		}
+	}
+	if !first {
 		return nil
-	}
-	if unit := "u/" + escaped(o.ReportUnit); !b.known[unit] {
-		b.known[unit] = true
-		b.v.Set(unit, []byte("1"))
-	}
-	if street := "r/" + escaped(o.Street); o.Street != "" && !b.known[street] {
-		b.known[street] = true
-		b.v.Set(street, []byte(o.ReportUnit))
-	}
-	if err := b.stock(o, s, +1); err != nil || !first {
-		return err
 	}
 	return b.let(stream, o, s, +1)
 }
 
+// setAside counts and lists what is set aside. The part of the home, too, must know of a verdict that it can't find again.
+func (b *work) setAside(stream string, o domain.Observation, reason string, place, home bool) error {
+	if o.Excluded == "" && (place || home && reason == AsidePercentile) {
+		projections.Put(b.v, asideKey(stream, o), Aside{
+			Stream: stream, Month: o.Month, From: o.From, ReportUnit: o.ReportUnit, Street: o.Street,
+			RentFen: o.RentFen, AreaC: o.AreaC, Reason: reason,
+		})
+	}
+	if !place {
+		return nil
+	}
+	return b.bump(asideCount(o, reason), +1)
+}
+
+// knows writes a row of areas once a batch.
+func (b *work) knows(key, value string) {
+	if b.known[key] != value {
+		b.known[key] = value
+		b.v.Set(key, []byte(value))
+	}
+}
+
 // let counts a new letting, and pairs it with those of the same home before and after it; sign -1 takes it out.
 func (b *work) let(stream string, o domain.Observation, s stat.Observation, sign int64) error {
-	if err := b.enter(setNew, o.Month, o, s, sign); err != nil {
-		return err
+	if b.part.place(o) {
+		if err := b.enter(setNew, o.Month, o, s, sign); err != nil {
+			return err
+		}
+		if err := b.renewal(stream, o, sign); err != nil {
+			return err
+		}
 	}
-	if err := b.renewal(stream, o, sign); err != nil {
-		return err
+	if !b.part.home(o) {
+		return nil
 	}
 	return b.chain(stream, o, s, sign)
 }
 
 // remove undoes add.
 func (b *work) remove(stream string, o domain.Observation, first bool) error {
+	place, home := b.part.place(o), b.part.home(o)
 	s, reason := b.m.observe(o)
-	key := asideKey(stream, o)
-	listed, err := projections.Get[Aside](b.ctx, b.v, key)
-	if err != nil {
-		return err
-	}
 	if reason == "" {
 		if err := b.countBin(o, s, -1); err != nil {
 			return err
 		}
 	}
+	if !place && !home {
+		return nil
+	}
+	key := asideKey(stream, o)
+	listed, err := projections.Get[Aside](b.ctx, b.v, key)
+	if err != nil {
+		return err
+	}
 	if listed.Reason != "" {
 		reason = listed.Reason
 		b.v.Delete(key)
 	}
-	if reason != "" {
+	switch {
+	case reason != "" && place:
 		return b.bump(asideCount(o, reason), -1)
+	case reason != "":
+		return nil
 	}
-	if err := b.stock(o, s, -1); err != nil || !first {
-		return err
+	if place {
+		if err := b.stock(o, s, -1); err != nil {
+			return err
+		}
+	}
+	if !first {
+		return nil
 	}
 	return b.let(stream, o, s, -1)
 }
@@ -380,13 +420,10 @@ func (b *work) bump(key string, by int64) error {
 	return err
 }
 
-// gate counts the observation among those of its month and says whether the percentiles set it aside.
+// gate says whether the percentiles set aside an observation that is counted already.
 func (b *work) gate(o domain.Observation, s stat.Observation) (outside bool, err error) {
 	if b.m.Gate.HighBP == 0 {
 		return false, nil
-	}
-	if err := b.countBin(o, s, +1); err != nil {
-		return false, err
 	}
 	year := b.years[o.Month]
 	if year == nil {

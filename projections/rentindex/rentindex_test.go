@@ -148,6 +148,10 @@ func step(t *rapid.T, lives *[]*life, base domain.Month) projections.Event {
 	case 0: // Another rent, from now or from later.
 		after.RentFen = domain.Fen(rapid.IntRange(5, 250).Draw(t, "rent")) * 5000
 		after.From += domain.Month(rapid.IntRange(0, 2).Draw(t, "later"))
+		if rapid.IntRange(0, 3).Draw(t, "elsewhere") == 0 { // A correction of where the home is.
+			there := observation(t, base)
+			after.ReportUnit, after.Street = there.ReportUnit, there.Street
+		}
 		if after.From > before.From {
 			l.segments[n-1].To = after.From - 1
 			l.segments = append(l.segments, after)
@@ -281,80 +285,6 @@ func recount(t *testing.T, rt *rapid.T, b *bench, lives []*life, q rentindex.Que
 			rt.Fatalf("%+v %s: got %v, want %v", q, g.Month, *g.Index, *w.Index)
 		}
 	}
-}
-
-// TestUnitsSplitExactly: views that each keep some reporting units hold together, byte for byte, what one view of all does.
-func TestUnitsSplitExactly(t *testing.T) {
-	t.Parallel()
-	base := month(t, "2026-01")
-	rapid.Check(t, func(rt *rapid.T) {
-		shards := make([]*bench, rapid.IntRange(1, 4).Draw(rt, "shards"))
-		for i := range shards {
-			shards[i] = newBench(t, model())
-		}
-		whole := newBench(t, model())
-		var lives []*life
-		of := map[string]*bench{} // By reporting unit.
-		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
-			e := step(rt, &lives, base)
-			unit := homesStay(&e)
-			if of[unit] == nil {
-				of[unit] = rapid.SampledFrom(shards).Draw(rt, "shard of "+unit)
-			}
-			whole.apply(t, e)
-			of[unit].apply(t, e)
-		}
-		merged := map[string]string{}
-		for _, b := range shards {
-			for key, value := range b.content(t) {
-				if _, twice := merged[key]; twice {
-					rt.Fatalf("%s is in two shards", key)
-				}
-				merged[key] = value
-			}
-		}
-		if diff := cmp.Diff(merged, whole.content(t)); diff != "" {
-			rt.Fatalf("shards, whole\n%s", diff)
-		}
-	})
-}
-
-// homesStay makes the homes of an event such that each is in one reporting unit, and tells which unit it is.
-func homesStay(e *projections.Event) (unit string) {
-	in := func(o domain.Observation) domain.Observation {
-		if unit = o.ReportUnit; o.Unit != "" {
-			o.Unit = unit + " " + o.Unit
-		}
-		return o
-	}
-	at := func(o *domain.Observation) *domain.Observation {
-		if o == nil {
-			return nil
-		}
-		moved := in(*o)
-		return &moved
-	}
-	switch x := e.Event.(type) {
-	case contract.Filed:
-		x.Observation = in(x.Observation)
-		e.Event = x
-	case contract.LegacyRecorded:
-		x.Observation = in(x.Observation)
-		e.Event = x
-	case contract.Amended:
-		x.ObservationBefore, x.Observation = at(x.ObservationBefore), at(x.Observation)
-		e.Event = x
-	case contract.Terminated:
-		x.ObservationBefore, x.Observation = at(x.ObservationBefore), at(x.Observation)
-		e.Event = x
-	case contract.FilingCancelled:
-		x.Observations = slices.Clone(x.Observations)
-		for i, o := range x.Observations {
-			x.Observations[i] = in(o)
-		}
-		e.Event = x
-	}
-	return unit
 }
 
 // TestNothingLeftBehind cancels everything again.

@@ -127,22 +127,6 @@ func (m *Multiset) Encode(b []byte) []byte {
 	return b
 }
 
-// DecodeMultiset reads what [Multiset.Encode] wrote, and nothing else.
-func DecodeMultiset(b []byte) (*Multiset, error) {
-	in := reader{b: b}
-	m := in.multiset()
-	if in.err == nil && len(in.b) != 0 {
-		in.fail()
-	}
-	if in.err == nil && string(m.Encode(make([]byte, 0, len(b)))) != string(b) {
-		in.fail()
-	}
-	if in.err != nil {
-		return nil, fmt.Errorf("multiset: %w", in.err)
-	}
-	return m, nil
-}
-
 func (r *reader) multiset() *Multiset {
 	m := &Multiset{counts: map[int64]int64{}}
 	distinct := r.count()
