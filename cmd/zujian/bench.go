@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -20,7 +21,8 @@ import (
 type benchCmd struct {
 	Seconds float64  `help:"How long each part may measure; making its data comes on top." default:"10"`
 	Clients int      `help:"Clients that file at once." default:"64"`
-	Only    []string `help:"Parts: log, read, views, http, overload, index, redis, wire. All if none is named." placeholder:"PART"`
+	Only    []string `help:"Parts: log, read, views, http, overload, index, redis, wire, peers, bare, growth, size. All if none is named." placeholder:"PART"`
+	Events  int      `help:"Events of the register that the part size makes, about; ten million take 12 GB of disk." default:"100000"`
 	Profile string   `help:"Folder for pprof profiles (cpu, mutex, block, allocs) of each part." type:"path" placeholder:"DIR"`
 	Dir     string   `help:"Folder to measure in; it should be on the disk the register is on. Default: beside the data folder." type:"path"`
 }
@@ -41,6 +43,10 @@ var benchParts = []benchPart{
 	{"index", benchIndex},
 	{"redis", benchRedis},
 	{"wire", benchWire},
+	{"peers", benchPeers},
+	{"bare", benchBare},
+	{"growth", benchGrowth},
+	{"size", benchSize},
 }
 
 // bench is one run.
@@ -50,6 +56,7 @@ type bench struct {
 	dir     string
 	seconds float64
 	clients int
+	events  int
 	profile string // Folder of profiles; "" = none.
 	part    string
 	say     func(format string, a ...any)
@@ -78,9 +85,16 @@ func (c *benchCmd) Run(g *globals) (err error) {
 	if c.Seconds < 0.1 || c.Seconds > benchSecondsMax || c.Clients < 1 || c.Clients > benchClientsMax {
 		return fmt.Errorf("%w: --seconds is 0.1 to %d, --clients 1 to %d", errUsage, benchSecondsMax, benchClientsMax)
 	}
+	if c.Events < benchSizeLeast || c.Events > benchSizeMost {
+		return fmt.Errorf("%w: --events is %d to %d", errUsage, benchSizeLeast, benchSizeMost)
+	}
 	for _, name := range c.Only {
 		if !slices.ContainsFunc(benchParts, func(p benchPart) bool { return p.name == name }) {
-			return fmt.Errorf("%w: --only %s is not log, read, views, http, overload, index, redis or wire", errUsage, name)
+			var names []string
+			for _, p := range benchParts {
+				names = append(names, p.name)
+			}
+			return fmt.Errorf("%w: --only %s is not one of %s", errUsage, name, strings.Join(names, ", "))
 		}
 	}
 	dir, err := os.MkdirTemp(c.place(g), "zujian-bench-")
@@ -90,7 +104,7 @@ func (c *benchCmd) Run(g *globals) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	own := *g
 	own.Log = slog.New(slog.NewJSONHandler(io.Discard, nil)) // Lines are made as in service, and thrown away.
-	b := &bench{ctx: g.Ctx, g: &own, dir: dir, seconds: c.Seconds, clients: c.Clients, profile: c.Profile}
+	b := &bench{ctx: g.Ctx, g: &own, dir: dir, seconds: c.Seconds, clients: c.Clients, events: c.Events, profile: c.Profile}
 	report := benchReport{Program: "zujian " + version, Go: runtime.Version(), Cores: runtime.GOMAXPROCS(0), Seconds: c.Seconds, Clients: c.Clients}
 	for _, p := range benchParts {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, p.name) {

@@ -99,7 +99,7 @@ func serveBench(b *bench, g *globals, flats int) (_ *benchServer, world []benchF
 		return nil, nil, err
 	}
 	s.url = "http://" + listener.Addr().String()
-	s.client = &http.Client{Timeout: benchHTTPTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: b.clients, DisableCompression: true}}
+	s.client = benchClient(b.clients)
 	s.server = server.HTTPServer("")
 	ctx, stop := context.WithCancel(b.ctx)
 	s.stop = stop
@@ -117,6 +117,11 @@ func serveBench(b *bench, g *globals, flats int) (_ *benchServer, world []benchF
 		return nil, nil, err
 	}
 	return s, world, s.seen(b.ctx, head.Position)
+}
+
+// benchClient keeps a connection for each of so many clients.
+func benchClient(clients int) *http.Client {
+	return &http.Client{Timeout: benchHTTPTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: clients, DisableCompression: true}}
 }
 
 func (s *benchServer) run(f func() error) {
@@ -264,26 +269,32 @@ func (s *benchServer) hammer(length time.Duration, one func() (bool, error)) (sl
 
 // post sends one filing and returns the position of its answer.
 func (s *benchServer) post(body []byte, key string, want int) (eventstore.Position, error) {
+	_, at, err := s.ask(body, key, want)
+	return at, err
+}
+
+// ask sends one filing and returns its answer and the position of it. A refusal has none.
+func (s *benchServer) ask(body []byte, key string, want int) (answer []byte, at eventstore.Position, err error) {
 	req, err := http.NewRequestWithContext(s.b.ctx, http.MethodPost, s.url+"/v1/filings", bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Idempotency-Key", uuid.NewString())
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	if resp.StatusCode != want || want == http.StatusCreated && !strings.Contains(string(answer), `"stage":"FILED"`) {
-		return 0, fmt.Errorf("a filing was answered %d: %.300s", resp.StatusCode, answer)
+		return nil, 0, fmt.Errorf("a filing was answered %d: %.300s", resp.StatusCode, answer)
 	}
-	at, _ := strconv.ParseUint(resp.Header.Get("Zujian-Position"), 10, 63) // A refusal has none.
-	return eventstore.Position(at), nil
+	n, _ := strconv.ParseUint(resp.Header.Get("Zujian-Position"), 10, 63)
+	return answer, eventstore.Position(n), nil
 }
 
 // filingBody is the whole contract in one document.

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"zujian/cmd/zujian/internal/peers"
 	"zujian/projections"
 	"zujian/projections/pebbleviews"
 	"zujian/projections/people"
@@ -26,20 +25,20 @@ const (
 // benchRedis builds all views in Redis and in Pebble in turn, and asks both the same questions. It starts a Redis of its
 // own, on a socket in the bench's folder; without redis-server on the machine it measures nothing.
 func benchRedis(b *bench) (_ []benchRow, err error) {
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		b.say("no redis-server here: left out")
+	redis, err := b.startRedis()
+	if errors.Is(err, peers.ErrNotInstalled) {
+		b.say("%v: left out", err)
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, redis.Close()) }()
 	h, err := benchCity(b, "redis")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	redis, err := b.startRedis()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, redis.Close()) }()
 	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "beside"), pebbleviews.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
@@ -144,39 +143,26 @@ func repeat(slice time.Duration, f func() error) (s slicing, err error) {
 	return s, nil
 }
 
-// ownRedis is a Redis of the bench's own.
+// ownRedis is views in a Redis of the bench's own.
 type ownRedis struct {
 	*redisviews.Views
-	process *os.Process
+	server *peers.RedisServer
 }
 
-func (r *ownRedis) Close() error {
-	err := r.Views.Close()
-	if e := r.process.Kill(); e != nil {
-		return errors.Join(err, e)
-	}
-	_, _ = r.process.Wait() // A killed process says so here.
-	return err
-}
+func (r *ownRedis) Close() error { return errors.Join(r.Views.Close(), r.server.Close()) }
 
 func (b *bench) startRedis() (*ownRedis, error) {
-	socket := filepath.Join(b.dir, "redis.sock")
-	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", socket, "--dir", b.dir, "--save", "", "--appendonly", "no")
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start redis-server: %w", err)
-	}
-	v, err := redisviews.Open(redisviews.Options{URL: "unix://" + socket})
+	server, err := peers.StartRedis(b.dir, "--appendonly", "no")
 	if err != nil {
-		return nil, errors.Join(err, cmd.Process.Kill())
+		return nil, err
 	}
-	r := &ownRedis{v, cmd.Process}
-	for tries := 0; ; tries++ {
-		if err = v.Check(b.ctx); err == nil {
-			return r, nil
-		}
-		if tries == 200 {
-			return nil, errors.Join(err, r.Close())
-		}
-		time.Sleep(50 * time.Millisecond)
+	v, err := redisviews.Open(redisviews.Options{URL: server.URL})
+	if err != nil {
+		return nil, errors.Join(err, server.Close())
 	}
+	r := &ownRedis{v, server}
+	if err := peers.Until(b.ctx, v.Check); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
 }
