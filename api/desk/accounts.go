@@ -76,7 +76,7 @@ func (d *Desk) Account(ctx context.Context, actor domain.Actor, id string, asOf 
 	}
 	a := Account{State: s}
 	if s.Current != nil && s.Current.Number != "" && (actor.Party == s.Operator || actor.Party == s.Current.Bank) && actor.Party != "" {
-		a.Number, err = d.o.Vault.Open(ctx, s.Operator, "account-"+id, "number", string(s.Current.Number))
+		a.Number, err = d.o.Vault.Open(ctx, s.Operator, "account-"+id, accountNumber, string(s.Current.Number))
 		if errors.Is(err, seal.ErrErased) {
 			err = nil
 		}
@@ -95,7 +95,7 @@ func (d *Desk) OpenAccount(ctx context.Context, call Call, id, number string, cm
 			return Receipt{}, ErrInvalid.At("/last4")
 		}
 		cmd.Last4 = number[len(number)-4:] // The schema holds it to eight digits or more.
-		sealed, err := d.o.Vault.Seal(ctx, s.Operator, "account-"+id, "number", number)
+		sealed, err := d.o.Vault.Seal(ctx, s.Operator, "account-"+id, accountNumber, number)
 		if err != nil {
 			return Receipt{}, err
 		}

@@ -149,14 +149,14 @@ func (d *Desk) sealOccupants(ctx context.Context, contractID string, in []NewOcc
 			if err != nil {
 				return nil, ErrName.At("/occupants/" + itoa(i) + "/name")
 			}
-			subject := "occupant-" + contractID + "-" + o.ID
-			sealed, err := d.o.Vault.Seal(ctx, subject, "contract-"+contractID, "name", name)
+			subject := occupantSubject(contractID, o.ID)
+			sealed, err := d.o.Vault.Seal(ctx, subject, "contract-"+contractID, occupantName, name)
 			if err != nil {
 				return nil, err
 			}
 			o.Name = domain.Sealed(sealed)
 			if o.ClearDoc != "" {
-				if sealed, err = d.o.Vault.Seal(ctx, subject, "contract-"+contractID, "doc", domain.NormalDocNo(o.ClearDoc)); err != nil {
+				if sealed, err = d.o.Vault.Seal(ctx, subject, "contract-"+contractID, occupantDoc, domain.NormalDocNo(o.ClearDoc)); err != nil {
 					return nil, err
 				}
 				o.Doc = domain.Sealed(sealed)

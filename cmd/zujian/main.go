@@ -57,7 +57,7 @@ type cli struct {
 	Import     importCmd  `cmd:"" help:"Load a legacy register."`
 	Export     exportCmd  `cmd:"" help:"Write views as CSV, XLSX or Parquet."`
 	Index      indexCmd   `cmd:"" help:"Rent index tools."`
-	Verify     verifyCmd  `cmd:"" help:"Check log and register, and views against a replay; exit 1 and the position when wrong."`
+	Verify     verifyCmd  `cmd:"" help:"Check log, register and seals, and views against a replay; exit 1 and the position when wrong."`
 	Witness    witnessCmd `cmd:"" help:"Cosign the checkpoints of a register, as somebody else than its operator."`
 	Backup     backupCmd  `cmd:"" help:"Copy the data folder while it is in use, whole or what came since an earlier copy."`
 	Restore    restoreCmd `cmd:"" help:"Make a data folder of a backup."`

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // TestOutsidersVerifyTheRegister runs a register with three witnesses as real processes, and lets strangers check it: a
@@ -99,6 +102,17 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 
 	// One bit of one leaf: both find it, and so does the register's own command.
 	p.kill()
+	keyless := []string{"verify", "--log-only", "--data", data, "--without-keys", "--register-key"}
+	if code := command(t, nil, append(keyless, key)...); code != 0 {
+		t.Errorf("verify without the keys: exit %d", code)
+	}
+	_, stranger, err := note.GenerateKey(rand.Reader, "localhost/zujian")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := command(t, nil, append(keyless, stranger)...); code != exitFailed {
+		t.Errorf("verify with another's key: exit %d", code)
+	}
 	leaves := filepath.Join(data, "register", "leaves")
 	raw, err := os.ReadFile(leaves)
 	if err != nil {
@@ -108,8 +122,10 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 	if err := os.WriteFile(leaves, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := command(t, nil, "verify", "--log-only", "--data", data); code != exitFailed {
-		t.Errorf("verify of a changed leaf: exit %d", code)
+	for _, args := range [][]string{{"verify", "--log-only", "--data", data}, append(keyless, key)} {
+		if code := command(t, nil, args...); code != exitFailed {
+			t.Errorf("%v of a changed leaf: exit %d", args, code)
+		}
 	}
 	p = startServer(t, data, args...)
 	if out, err := script(p.base); err == nil {

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
+	"path/filepath"
 
+	"zujian/eventstore"
 	"zujian/eventstore/embedded"
 	"zujian/eventstore/register"
 	"zujian/projections"
@@ -13,16 +17,23 @@ import (
 
 // verifyCmd checks everything that can be checked from the folder alone.
 type verifyCmd struct {
-	LogOnly bool `help:"Check the log and the register, not the views against a replay."`
+	LogOnly     bool   `help:"Check the log, the register and the seals, not the views against a replay."`
+	WithoutKeys bool   `help:"The keys are not here: seals are looked at but not opened, and the tags of the register's leaves are taken as they are."`
+	RegisterKey string `help:"Without the keys: the register's Ed25519 verifier key, to check the signature of its checkpoint." placeholder:"KEY"`
 }
 
+// withoutKeysLimit is what verify says of itself when the keys are not here.
+const withoutKeysLimit = "without the keys: no sealed field was opened, tags of leaves were not tied to their streams"
+
 type verifyResult struct {
-	Events uint64   `json:"events"`
-	Head   uint64   `json:"head"`
-	Leaves uint64   `json:"leaves"` // Of the register's last checkpoint, each compared with its event.
-	Views  []string `json:"views,omitempty"`
-	OK     bool     `json:"ok"`
-	Error  string   `json:"error,omitempty"`
+	Events uint64      `json:"events"`
+	Head   uint64      `json:"head"`
+	Leaves uint64      `json:"leaves"` // Of the register's last checkpoint, each compared with its event.
+	Seals  sealsResult `json:"seals"`
+	Views  []string    `json:"views,omitempty"`
+	Limit  string      `json:"limit,omitempty"` // What could not be checked.
+	OK     bool        `json:"ok"`
+	Error  string      `json:"error,omitempty"`
 }
 
 // Run implements the command.
@@ -38,8 +49,14 @@ func (c *verifyCmd) Run(g *globals) error {
 			return e
 		}
 	} else if res.OK {
-		fmt.Fprintf(g.Stdout, "log: %d events up to position %d are whole; register: %d leaves are theirs; views equal a replay: %v\n",
-			res.Events, res.Head, res.Leaves, res.Views)
+		fmt.Fprintf(g.Stdout, "log: %d events up to position %d are whole; register: %d leaves are theirs; seals: %d of %d fields open, %d are erased; views equal a replay: %v\n",
+			res.Events, res.Head, res.Leaves, res.Seals.Opened, res.Seals.Fields, res.Seals.Erased, res.Views)
+		if res.Seals.Pending > 0 {
+			fmt.Fprintf(g.Stdout, "the keys of %d erased people are still there: the next start of serve destroys them\n", res.Seals.Pending)
+		}
+		if res.Limit != "" {
+			fmt.Fprintln(g.Stdout, res.Limit)
+		}
 	}
 	return err
 }
@@ -53,39 +70,100 @@ func (c *verifyCmd) verify(g *globals, res *verifyResult) error {
 			return fmt.Errorf("log: %w", err)
 		}
 	}
-	return withHouse(g, func(h *house) error {
-		head, err := h.store.Head(g.Ctx)
-		if err != nil {
-			return err
-		}
-		res.Events, res.Head = head.Events, uint64(head.Position)
-		if err := h.verifyRegister(g, res); err != nil || c.LogOnly {
-			return err
-		}
-		if err := h.catchUp(g.Ctx); err != nil {
-			return fmt.Errorf("views: %w", err)
-		}
-		for _, p := range views(h.city) {
-			if err := projections.CompareReplay(g.Ctx, h.store, h.views, h.catalogue, p); err != nil {
-				return fmt.Errorf("view %s: %w", p.Name(), err)
-			}
-			res.Views = append(res.Views, p.Name())
-		}
+	o := openOptions{}
+	if c.WithoutKeys {
+		o.role, res.Limit = roleProject, withoutKeysLimit
+	} else if err := hasKeys(g); err != nil {
+		return err
+	}
+	h, err := openHouse(g, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.verifyHouse(g, h, res), h.Close())
+}
+
+// hasKeys refuses a folder whose keys are missing: opening it would make new ones, which open nothing.
+func hasKeys(g *globals) error {
+	if g.Config.Vault.URL != "" {
 		return nil
-	})
+	}
+	if _, err := os.Stat(filepath.Join(g.Data, "keys")); err != nil {
+		return fmt.Errorf("keys: %w: restore them, or check --without-keys what can be checked without", err)
+	}
+	return nil
+}
+
+func (c *verifyCmd) verifyHouse(g *globals, h *house, res *verifyResult) error {
+	head, err := h.store.Head(g.Ctx)
+	if err != nil {
+		return err
+	}
+	res.Events, res.Head = head.Events, uint64(head.Position)
+	if err := c.verifyRegister(g, h, res); err != nil {
+		return err
+	}
+	if err := h.verifySeals(g, &res.Seals); err != nil || c.LogOnly {
+		return err
+	}
+	if err := h.catchUp(g.Ctx); err != nil {
+		return fmt.Errorf("views: %w", err)
+	}
+	for _, p := range views(h.city) {
+		bar := newProgress(g.Stderr, "view "+p.Name(), 1)
+		err := projections.CompareReplay(g.Ctx, shown{h.store, bar}, h.views, h.catalogue, p)
+		bar.end()
+		if err != nil {
+			return fmt.Errorf("view %s: %w", p.Name(), err)
+		}
+		res.Views = append(res.Views, p.Name())
+	}
+	return nil
 }
 
 // verifyRegister compares the register with the log. A folder that was never served has none.
-func (h *house) verifyRegister(g *globals, res *verifyResult) error {
+func (c *verifyCmd) verifyRegister(g *globals, h *house, res *verifyResult) error {
 	if _, err := os.Stat(registerDir(g)); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	o, err := h.registerOptions(g)
-	if err != nil {
-		return fmt.Errorf("register: %w", err)
+	o := register.Options{Dir: registerDir(g), Log: registerLog(h.store), Now: g.Now, Logger: g.Log}
+	o.Public.Ed25519 = c.RegisterKey
+	if h.vault != nil {
+		var err error
+		if o, err = h.registerOptions(g); err != nil {
+			return fmt.Errorf("register: %w", err)
+		}
 	}
 	bar := newProgress(g.Stderr, "register", 1)
+	defer bar.end()
+	var err error
 	res.Leaves, err = register.Verify(g.Ctx, o, bar.set)
-	bar.end()
 	return err
+}
+
+// shown is a store whose readers show how far they are.
+type shown struct {
+	eventstore.Store
+	bar *progress
+}
+
+const shownEvery = 1 << 12 // Events between two looks at the bar.
+
+// All implements eventstore.Store.
+func (w shown) All(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		head, err := w.Head(ctx)
+		if err != nil {
+			yield(eventstore.Recorded{}, err)
+			return
+		}
+		for rec, err := range w.Store.All(ctx, after) {
+			if err == nil && rec.Ordinal%shownEvery == shownEvery-1 {
+				w.bar.set(int64(rec.Ordinal+1), int64(head.Events))
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
 }

@@ -197,6 +197,9 @@ func NodeHash(leaf []byte) [32]byte {
 	return sha256.Sum256(append(b[:1], leaf...))
 }
 
+// TagOf is the part of a leaf that is its tag. b has Size bytes or more.
+func TagOf(b []byte) []byte { return b[10 : 10+TagSize] }
+
 // Leaf is a leaf, taken apart.
 type Leaf struct {
 	Suite      byte
@@ -214,7 +217,7 @@ func Parse(b []byte) (l Leaf, err error) {
 		return l, fmt.Errorf("%w 0x%02x", ErrSuite, l.Suite)
 	}
 	l.Ordinal = le.Uint64(b[2:])
-	copy(l.Tag[:], b[10:])
+	copy(l.Tag[:], TagOf(b))
 	copy(l.Commitment[:], b[26:])
 	return l, nil
 }

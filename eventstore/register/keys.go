@@ -35,6 +35,9 @@ func (Keys) GoString() string { return "[redacted]" }
 // LogValue keeps the keys out of logs.
 func (Keys) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
+// PublicKeys are what outsiders check the two signature lines with, as verifier keys of signed notes.
+type PublicKeys struct{ Ed25519, SM2 string }
+
 const (
 	sm2Type = "\xffzujian/sm2-sm3"  // C2SP has no number for it: 0xff and a name.
 	sm2User = "1234567812345678"    // The default of GM/T 0009.

@@ -66,6 +66,7 @@ type Options struct {
 	Log       Log
 	Origin    string // The log's URL without scheme: the first line of every checkpoint.
 	Keys      Keys
+	Public    PublicKeys // Only for Verify without Keys.
 	Witnesses []Witness
 	Quorum    int // Cosignatures that confirm a checkpoint; a majority if 0.
 	Now       func() time.Time

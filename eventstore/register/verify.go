@@ -17,6 +17,9 @@ const verifyChunk = 4096 // Leaves read at once.
 // Verify compares the whole register in o.Dir with the log, event by event: every leaf, every level, the root and the
 // signatures of the last checkpoint. It changes nothing and returns a *DamageError that names the first event where they
 // part. size is that of the checkpoint, 0 if there is no register yet. progress may be nil; it is told leaves.
+//
+// Without o.Keys it can't tell whether the tags of the leaves are those of their streams; everything else it compares,
+// and the Ed25519 signature if o.Public has its key.
 func Verify(ctx context.Context, o Options, progress func(done, total int64)) (size uint64, err error) {
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -25,7 +28,13 @@ func Verify(ctx context.Context, o Options, progress func(done, total int64)) (s
 	if err != nil || !there {
 		return 0, err
 	}
-	if err := s.verify(o.Keys); err != nil {
+	keyless := o.Keys == (Keys{})
+	if keyless {
+		err = s.verifyPublic(o.Public)
+	} else {
+		err = s.verify(o.Keys)
+	}
+	if err != nil {
 		return s.Size, err
 	}
 	t, err := openTree(o.FS, o.Dir, s.Size)
@@ -33,7 +42,7 @@ func Verify(ctx context.Context, o Options, progress func(done, total int64)) (s
 		return s.Size, damage(s.Last, "the tree does not reach to its last checkpoint: %v", err)
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	v := verifier{tree: t, tagger: leaf.NewTagger(o.Keys.Log)}
+	v := verifier{tree: t, tagger: leaf.NewTagger(o.Keys.Log), keyless: keyless}
 	for c, err := range o.Log.Leaves(ctx, 0) {
 		if err != nil {
 			return s.Size, fmt.Errorf("read log: %w", err)
@@ -65,6 +74,7 @@ func Verify(ctx context.Context, o Options, progress func(done, total int64)) (s
 type verifier struct {
 	tree        *tree
 	tagger      *leaf.Tagger
+	keyless     bool // Tags are taken as they are.
 	n           uint64
 	pos, before eventstore.Position
 	chunk       []byte
@@ -80,6 +90,9 @@ func (v *verifier) check(c *leaf.Committed) error {
 		}
 	}
 	v.scratch = v.tagger.Append(v.scratch[:0], c)
+	if v.keyless {
+		copy(leaf.TagOf(v.scratch), leaf.TagOf(v.chunk))
+	}
 	if c.Ordinal != v.n || !bytes.Equal(v.scratch, v.chunk[:leaf.Size]) {
 		return damage(c.Position, "event %d is not the one of leaf %d", c.Ordinal, v.n)
 	}

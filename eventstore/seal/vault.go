@@ -67,6 +67,7 @@ type subject struct {
 	mu     sync.Mutex
 	key    *secret // Cached once unwrapped.
 	erased bool
+	buried bool // There is a tombstone.
 }
 
 // LogValue keeps keys out of logs; String and GoString out of fmt.
@@ -146,8 +147,11 @@ func (v *Vault) load(keys string, deferSync bool) (err error) {
 	v.graves, err = openTombstones(keys, before.graveyard, func(id subjectID) {
 		s, known := v.subjects[id]
 		if !known {
-			v.subjects[id] = &subject{made: made, erased: true}
-		} else if !s.erased && unfinished == nil {
+			v.subjects[id] = &subject{made: made, erased: true, buried: true}
+			return
+		}
+		s.buried = true
+		if !s.erased && unfinished == nil {
 			unfinished = v.destroy(id, s) // A crash came between tombstone and slot, or an old key file was restored.
 		}
 	})
@@ -262,7 +266,7 @@ func (v *Vault) Erase(ctx context.Context, name string) error {
 		if s = v.subjects[id]; s == nil { // Else a key was made since: it is destroyed below.
 			made := make(chan struct{})
 			close(made)
-			v.subjects[id] = &subject{made: made, erased: true}
+			v.subjects[id] = &subject{made: made, erased: true, buried: true}
 			v.mu.Unlock()
 			return nil
 		}
@@ -283,7 +287,7 @@ func (v *Vault) destroy(id subjectID, s *subject) error {
 	if s.key != nil {
 		*s.key = secret{}
 	}
-	s.key, s.sealed, s.erased = nil, [wrappedLen]byte{}, true
+	s.key, s.sealed, s.erased, s.buried = nil, [wrappedLen]byte{}, true, true
 	return nil
 }
 
