@@ -117,6 +117,31 @@ var mutants = []mutant{
 		pkg: "eventstore/seal", test: "TestErase",
 	},
 	{
+		name: "a key is used before it is durable", file: "eventstore/seal/slots.go",
+		old: "\t\tif err == nil && !k.deferSync {", new: "\t\tif err == nil && !k.deferSync && at%2 == 1 {",
+		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
+	},
+	{
+		name: "keys that a killed process left unsynced are believed", file: "eventstore/seal/slots.go",
+		old: "\tif err := f.Sync(); err != nil {\n\t\treturn nil, errors.Join(fmt.Errorf(\"seal: sync keys", new: "\tif err := error(nil); err != nil {\n\t\treturn nil, errors.Join(fmt.Errorf(\"seal: sync keys",
+		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
+	},
+	{
+		name: "tombstones that a killed process left unsynced are believed", file: "eventstore/seal/slots.go",
+		old: "\tif err := t.f.Sync(); err != nil {\n\t\treturn nil,", new: "\tif err := error(nil); err != nil {\n\t\treturn nil,",
+		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
+	},
+	{
+		name: "a tombstone is acknowledged before it is durable", file: "eventstore/seal/slots.go",
+		old: "\tif err == nil {\n\t\terr = t.f.Sync()\n\t}\n", new: "",
+		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
+	},
+	{
+		name: "the key is destroyed before the tombstone stands", file: "eventstore/seal/vault.go",
+		old: "\tif err := v.graves.add(id, v.now()); err != nil {\n\t\treturn err\n\t}\n\tif s == nil {", new: "\tif s != nil {\n\t\t_ = v.destroy(id, s)\n\t}\n\tif err := v.graves.add(id, v.now()); err != nil {\n\t\treturn err\n\t}\n\tif s == nil {",
+		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
+	},
+	{
 		name: "damaged keys are cut like torn ones", file: "eventstore/seal/slots.go",
 		old: "\tif count < atLeast {", new: "\tif count < atLeast-atLeast {",
 		pkg: "eventstore/seal", test: "TestTornTails",

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"zujian/api/desk"
+	"zujian/eventstore/faults"
 	"zujian/eventstore/seal"
 	"zujian/eventstore/seal/remote"
 )
@@ -50,11 +51,19 @@ func (h *house) openVault(g *globals, suite seal.Suite, o openOptions) error {
 		return err
 	}
 	h.unload = unload
-	if h.vault, err = seal.Open(g.Data, seal.Options{Wrapper: wrapper, Suite: suite, Now: o.now, DeferSync: o.deferSync}); err != nil {
+	if h.vault, err = seal.Open(g.Data, seal.Options{FS: h.disk(), Wrapper: wrapper, Suite: suite, Now: o.now, DeferSync: o.deferSync}); err != nil {
 		return err
 	}
 	h.keys = remote.Here{Vault: h.vault}
 	return nil
+}
+
+// disk is the file system of what is kept beside the log, see [embedded.Store.Disk]; nil is the real one.
+func (h *house) disk() faults.FS {
+	if h.log == nil {
+		return nil
+	}
+	return h.log.Disk()
 }
 
 func (f vaultFlags) connect() (sharedVault, error) {

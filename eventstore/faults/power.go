@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"zujian/eventstore"
 )
@@ -58,7 +57,8 @@ func PowerLoss(ctx context.Context, c PowerConfig) (t PowerTally, err error) {
 				return t, err
 			}
 		}
-		l := life{disk: disk, rng: rng, loss: rng.Uint64(), acks: kept, under: map[int]attempt{}}
+		l := life{fuse: fuse{disk: disk, loss: rng.Uint64(), place: place}, rng: rng, acks: kept, under: map[int]attempt{}}
+		l.taken = l.keep
 		for w, a := range open {
 			l.under[w] = a
 		}
@@ -89,64 +89,33 @@ func PowerLoss(ctx context.Context, c PowerConfig) (t PowerTally, err error) {
 
 // life is one life of a log on a disk that loses power once.
 type life struct {
-	disk   *Disk
-	rng    *rand.Rand   // Of the goroutine that runs it.
-	loss   uint64       // Seed of what the power loss leaves.
-	left   atomic.Int64 // Operations until the power fails.
-	kill   bool         // The process ends instead; the disk keeps what it has, synced or not.
-	closes int64        // The power fails at this operation of the close, if not 0.
-	phase  atomic.Value // "open", "append" or "close".
+	fuse
+	rng    *rand.Rand // Of the goroutine that runs it.
+	closes int64      // The power fails at this operation of the close, if not 0.
 
 	mu    sync.Mutex
 	acks  []acked
 	under map[int]attempt // By writer.
 
-	once  sync.Once
-	dead  atomic.Bool
-	after *Disk // What the power loss left,
-	kept  []acked
-	open  []attempt
-	at    string
+	kept []acked
+	open []attempt
 }
 
-// fail takes the disk as it is now. What was acknowledged before is kept; what is under way may or may not be there.
-func (l *life) fail(at string) {
-	l.once.Do(func() {
-		l.mu.Lock()
-		l.kept = l.acks[:len(l.acks):len(l.acks)]
-		for w := range writers {
-			if a, ok := l.under[w]; ok {
-				l.open = append(l.open, a)
-			}
+// keep notes what is acknowledged now. What is under way may or may not be there.
+func (l *life) keep() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept = l.acks[:len(l.acks):len(l.acks)]
+	for w := range writers {
+		if a, ok := l.under[w]; ok {
+			l.open = append(l.open, a)
 		}
-		l.mu.Unlock()
-		l.at, l.after = at, l.disk
-		if l.kill {
-			l.at = "killed at " + at
-		} else {
-			rng := rand.New(rand.NewPCG(l.loss, 1))
-			l.after = l.disk.PowerLoss(Survival[rng.IntN(len(Survival))], rng)
-		}
-		l.dead.Store(true)
-	})
-}
-
-func (l *life) before(op errorfs.Op) error {
-	if changes(op) && l.left.Add(-1) == 0 {
-		l.fail(l.phase.Load().(string) + " " + place(op))
 	}
-	if l.kill && l.dead.Load() && changes(op) && place(op) != "index" { // The index is of what was synced before.
-		return errKilled
-	}
-	return nil
 }
-
-// errKilled is all that a killed process hears of its disk.
-var errKilled = errors.New("the process was killed")
 
 func (l *life) run(ctx context.Context, open func(vfs.FS) (Log, error)) error {
 	l.phase.Store("open")
-	s, err := open(errorfs.Wrap(l.disk, errorfs.InjectorFunc(l.before)))
+	s, err := open(l.fs())
 	if errors.Is(err, errKilled) {
 		return nil
 	}
@@ -168,10 +137,10 @@ func (l *life) run(ctx context.Context, open func(vfs.FS) (Log, error)) error {
 		l.phase.Store("close")
 		l.left.Store(l.closes)
 		err = s.Close()
-		l.fail("closed")
+		l.blow("closed")
 		return err
 	}
-	l.fail("idle")
+	l.blow("idle")
 	if err = s.Close(); l.kill {
 		return nil
 	}

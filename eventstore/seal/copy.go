@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // keyFiles are the files of a key folder in the order in which they are copied: tombstones last, so that an erasure
@@ -29,7 +31,7 @@ func CopyKeys(dir, to string) error {
 			return fmt.Errorf("seal: copy keys: %w", err)
 		}
 	}
-	return errors.Join(syncDir(to), syncDir(filepath.Dir(to)))
+	return errors.Join(syncDir(vfs.Default, to), syncDir(vfs.Default, filepath.Dir(to)))
 }
 
 func copyFile(from, to string, slots bool) error {
@@ -79,22 +81,25 @@ func copySlots(in *os.File, out io.Writer) error {
 // DIR's key folder, before it is opened: a restored folder must not know anybody whom a later erasure forgot. It gives
 // how many were new.
 func AddTombstones(dir, file string) (added int, err error) {
-	keys := filepath.Join(dir, "keys")
+	list, err := os.ReadFile(file)
+	if err != nil {
+		return 0, fmt.Errorf("seal: add tombstones: %w", err)
+	}
+	return keyFolder(vfs.Default, dir).addTombstones(list, file)
+}
+
+func (d folder) addTombstones(list []byte, file string) (added int, err error) {
 	known := map[subjectID]bool{}
-	before, err := readSeen(keys)
+	before, err := readSeen(d)
 	if err != nil {
 		return 0, err
 	}
-	t, err := openTombstones(keys, before.graveyard, func(id subjectID) { known[id] = true })
+	t, err := openTombstones(d, before.graveyard, func(id subjectID) { known[id] = true })
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, t.f.Close()) }()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return 0, fmt.Errorf("seal: add tombstones: %w", err)
-	}
-	for n, line := range strings.Split(strings.TrimSuffix(string(data), "\n"), "\n") {
+	for n, line := range strings.Split(strings.TrimSuffix(string(list), "\n"), "\n") {
 		id, at, ok := parseTombstone(line)
 		if line == "" {
 			continue

@@ -13,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 )
 
 // identity is what the register itself keeps secret: the root of the blind-index keys and the signing key. They are
@@ -43,9 +42,8 @@ var (
 func (b bundle) size() int { return 2 + len(b.names)*wrappedLen + 8 }
 
 // open gives the secrets, and the suite they were made with. Where there is no file it makes them if create allows.
-func (b bundle) open(ctx context.Context, dir string, suite Suite, w KeyWrapper, rand io.Reader, create bool) (Suite, [][]byte, error) {
-	path := filepath.Join(dir, b.file)
-	data, err := os.ReadFile(path)
+func (b bundle) open(ctx context.Context, d folder, suite Suite, w KeyWrapper, rand io.Reader, create bool) (Suite, [][]byte, error) {
+	data, err := d.read(b.file)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && create:
 		parts := make([][]byte, len(b.names))
@@ -58,7 +56,7 @@ func (b bundle) open(ctx context.Context, dir string, suite Suite, w KeyWrapper,
 		if data, err = b.wrap(ctx, suite, w, parts); err != nil {
 			return 0, nil, err
 		}
-		if err := writeFile(path, data); err != nil {
+		if err := d.write(b.file, data); err != nil {
 			return 0, nil, err
 		}
 	case err != nil:
@@ -95,12 +93,11 @@ func (b bundle) wrap(ctx context.Context, suite Suite, w KeyWrapper, parts [][]b
 }
 
 // rewrap wraps the secrets under the wrapper's current KEK version, under the suite they have. No file is no error.
-func (b bundle) rewrap(ctx context.Context, dir string, w KeyWrapper) error {
-	path := filepath.Join(dir, b.file)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return nil
+func (b bundle) rewrap(ctx context.Context, d folder, w KeyWrapper) error {
+	if there, err := d.exists(b.file); err != nil || !there {
+		return err
 	}
-	suite, parts, err := b.open(ctx, dir, 0, w, nil, false)
+	suite, parts, err := b.open(ctx, d, 0, w, nil, false)
 	if err != nil {
 		return err
 	}
@@ -111,11 +108,11 @@ func (b bundle) rewrap(ctx context.Context, dir string, w KeyWrapper) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, data)
+	return d.write(b.file, data)
 }
 
-func openIdentity(dir string, suite Suite, w KeyWrapper, rand io.Reader) (*identity, error) {
-	made, parts, err := identityBundle.open(context.Background(), dir, suite, w, rand, true)
+func openIdentity(d folder, suite Suite, w KeyWrapper, rand io.Reader) (*identity, error) {
+	made, parts, err := identityBundle.open(context.Background(), d, suite, w, rand, true)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +126,7 @@ func openIdentity(dir string, suite Suite, w KeyWrapper, rand io.Reader) (*ident
 // seeds of its two signing keys. They are kept wrapped in DIR/keys/register. create allows making them; without it a
 // missing file is an error, so that lost keys are never quietly replaced.
 func (v *Vault) RegisterKeys(ctx context.Context, create bool) (log, ed, sm2 [32]byte, err error) {
-	_, parts, err := registerBundle.open(ctx, v.dir, v.suite, v.wrapper, v.rand, create)
+	_, parts, err := registerBundle.open(ctx, v.folder, v.suite, v.wrapper, v.rand, create)
 	if err != nil {
 		return log, ed, sm2, err
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -40,7 +38,7 @@ func (v *Vault) Rewrap(ctx context.Context, progress func(done, total int64)) (i
 		return 0, err
 	}
 	for _, b := range bundles {
-		if err := b.rewrap(ctx, v.dir, v.wrapper); err != nil {
+		if err := b.rewrap(ctx, v.folder, v.wrapper); err != nil {
 			return 0, err
 		}
 	}
@@ -48,8 +46,11 @@ func (v *Vault) Rewrap(ctx context.Context, progress func(done, total int64)) (i
 }
 
 func (v *Vault) rewrapSubjects(ctx context.Context, progress func(done, total int64)) (int, error) {
-	path := v.slots.f.Name()
-	f, err := os.OpenFile(path+".tmp", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	const next = slotsName + ".tmp"
+	f, err := v.folder.fs.Create(v.folder.path(next), "keys")
+	if err == nil {
+		err = v.folder.hide(f, next)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("seal: rewrap keys: %w", err)
 	}
@@ -82,21 +83,20 @@ func (v *Vault) rewrapSubjects(ctx context.Context, progress func(done, total in
 		return errors.Join(out.Flush(), f.Sync())
 	}()
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = v.folder.fs.Rename(v.folder.path(next), v.folder.path(slotsName))
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = v.folder.sync()
 	}
 	if err != nil {
 		return 0, errors.Join(fmt.Errorf("seal: rewrap keys: %w", err), f.Close())
 	}
-	// The name of the open file stays the temporary one; take it by its own.
-	next, err := os.OpenFile(path, os.O_RDWR, 0o600)
+	renamed, err := v.folder.open(slotsName) // A file made by Create takes no WriteAt.
 	if err != nil {
 		return 0, errors.Join(fmt.Errorf("seal: rewrap keys: %w", err), f.Close())
 	}
 	err = errors.Join(f.Close(), v.slots.f.Close())
-	v.slots.f = next
+	v.slots.f = renamed
 	for id, s := range moved {
 		subject := v.subjects[id]
 		subject.suite, subject.kek, subject.sealed = s.suite, s.kek, s.wrapped
@@ -179,5 +179,5 @@ func (w *fileWrapper) write() error {
 	for _, id := range ids {
 		data = w.keys[id].appendLine(data, id)
 	}
-	return writeFile(w.path, data)
+	return w.folder.write(kekName, data)
 }

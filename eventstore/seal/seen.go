@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 )
 
 // seen is how much of the key folder was durable when it was last opened or closed: the file "seen". It tells damage at
@@ -18,8 +17,8 @@ type seen struct {
 
 const seenName = "seen"
 
-func readSeen(keys string) (s seen, err error) {
-	data, err := os.ReadFile(filepath.Join(keys, seenName))
+func readSeen(d folder) (s seen, err error) {
+	data, err := d.read(seenName)
 	if errors.Is(err, os.ErrNotExist) {
 		return seen{}, nil
 	}
@@ -40,5 +39,5 @@ func (s seen) line() string {
 
 // note writes down what is durable now. Erasing and making keys have ended.
 func (v *Vault) note() error {
-	return writeFile(filepath.Join(v.dir, seenName), []byte(seen{slots: v.slots.done, graveyard: v.graves.size}.line()))
+	return v.folder.write(seenName, []byte(seen{slots: v.slots.done, graveyard: v.graves.size}.line()))
 }

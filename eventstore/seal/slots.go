@@ -1,18 +1,19 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // subjectID is SHA-256 of the subject's name: fixed length, and the folder tells nobody whose keys it holds.
@@ -59,9 +60,11 @@ func decodeSlot(b []byte) (slot, bool) {
 	return s, s.status == slotLive || s.status == slotErased
 }
 
-// slotFile appends slots in groups: while one group is written and synced, the next gathers. Erasing goes past it.
+const slotsName = "subjects"
+
+// slotFile appends slots in groups: while one group is written and synced, the next gathers. Erasing comes between.
 type slotFile struct {
-	f         *os.File
+	f         vfs.File
 	deferSync bool
 
 	mu      sync.Mutex
@@ -73,14 +76,15 @@ type slotFile struct {
 	failed  error // A write or sync failed; nothing is accepted any more.
 }
 
-// openSlots reads every slot and cuts what a crash left unfinished at the end. A damaged slot before the last good one
-// is an error, unless all its bytes are zero: then its group was never acknowledged. So is fewer slots than atLeast.
-func openSlots(path string, atLeast uint64, deferSync bool, each func(n uint64, s slot)) (*slotFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// openSlots reads every slot and overwrites with zeroes what a crash left unfinished at the end. A damaged slot before
+// the last good one is an error, unless all its bytes are zero: then its group was never acknowledged. So is fewer slots
+// than atLeast. What was read is durable before anybody relies on it: a process killed before its sync left it unsynced.
+func openSlots(d folder, atLeast uint64, deferSync bool, each func(n uint64, s slot)) (*slotFile, error) {
+	f, err := d.open(slotsName)
 	if err != nil {
 		return nil, fmt.Errorf("seal: open keys: %w", err)
 	}
-	data, err := os.ReadFile(path)
+	data, err := readAll(f)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("seal: read keys: %w", err), f.Close())
 	}
@@ -104,10 +108,13 @@ func openSlots(path string, atLeast uint64, deferSync bool, each func(n uint64, 
 		return nil, errors.Join(fmt.Errorf("seal: key slot %d is missing or damaged, there were %d: restore the key folder from its backup",
 			count, atLeast), f.Close())
 	}
-	if int(count)*slotLen != len(data) {
-		if err := errors.Join(f.Truncate(int64(count)*slotLen), f.Sync()); err != nil {
+	if torn := data[count*slotLen:]; len(bytes.TrimRight(torn, "\x00")) > 0 {
+		if _, err := f.WriteAt(make([]byte, len(torn)), int64(count)*slotLen); err != nil {
 			return nil, errors.Join(fmt.Errorf("seal: cut torn keys: %w", err), f.Close())
 		}
+	}
+	if err := f.Sync(); err != nil {
+		return nil, errors.Join(fmt.Errorf("seal: sync keys: %w", err), f.Close())
 	}
 	k := &slotFile{f: f, deferSync: deferSync, next: count, done: count}
 	k.moved = sync.NewCond(&k.mu)
@@ -154,6 +161,9 @@ func (k *slotFile) overwrite(n uint64, s slot) error {
 	b := s.encode()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	for k.writing {
+		k.moved.Wait()
+	}
 	if k.failed != nil {
 		return k.failed
 	}
@@ -184,44 +194,69 @@ func (k *slotFile) sync() error {
 // tombstones is the list of erased subjects: lines "<subject> <seconds> <CRC-32C>", only ever appended. It outlives
 // the slots, so a key file restored from an old backup stays erased.
 type tombstones struct {
-	f      *os.File
+	f      vfs.File
 	size   int64
 	failed error // As in slotFile: nothing is accepted after a failure.
 }
 
-func openTombstones(dir string, atLeast int64, each func(subjectID)) (*tombstones, error) {
-	path := filepath.Join(dir, "erased")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+const tombstonesName = "erased"
+
+// openTombstones reads the list, which is durable before each hears of it, and cuts what a crash left unfinished.
+func openTombstones(d folder, atLeast int64, each func(subjectID)) (*tombstones, error) {
+	f, err := d.open(tombstonesName)
 	if err != nil {
 		return nil, fmt.Errorf("seal: open tombstones: %w", err)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("seal: read tombstones: %w", err), f.Close())
-	}
 	t := &tombstones{f: f}
-	text := string(data)
-	for text != "" {
+	ids, err := t.load(d, atLeast)
+	if err != nil {
+		return nil, errors.Join(err, t.f.Close())
+	}
+	for _, id := range ids {
+		each(id)
+	}
+	return t, nil
+}
+
+func (t *tombstones) load(d folder, atLeast int64) (ids []subjectID, err error) {
+	data, err := readAll(t.f)
+	if err != nil {
+		return nil, fmt.Errorf("seal: read tombstones: %w", err)
+	}
+	for text := string(data); text != ""; {
 		line, rest, whole := strings.Cut(text, "\n")
 		id, _, ok := parseTombstone(line)
 		if !whole || !ok {
 			if rest != "" {
-				return nil, errors.Join(fmt.Errorf("seal: tombstone at byte %d is damaged", t.size), f.Close())
+				return nil, fmt.Errorf("seal: tombstone at byte %d is damaged", t.size)
 			}
 			break // Torn by a crash: never acknowledged.
 		}
-		each(id)
+		ids = append(ids, id)
 		t.size += int64(len(line)) + 1
 		text = rest
 	}
 	if t.size < atLeast {
-		return nil, errors.Join(fmt.Errorf("seal: tombstone at byte %d is missing or damaged, there were %d bytes of them: restore the key folder from its backup",
-			t.size, atLeast), f.Close())
+		return nil, fmt.Errorf("seal: tombstone at byte %d is missing or damaged, there were %d bytes of them: restore the key folder from its backup",
+			t.size, atLeast)
 	}
-	if err := f.Truncate(t.size); err != nil {
-		return nil, errors.Join(fmt.Errorf("seal: cut torn tombstone: %w", err), f.Close())
+	if t.size < int64(len(data)) {
+		if err := d.write(tombstonesName, data[:t.size]); err != nil {
+			return nil, err
+		}
+		whole, err := d.open(tombstonesName)
+		if err != nil {
+			return nil, fmt.Errorf("seal: open tombstones: %w", err)
+		}
+		if err := t.f.Close(); err != nil {
+			return nil, errors.Join(err, whole.Close())
+		}
+		t.f = whole
 	}
-	return t, nil
+	if err := t.f.Sync(); err != nil {
+		return nil, fmt.Errorf("seal: sync tombstones: %w", err)
+	}
+	return ids, nil
 }
 
 func (t *tombstones) add(id subjectID, at time.Time) error {

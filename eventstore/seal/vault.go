@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Errors of opening. None quotes a value.
@@ -30,6 +30,7 @@ const plainMax = 1 << 16
 
 // Options of a vault.
 type Options struct {
+	FS        vfs.FS           // The real disk if nil.
 	Suite     Suite            // Of new values; zero means INTL.
 	Now       func() time.Time // Required: dates the tombstones.
 	Rand      io.Reader        // nil means crypto/rand.
@@ -42,11 +43,11 @@ type Vault struct {
 	suite    Suite
 	now      func() time.Time
 	rand     io.Reader
-	dir      string
+	folder   folder
 	wrapper  KeyWrapper
 	slots    *slotFile
 	identity *identity
-	lock     *os.File
+	lock     io.Closer
 
 	mu       sync.RWMutex
 	subjects map[subjectID]*subject
@@ -89,46 +90,52 @@ func Open(dir string, o Options) (*Vault, error) {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	keys := filepath.Join(dir, "keys")
-	if err := os.MkdirAll(keys, 0o700); err != nil {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	d := keyFolder(o.FS, dir)
+	if err := d.fs.MkdirAll(d.dir, privateFolder); err != nil {
 		return nil, fmt.Errorf("seal: make key folder: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(keys, "lock"))
+	lock, err := d.lock()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("seal: the key folder is in use by another process: %w", err)
 	}
 	v := &Vault{
-		suite: o.Suite, now: o.Now, rand: &lockedReader{r: o.Rand}, dir: keys, wrapper: o.Wrapper, lock: lock,
+		suite: o.Suite, now: o.Now, rand: &lockedReader{r: o.Rand}, folder: d, wrapper: o.Wrapper, lock: lock,
 		subjects: map[subjectID]*subject{},
 	}
-	if err := v.load(keys, o.DeferSync); err != nil {
+	if err := v.load(d, o.DeferSync); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
 }
 
-func (v *Vault) load(keys string, deferSync bool) (err error) {
-	_, missing := os.Stat(filepath.Join(keys, "identity"))
-	fresh := errors.Is(missing, os.ErrNotExist)
-	if info, err := os.Stat(filepath.Join(keys, "subjects")); fresh && err == nil && info.Size() > 0 {
+func (v *Vault) load(d folder, deferSync bool) (err error) {
+	there, err := d.exists(identityBundle.file)
+	if err != nil {
+		return fmt.Errorf("seal: look for %s: %w", identityBundle.file, err)
+	}
+	fresh := !there
+	if info, err := d.fs.Stat(d.path(slotsName)); fresh && err == nil && info.Size() > 0 {
 		return errors.New("seal: the identity file is missing, but keys exist: restore the key folder from its backup")
 	}
 	if v.wrapper == nil {
-		if v.wrapper, err = openFileWrapper(keys, v.rand, fresh); err != nil {
+		if v.wrapper, err = openFileWrapper(d, v.rand, fresh); err != nil {
 			return err
 		}
 	}
-	if v.identity, err = openIdentity(keys, v.suite, v.wrapper, v.rand); err != nil {
+	if v.identity, err = openIdentity(d, v.suite, v.wrapper, v.rand); err != nil {
 		return err
 	}
-	before, err := readSeen(keys)
+	before, err := readSeen(d)
 	if err != nil {
 		return err
 	}
 	made := make(chan struct{})
 	close(made)
 	var repeated []uint64 // Slots of a subject seen twice: never written by us, so the folder was tampered with.
-	v.slots, err = openSlots(filepath.Join(keys, "subjects"), before.slots, deferSync, func(n uint64, s slot) {
+	v.slots, err = openSlots(d, before.slots, deferSync, func(n uint64, s slot) {
 		if _, twice := v.subjects[s.subject]; twice {
 			repeated = append(repeated, n)
 			return
@@ -144,7 +151,7 @@ func (v *Vault) load(keys string, deferSync bool) (err error) {
 		return fmt.Errorf("seal: key slot %d repeats a subject", repeated[0])
 	}
 	var unfinished error
-	v.graves, err = openTombstones(keys, before.graveyard, func(id subjectID) {
+	v.graves, err = openTombstones(d, before.graveyard, func(id subjectID) {
 		s, known := v.subjects[id]
 		if !known {
 			v.subjects[id] = &subject{made: made, erased: true, buried: true}
@@ -159,14 +166,17 @@ func (v *Vault) load(keys string, deferSync bool) (err error) {
 		return err
 	}
 	// The folder's own name, too: an open that was killed may never have made it durable.
-	if err := errors.Join(syncDir(keys), syncDir(filepath.Dir(keys))); err != nil {
+	if err := errors.Join(d.sync(), syncDir(d.fs, d.fs.PathDir(d.dir))); err != nil {
 		return err
 	}
 	return v.note()
 }
 
-// Close releases the folder. Values sealed before stay readable by the next vault.
+// Close releases the folder. Values sealed before stay readable by the next vault. A second Close does nothing.
 func (v *Vault) Close() error {
+	if v.lock == nil {
+		return nil
+	}
 	var errs []error
 	if v.slots != nil {
 		errs = append(errs, v.slots.sync())
@@ -180,7 +190,9 @@ func (v *Vault) Close() error {
 	if v.graves != nil {
 		errs = append(errs, v.graves.f.Close())
 	}
-	return errors.Join(append(errs, v.lock.Close())...)
+	errs = append(errs, v.lock.Close())
+	v.lock = nil
+	return errors.Join(errs...)
 }
 
 // Sync makes keys made under DeferSync durable.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -31,11 +30,13 @@ type KeyWrapper interface {
 
 // fileWrapper keeps the KEK versions in one file of mode 0600, one line each: "1 <base64> <CRC-32C>". The newest wraps.
 type fileWrapper struct {
-	path string
-	keys map[byte]*secret
-	id   byte
-	rand io.Reader
+	folder folder
+	keys   map[byte]*secret
+	id     byte
+	rand   io.Reader
 }
+
+const kekName = "kek"
 
 var _ KeyWrapper = (*fileWrapper)(nil)
 
@@ -44,10 +45,10 @@ func (w *fileWrapper) LogValue() slog.Value { return slog.StringValue("[redacted
 func (w *fileWrapper) String() string       { return "[redacted]" }
 func (w *fileWrapper) GoString() string     { return "[redacted]" }
 
-// openFileWrapper reads DIR/kek, or makes it when create allows: a folder that already has keys must not get a new KEK.
-func openFileWrapper(dir string, rand io.Reader, create bool) (*fileWrapper, error) {
-	path := filepath.Join(dir, "kek")
-	data, err := os.ReadFile(path)
+// openFileWrapper reads the folder's kek, or makes it when create allows: a folder that already has keys must not get a new KEK.
+func openFileWrapper(d folder, rand io.Reader, create bool) (*fileWrapper, error) {
+	path := d.path(kekName)
+	data, err := d.read(kekName)
 	if errors.Is(err, os.ErrNotExist) {
 		if !create {
 			return nil, fmt.Errorf("seal: %s is missing, but keys wrapped by it exist: restore it", path)
@@ -57,16 +58,16 @@ func openFileWrapper(dir string, rand io.Reader, create bool) (*fileWrapper, err
 			return nil, fmt.Errorf("seal: make key-encryption key: %w", err)
 		}
 		data = key.appendLine(nil, 1)
-		if err := writeFile(path, data); err != nil {
+		if err := d.write(kekName, data); err != nil {
 			return nil, err
 		}
 	} else if err != nil {
 		return nil, fmt.Errorf("seal: read key-encryption key: %w", err)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("seal: %s is readable by others (mode %o): chmod 600", path, info.Mode().Perm())
+	if mode, exposed := d.exposed(kekName); exposed {
+		return nil, fmt.Errorf("seal: %s is readable by others (mode %o): chmod 600", path, mode)
 	}
-	w := &fileWrapper{path: path, keys: map[byte]*secret{}, rand: rand}
+	w := &fileWrapper{folder: d, keys: map[byte]*secret{}, rand: rand}
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
 		version, text, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
@@ -118,32 +119,4 @@ func (w *fileWrapper) Unwrap(_ context.Context, id byte, suite Suite, label, wra
 		return nil, fmt.Errorf("seal: unwrap key: %w", err)
 	}
 	return key, nil
-}
-
-// writeFile writes a file whole and durably: temporary file, sync, rename, sync of the folder.
-func writeFile(path string, data []byte) error {
-	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("seal: write %s: %w", filepath.Base(path), err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(path+".tmp", path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("seal: write %s: %w", filepath.Base(path), err)
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

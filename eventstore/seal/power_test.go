@@ -1,0 +1,54 @@
+package seal
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"zujian/eventstore/faults"
+)
+
+// keyLosses has vaults lose power, or their process, at random operations.
+func keyLosses(tb testing.TB, seed uint64, crashes int) (faults.KeysTally, error) {
+	random := rand.NewChaCha8([32]byte{byte(seed)})
+	return faults.Keys(tb.Context(), faults.KeysConfig{
+		Seed: seed, Crashes: crashes, Erased: ErrErased,
+		Open: func(fs faults.FS) (faults.Vault, error) {
+			return Open("", Options{FS: fs, Rand: random, Now: func() time.Time { return time.Unix(1_790_000_000, 0) }})
+		},
+		Forget: func(old, now faults.FS) error {
+			list, err := keyFolder(now, "").read(tombstonesName)
+			if errors.Is(err, os.ErrNotExist) {
+				return nil // The folder was being made.
+			}
+			if err != nil {
+				return err
+			}
+			_, err = keyFolder(old, "").addTombstones(list, tombstonesName)
+			return err
+		},
+	})
+}
+
+// TestKeysAndPowerLoss: at whatever operation the power fails, a key whose destruction was acknowledged never opens
+// anything again, no other is lost, and a key folder restored from before forgets whom the present one forgot.
+func TestKeysAndPowerLoss(t *testing.T) {
+	t.Parallel()
+	const crashes = 3000
+	seed := uint64(time.Now().UnixNano())
+	got, err := keyLosses(t, seed, crashes)
+	if err != nil {
+		t.Fatalf("seed %d: %v", seed, err)
+	}
+	t.Logf("seed %d: %+v", seed, got)
+	if got.Verified < crashes || got.Repeated == 0 || got.Restores == 0 {
+		t.Errorf("seed %d: too little happened: %+v", seed, got)
+	}
+	for _, at := range []string{"work subjects", "work erased", "open subjects", "open erased", "rotate kek", "rotate subjects", "restore erased", "killed at work erased"} {
+		if got.At[at] == 0 {
+			t.Errorf("seed %d: no power loss at %q: %v", seed, at, got.At)
+		}
+	}
+}
