@@ -122,11 +122,11 @@ func readAccount(ctx context.Context, s *Server, c *call) (answer, error) {
 
 // listAccounts is the account board (V-M1).
 func listAccounts(ctx context.Context, s *Server, c *call) (answer, error) {
-	policy, err := s.o.Desk.Policy(ctx)
+	judge, err := s.judge(ctx)
 	if err != nil {
 		return answer{}, err
 	}
 	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Account, string, error) {
-		return money.Accounts(ctx, r, scope, policy, c.on(), p)
+		return money.Accounts(ctx, r, scope, judge, c.on(), p)
 	})
 }

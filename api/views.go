@@ -105,9 +105,19 @@ func viewReleasesDue(ctx context.Context, s *Server, c *call) (answer, error) {
 }
 
 func viewBoards(ctx context.Context, s *Server, c *call) (answer, error) {
+	judge, err := s.judge(ctx)
+	if err != nil {
+		return answer{}, err
+	}
 	return listView(ctx, s, c, money.Projection{}, func(r projections.Reader, scope projections.Scope, p projections.Page) ([]money.Board, string, error) {
-		return money.Boards(ctx, r, scope, c.query["kind"], c.query["id"], c.on(), p)
+		return money.Boards(ctx, r, scope, judge, c.query["kind"], c.query["id"], c.on(), p)
 	})
+}
+
+// judge is what boards of money are judged by now.
+func (s *Server) judge(ctx context.Context) (money.Judge, error) {
+	policy, err := s.o.Desk.Policy(ctx)
+	return money.Judge{Policy: policy, Books: s.o.Desk.Books()}, err
 }
 
 func listStatements(ctx context.Context, s *Server, c *call) (answer, error) {

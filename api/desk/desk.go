@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 
 	"zujian/domain"
+	"zujian/domain/alert"
 	"zujian/eventstore"
 	"zujian/eventstore/aggregate"
 	"zujian/projections"
@@ -54,6 +55,7 @@ type Options struct {
 	Views   projections.Views
 	City    *domain.City
 	Shipped domain.Policy // The rules that ship with the product, before the city's changes.
+	Books   alert.Books   // The city's indicators; nil warns of nothing.
 	Log     *slog.Logger
 	NewID   func() uuid.UUID // For what no client names: number blocks.
 }
@@ -76,6 +78,9 @@ func New(o Options) *Desk {
 
 // City is the profile the desk works in.
 func (d *Desk) City() *domain.City { return d.o.City }
+
+// Books are the city's indicators, by version.
+func (d *Desk) Books() alert.Books { return d.o.Books }
 
 // Call is one request: its idempotency, its time, who asks.
 type Call struct {

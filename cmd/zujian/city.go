@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"zujian/domain"
+	"zujian/domain/alert"
 	"zujian/domain/plan"
 	"zujian/projections/rentindex"
 )
@@ -19,7 +20,8 @@ var bundled embed.FS
 type cityProfile struct {
 	City  domain.City
 	Model rentindex.Model
-	Plan  *plan.Plan // Targets that a fresh register starts with; nil if the profile has none.
+	Plan  *plan.Plan  // Targets that a fresh register starts with; nil if the profile has none.
+	Books alert.Books // Indicators with their thresholds: indicators.json of the profile, else those shipped.
 }
 
 // loadCity reads a bundled profile by name, or a folder with the same files.
@@ -48,6 +50,14 @@ func loadCity(name string) (*cityProfile, error) {
 	if raw, err := fs.ReadFile(dir, "plan.json"); err == nil {
 		if err := json.Unmarshal(raw, &p.Plan); err != nil {
 			return nil, fmt.Errorf("city profile %s: plan.json: %w", name, err)
+		}
+	}
+	if p.Books, err = alert.Shipped(); err != nil {
+		return nil, err
+	}
+	if raw, err := fs.ReadFile(dir, "indicators.json"); err == nil {
+		if p.Books, err = alert.Parse(raw); err != nil {
+			return nil, fmt.Errorf("city profile %s: %w", name, err)
 		}
 	}
 	if p.City.ID == "" || len(p.City.Units) == 0 {

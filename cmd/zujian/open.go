@@ -130,7 +130,7 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 func (h *house) newDesk(g *globals) *desk.Desk {
 	return desk.New(desk.Options{
 		Runner: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache},
-		Vault:  h.keys, Views: h.views, City: &h.city.City, Shipped: ruleset.Shipped(), Log: g.Log, NewID: uuid.New,
+		Vault:  h.keys, Views: h.views, City: &h.city.City, Shipped: ruleset.Shipped(), Books: h.city.Books, Log: g.Log, NewID: uuid.New,
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/access"
 	"zujian/domain/account"
+	"zujian/domain/alert"
 	"zujian/domain/apikey"
 	"zujian/domain/building"
 	"zujian/domain/claim"
@@ -40,6 +41,7 @@ func catalogue() domain.Catalogue {
 	return domain.NewCatalogue(
 		access.Types,    // who read personal data 查阅记录
 		account.Types,   // supervised accounts 监管账户
+		alert.Types,     // warnings and health scores 预警
 		apikey.Types,    // API keys 接口密钥
 		building.Types,  // building register 楼盘表
 		claim.Types,     // uniqueness of identities and codes

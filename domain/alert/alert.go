@@ -1,18 +1,25 @@
-// Package alert judges market indicators 监测指标: levels with hysteresis, outliers of a monthly series, the composite
-// health score and the blow-up watch 爆雷 over one operator. It is arithmetic on figures given to it: it keeps no events
-// and reads no view. Every empty or short input has an answer with a reason, never NaN.
+// Package alert decides warnings (预警): when a figure of an area or an operator passes a threshold, when it comes back,
+// what a regulator found, and the composite health score. It judges figures given to it and reads no view; the process of
+// warnings (projections/process/warnings) gives them, day by day.
 //
-// Thresholds, weights and band scores are data (indicators.json ships defaults; a city gives its own to [Parse]).
-// Values and thresholds are in ten-thousandths of the indicator's unit: 1000 is 10 %, or 0.1 months.
+// An alert is one indicator of one subject: one stream, named by both. Its events carry their evidence, so the log is
+// read without computing anything again; and whoever holds the log can, from the position each evidence names.
+//
+// Thresholds, weights, band scores, the tests' parameters and the blow-up watch are data with dates (indicators.json ships
+// defaults; a city profile may have its own). Values and thresholds are in ten-thousandths of the indicator's unit: 1000
+// is 10 %, or 0.1 months. Every empty, short or wild input has an answer with a reason, never NaN.
+//
+// # Decisions
+//
+// The decider itself compares with the level before, so hysteresis depends on the log alone. It changes a level at most
+// once a day, and never for a day before its last change: a day that is evaluated again, after a crash, by another
+// process, with later data, does not raise the same alert twice.
+//
+// A figure that is not judged (too few observations, no base, too noisy) leaves its alert as it stands.
 package alert
 
 import (
-	"bytes"
-	_ "embed"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"slices"
 )
@@ -29,130 +36,71 @@ const (
 	Red
 )
 
+var levels = [...]string{"NONE", "BLUE", "YELLOW", "ORANGE", "RED"}
+
 // String is the level's name in upper case.
-func (l Level) String() string { return [...]string{"NONE", "BLUE", "YELLOW", "ORANGE", "RED"}[l] }
+func (l Level) String() string {
+	if l < None || l > Red {
+		return fmt.Sprintf("LEVEL(%d)", int(l))
+	}
+	return levels[l]
+}
 
 // MarshalText writes the name.
-func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
-
-// Indicator is one figure and what it is held against. Up thresholds are reached at or above, Down strictly below.
-// A level clears when the value has come back to the clear percentage of the trigger's distance from Norm.
-type Indicator struct {
-	ID        string  `json:"id"`
-	Dimension string  `json:"dimension"`
-	Formula   string  `json:"formula"`
-	Norm      int64   `json:"norm"`
-	Up        []int64 `json:"up,omitempty"`   // Blue, yellow, orange, red; rising away from Norm.
-	Down      []int64 `json:"down,omitempty"` // The same, falling.
-	MinN      int64   `json:"min_n"`          // Below this many observations nothing is judged.
+func (l Level) MarshalText() ([]byte, error) {
+	if l < None || l > Red {
+		return nil, fmt.Errorf("alert: no %s", l)
+	}
+	return []byte(l.String()), nil
 }
 
-// Book is a city's indicators with their weights, one version.
-type Book struct {
-	Version      string           `json:"version"`
-	ClearPercent int64            `json:"clear_percent"`
-	BandScores   []int64          `json:"band_scores"` // Score 0–100 of none, blue, yellow, orange, red.
-	Weights      map[string]int64 `json:"weights"`     // By dimension; they sum to 100.
-	Indicators   []Indicator      `json:"indicators"`
-}
-
-//go:embed indicators.json
-var shipped []byte
-
-// Shipped is the default book.
-func Shipped() (Book, error) { return Parse(shipped) }
-
-// Parse reads a book strictly and checks that it can judge.
-func Parse(data []byte) (Book, error) {
-	var b Book
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&b); err != nil {
-		return Book{}, fmt.Errorf("alert: indicators: %w", err)
+// UnmarshalText reads the name.
+func (l *Level) UnmarshalText(text []byte) error {
+	n := slices.Index(levels[:], string(text))
+	if n < 0 {
+		return fmt.Errorf("alert: no level %q", text)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Book{}, errors.New("alert: indicators: more than one document")
-	}
-	return b, b.check()
-}
-
-func (b Book) check() error {
-	if b.Version == "" || b.ClearPercent < 1 || b.ClearPercent > 100 || len(b.BandScores) != int(Red)+1 {
-		return errors.New("alert: indicators: version, clear_percent 1–100 and five band_scores are needed")
-	}
-	for _, s := range b.BandScores {
-		if s < 0 || s > 100 {
-			return errors.New("alert: indicators: band_scores lie in 0–100")
-		}
-	}
-	var sum int64
-	for dimension, w := range b.Weights {
-		if w < 0 || w > 100 {
-			return fmt.Errorf("alert: indicators: weight of %s lies outside 0–100", dimension)
-		}
-		sum += w
-	}
-	if sum != 100 {
-		return fmt.Errorf("alert: indicators: weights sum to %d, not 100", sum)
-	}
-	seen := map[string]bool{}
-	for _, i := range b.Indicators {
-		if _, ok := b.Weights[i.Dimension]; !ok || i.ID == "" || seen[i.ID] || i.MinN < 1 {
-			return fmt.Errorf("alert: indicators: %q needs an id of its own, a weighed dimension and min_n ≥ 1", i.ID)
-		}
-		seen[i.ID] = true
-		if len(i.Up)+len(i.Down) == 0 || !away(i.Norm, i.Up, 1) || !away(i.Norm, i.Down, -1) {
-			return fmt.Errorf("alert: indicators: %s needs four thresholds moving away from its norm", i.ID)
-		}
-	}
+	*l = Level(n)
 	return nil
-}
-
-// away says that the thresholds are none or four, each farther from the norm than the one before. Bounded, so that
-// differences cannot overflow.
-func away(norm int64, thresholds []int64, sign int64) bool {
-	const bound = 1 << 40
-	if len(thresholds) != 0 && len(thresholds) != int(Red) || norm > bound || norm < -bound {
-		return false
-	}
-	last := norm
-	for _, t := range thresholds {
-		if t > bound || t < -bound || (t-last)*sign <= 0 {
-			return false
-		}
-		last = t
-	}
-	return true
-}
-
-// Indicator finds one by its id.
-func (b Book) Indicator(id string) (Indicator, bool) {
-	for _, i := range b.Indicators {
-		if i.ID == id {
-			return i, true
-		}
-	}
-	return Indicator{}, false
 }
 
 // Why a figure was not judged.
 const (
-	NoBase  = "NO_BASE"          // The denominator is zero.
-	TooFew  = "TOO_FEW"          // Fewer observations than the minimum.
-	NoCurve = "SERIES_TOO_SHORT" // Fewer known months than needed.
-	Flat    = "NO_SPREAD"        // The history does not vary, so no distance can be measured.
+	NoBase   = "NO_BASE"          // The denominator is zero.
+	TooFew   = "TOO_FEW"          // Fewer observations than the minimum.
+	TooNoisy = "TOO_NOISY"        // Its standard error is too large to tell the first threshold from the norm.
+	NoCurve  = "SERIES_TOO_SHORT" // Fewer known months than needed.
+	Flat     = "NO_SPREAD"        // The history does not vary, so no distance can be measured.
+	Withheld = "WITHHELD"         // The figure may not be shown, or the data do not determine it.
 )
 
+// valueMax bounds values and thresholds, so that differences cannot overflow.
+const valueMax = 1 << 40
+
 // Figure is a value Num/Den in the indicator's unit, from N observations.
-type Figure struct{ Num, Den, N int64 }
+type Figure struct {
+	Num int64 `json:"num"`
+	Den int64 `json:"den"`
+	N   int64 `json:"n"`
+	SE  int64 `json:"se,omitempty"` // Standard error in ten-thousandths; 0 = a count, not an estimate.
+}
+
+// sure is how many standard errors, in hundredths, the first threshold must lie from the norm.
+const sure = 196
 
 // Judge gives the level of a figure when the level before was prev. With a reason, nothing was judged and prev stands.
 func (b Book) Judge(i Indicator, f Figure, prev Level) (level Level, reason string) {
+	return judge(b.ClearPercent, i, f, prev)
+}
+
+func judge(clearPercent int64, i Indicator, f Figure, prev Level) (level Level, reason string) {
 	switch {
 	case f.N < i.MinN:
 		return prev, TooFew
 	case f.Den == 0:
 		return prev, NoBase
+	case f.SE > 0 && f.SE > i.first()*100/sure:
+		return prev, TooNoisy
 	}
 	raw := None
 	for l := Blue; l <= Red; l++ {
@@ -161,15 +109,27 @@ func (b Book) Judge(i Indicator, f Figure, prev Level) (level Level, reason stri
 		}
 	}
 	for l := prev; l > raw; l-- { // Comes down only past the clearing point.
-		if i.Up != nil && f.cmp(b.clears(i.Norm, i.Up[l-1])) > 0 || i.Down != nil && f.cmp(b.clears(i.Norm, i.Down[l-1])) < 0 {
+		if i.Up != nil && f.cmp(clears(clearPercent, i.Norm, i.Up[l-1])) > 0 || i.Down != nil && f.cmp(clears(clearPercent, i.Norm, i.Down[l-1])) < 0 {
 			return l, ""
 		}
 	}
 	return raw, ""
 }
 
+// first is the distance of the nearest threshold from the norm.
+func (i Indicator) first() int64 {
+	d := int64(valueMax)
+	if i.Up != nil {
+		d = min(d, i.Up[0]-i.Norm)
+	}
+	if i.Down != nil {
+		d = min(d, i.Norm-i.Down[0])
+	}
+	return d
+}
+
 // clears is where a trigger clears, in millionths.
-func (b Book) clears(norm, trigger int64) int64 { return norm*100 + (trigger-norm)*b.ClearPercent }
+func clears(percent, norm, trigger int64) int64 { return norm*100 + (trigger-norm)*percent }
 
 // cmp compares the figure with a number of millionths, exactly.
 func (f Figure) cmp(millionths int64) int {
@@ -178,32 +138,80 @@ func (f Figure) cmp(millionths int64) int {
 	return value.Cmp(limit) * big.NewInt(f.Den).Sign()
 }
 
+// Value is the figure in ten-thousandths, towards zero, at most 2^40 either way; 0 without a denominator.
+func (f Figure) Value() int64 {
+	if f.Den == 0 {
+		return 0
+	}
+	v := new(big.Int).Mul(big.NewInt(f.Num), big.NewInt(10_000))
+	v.Quo(v, big.NewInt(f.Den))
+	if !v.IsInt64() {
+		return int64(v.Sign()) * valueMax
+	}
+	return max(-valueMax, min(valueMax, v.Int64()))
+}
+
+// Part is one dimension's part of a health score.
+type Part struct {
+	Dimension string  `json:"dimension"`
+	Weight    int64   `json:"weight"`
+	Score     int64   `json:"score"` // Mean band score of its indicators, in hundredths of a point.
+	Inputs    []Input `json:"inputs"`
+}
+
+// Input is one judged indicator of a score.
+type Input struct {
+	Indicator string `json:"indicator"`
+	Level     Level  `json:"level"`
+	Score     int64  `json:"score"` // Of its band, 0–100.
+}
+
 // Health is the composite score in hundredths of a point, 0–10000: each dimension is the mean band score of its judged
 // indicators, weighed. Dimensions without a judged indicator are left out, named in missing, and the other weights are
 // scaled up. ok is false when nothing was judged.
-func (b Book) Health(levels map[string]Level) (score int64, missing []string, ok bool) {
-	type tally struct{ sum, n int64 }
-	tallies := map[string]tally{}
+func (b Book) Health(levels map[string]Level) (score int64, parts []Part, missing []string, ok bool) {
+	by := map[string]*Part{}
 	for _, i := range b.Indicators {
-		if l, judged := levels[i.ID]; judged {
-			t := tallies[i.Dimension]
-			tallies[i.Dimension] = tally{t.sum + b.BandScores[l], t.n + 1}
+		l, judged := levels[i.ID]
+		if !judged || i.Unscored {
+			continue
 		}
+		p := by[i.Dimension]
+		if p == nil {
+			p = &Part{Dimension: i.Dimension, Weight: b.Weights[i.Dimension]}
+			by[i.Dimension] = p
+		}
+		p.Inputs = append(p.Inputs, Input{Indicator: i.ID, Level: l, Score: b.BandScores[l]})
 	}
 	total, weight := new(big.Rat), int64(0)
-	for dimension, w := range b.Weights {
-		t, judged := tallies[dimension]
-		if !judged {
+	for _, dimension := range b.Dimensions() {
+		p := by[dimension]
+		if p == nil {
 			missing = append(missing, dimension)
 			continue
 		}
-		weight += w
-		total.Add(total, big.NewRat(t.sum*w*100, t.n))
+		sum, n := int64(0), int64(len(p.Inputs))
+		for _, in := range p.Inputs {
+			sum += in.Score
+		}
+		p.Score = sum * 100 / n
+		weight += p.Weight
+		total.Add(total, big.NewRat(sum*p.Weight*100, n))
+		parts = append(parts, *p)
 	}
-	slices.Sort(missing)
 	if weight == 0 {
-		return 0, missing, false
+		return 0, nil, missing, false
 	}
 	total.Quo(total, big.NewRat(weight, 1))
-	return new(big.Int).Quo(total.Num(), total.Denom()).Int64(), missing, true
+	return new(big.Int).Quo(total.Num(), total.Denom()).Int64(), parts, missing, true
+}
+
+// Dimensions are those that are weighed, in the order of the indicators.
+func (b Book) Dimensions() (out []string) {
+	for _, i := range b.Indicators {
+		if !slices.Contains(out, i.Dimension) {
+			out = append(out, i.Dimension)
+		}
+	}
+	return out
 }

@@ -5,15 +5,24 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
+	"pgregory.net/rapid"
+
+	"zujian/domain"
 	"zujian/domain/alert"
+	"zujian/domain/ruleset"
 )
 
 func book(t *testing.T) (alert.Book, map[string]alert.Indicator) {
 	t.Helper()
-	b, err := alert.Shipped()
+	books, err := alert.Shipped()
 	if err != nil {
 		t.Fatal(err)
+	}
+	b, ok := books.On(domain.Date(2026, time.November, 23))
+	if !ok {
+		t.Fatal("no book in force")
 	}
 	by := map[string]alert.Indicator{}
 	for _, i := range b.Indicators {
@@ -54,13 +63,17 @@ func TestJudge(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	b, _ := book(t)
-	if _, missing, ok := b.Health(nil); ok || len(missing) != 7 {
+	if _, _, missing, ok := b.Health(nil); ok || len(missing) != 7 {
 		t.Errorf("nothing judged: %v %v", missing, ok)
 	}
 	// Price 20 × mean(0, 100) and risk 25 × 30, over the 45 points of weight that were judged: 1750/45.
-	score, missing, ok := b.Health(map[string]alert.Level{"INDEX_MONTHLY": alert.Red, "INDEX_YEARLY": alert.None, "SHORTFALL": alert.Orange})
-	if want := []string{"expectation", "protection", "scale", "structure", "supply"}; score != 3888 || !ok || !slices.Equal(missing, want) {
+	levels := map[string]alert.Level{"INDEX_MONTHLY": alert.Red, "INDEX_YEARLY": alert.None, "SHORTFALL": alert.Orange, "INDEX_DRIFT": alert.Red}
+	score, parts, missing, ok := b.Health(levels)
+	if want := []string{"scale", "structure", "supply", "protection", "expectation"}; score != 3888 || !ok || !slices.Equal(missing, want) {
 		t.Errorf("%d %v %v", score, missing, ok)
+	}
+	if len(parts) != 2 || parts[0].Score != 5000 || parts[1].Score != 3000 || len(parts[0].Inputs) != 2 {
+		t.Errorf("parts: %+v", parts)
 	}
 }
 
@@ -74,8 +87,13 @@ func TestParseRefuses(t *testing.T) {
 		{`"risk": 25`, `"risk": 26`},
 		{`[100, 150, 200, 300]`, `[100, 150, 150, 300]`},
 		{`[100, 150, 200, 300]`, `[100, 150, 200]`},
-		{`"OPERATOR_GROWTH"`, `"ACTIVE_LEASES_YOY"`},
+		{`"id": "OPERATOR_GROWTH"`, `"id": "ACTIVE_LEASES_YOY"`},
 		{`"dimension": "supply"`, `"dimension": "other"`},
+		{`"subjects": ["street"]`, `"subjects": ["moon"]`},
+		{`"level": "RED"}]}`, `"level": "PINK"}]}`},
+		{`{"indicator": "OWNER_ARREARS"`, `{"indicator": "OWNERS"`},
+		{`"least": 2`, `"least": 9`},
+		{`"known_min": 12`, `"known_min": 25`},
 		{`"version"`, `"verse"`},
 	} {
 		bad := bytes.Replace(good, []byte(c[0]), []byte(c[1]), 1)
@@ -100,61 +118,89 @@ func series(n int, tail ...int64) (s []alert.Month) {
 }
 
 func TestOutlier(t *testing.T) {
+	b, _ := book(t)
 	for _, c := range []struct {
 		s      []alert.Month
-		out    bool
+		z      int64 // In thousandths.
 		reason string
 	}{
-		{nil, false, alert.NoCurve},
-		{series(0, 1), false, alert.NoCurve},
-		{series(11, 500), false, alert.NoCurve},
-		{append(series(24), alert.Month{}), false, alert.NoCurve},
-		{make([]alert.Month, 30), false, alert.NoCurve},
-		{series(24, 130), false, ""}, // 25 / 7.413 = 3.37
-		{series(24, 131), true, ""},  // 26 / 7.413 = 3.51
-		{series(24, 79), true, ""},
-		{series(0, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 9), false, alert.Flat},
+		{nil, 0, alert.NoCurve},
+		{series(0, 1), 0, alert.NoCurve},
+		{series(11, 500), 0, alert.NoCurve},
+		{append(series(24), alert.Month{}), 0, alert.NoCurve},
+		{make([]alert.Month, 30), 0, alert.NoCurve},
+		{series(24, 130), 3372, ""}, // 25 / 7.413
+		{series(24, 131), 3507, ""},
+		{series(24, 79), -3507, ""},
+		{series(24, 100_000_000), 13_489_801_025, ""}, // A typing error of 10^6 and more is an outlier like another.
+		{series(24, 1<<62), (1 << 40) / 10, ""},
+		{series(0, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 9), 0, alert.Flat},
 	} {
-		if z, out, reason := alert.Outlier(c.s); out != c.out || reason != c.reason || z != z {
-			t.Errorf("%v: %v %v %q", c.s, z, out, reason)
+		if f, reason := b.Series.Outlier(c.s); f.Num/10 != c.z || reason != c.reason {
+			t.Errorf("%v: %+v %q", c.s, f, reason)
 		}
 	}
 }
 
 func TestDrift(t *testing.T) {
+	b, _ := book(t)
 	gap := append(series(24, 120, 120, 120), alert.Month{}) // z = 2.02: the sum gains 1.52 a month.
 	gap = append(gap, alert.Month{Value: 120, Known: true})
 	for _, c := range []struct {
-		s             []alert.Month
-		at, direction int
-		reason        string
+		s      []alert.Month
+		sum    int64 // In tenths.
+		reason string
 	}{
-		{series(24), -1, 0, alert.NoCurve},
-		{series(60), -1, 0, ""},
-		{series(24, 120, 120, 120, 120), 27, 1, ""},
-		{series(24, 90, 90, 90, 90), 27, -1, ""},
-		{gap, 28, 1, ""},
+		{nil, 0, alert.NoCurve},
+		{series(24), 0, alert.NoCurve},
+		{series(60), 1, ""}, // ±0.67 a month: the slack takes it.
+		{series(24, 120, 120, 120), 45, ""},
+		{series(24, 120, 120, 120, 120), 60, ""},
+		{series(24, 90, 90, 90, 90), -60, ""},
+		{gap, 60, ""},
+		{series(24, 120, 120, 120, 120, 105, 105, 105, 105, 105, 105), 30, ""}, // Comes back at the pace of the slack.
+		{append(slices.Repeat([]alert.Month{{Value: 7, Known: true}}, 24), alert.Month{Value: 9, Known: true}), 0, alert.Flat},
 	} {
-		if at, direction, reason := alert.Drift(c.s); at != c.at || direction != c.direction || reason != c.reason {
-			t.Errorf("%d %d %q, want %+v", at, direction, reason, c)
+		if f, reason := b.Series.Drift(c.s); f.Num/1000 != c.sum || reason != c.reason {
+			t.Errorf("%+v %q, want %+v", f, reason, c)
 		}
 	}
 }
 
-func TestBlowUp(t *testing.T) {
-	both := alert.Signs{Shortfall: alert.Red, OwnerArrears: alert.Orange}
-	days := slices.Repeat([]alert.Signs{both}, 7)
-	if held, red := alert.BlowUp(days); !red || len(held) != 2 {
-		t.Errorf("two for seven days: %v %v", held, red)
+// TestNoisy: an estimate whose error reaches the first threshold says nothing.
+func TestNoisy(t *testing.T) {
+	b, by := book(t)
+	for se, want := range map[int64]string{0: "", 51: "", 52: alert.TooNoisy, 1 << 50: alert.TooNoisy} {
+		if l, reason := b.Judge(by["INDEX_MONTHLY"], alert.Figure{Num: 350, Den: 10_000, N: 40, SE: se}, alert.None); reason != want || (reason == "") != (l == alert.Red) {
+			t.Errorf("error %d: %s %q", se, l, reason)
+		}
 	}
-	if held, red := alert.BlowUp(days[1:]); red || held != nil {
-		t.Errorf("six days: %v %v", held, red)
-	}
-	days[3].OwnerArrears = alert.Yellow
-	if held, red := alert.BlowUp(days); red || !slices.Equal(held, []string{"SHORTFALL"}) {
-		t.Errorf("broken off on one day: %v %v", held, red)
-	}
-	if held, red := alert.BlowUp(slices.Repeat([]alert.Signs{{Growth: alert.Red, Shortfall: alert.Orange}}, 9)); red || held != nil {
-		t.Errorf("growth without gap: %v %v", held, red)
+}
+
+// TestRuleIsTheSource: the shortfall's ORANGE begins exactly where rule M-14 alerts, whatever its parameter is.
+func TestRuleIsTheSource(t *testing.T) {
+	b, by := book(t)
+	day := domain.Date(2026, time.November, 23)
+	rapid.Check(t, func(t *rapid.T) {
+		p := ruleset.Shipped()
+		share := rapid.Int64Range(500, 30_000).Draw(t, "share_bp")
+		for n, r := range p.Rules {
+			if r.ID == "M-14" || r.ID == "C-13" {
+				p.Rules = slices.Clone(p.Rules)
+				p.Rules[n].Params = map[string]domain.Param{"share_bp": {Value: share, Unit: "bp"}}
+			}
+		}
+		owed := rapid.Int64Range(1, 1_000_000_000_000).Draw(t, "owed")
+		has := rapid.OneOf(rapid.Int64Range(0, 3*owed), rapid.Just(owed*share/10_000), rapid.Just(owed*share/10_000-1)).Draw(t, "has")
+		facts := domain.Facts{"operator": domain.Facts{"balance_fen": has, "liabilities_fen": owed}}
+		fired := slices.ContainsFunc(p.Judge(domain.StagePeriodic, day, facts).Fired(), func(r domain.RuleResult) bool { return r.Rule == "M-14" && r.Outcome == domain.OutcomeAlert })
+		level, reason := b.Judge(by["SHORTFALL"].Resolve(p, day), alert.Figure{Num: has, Den: owed, N: 1}, alert.None)
+		if reason != "" || fired && level < alert.Orange || !fired && level >= alert.Orange && has != owed*share/10_000 { // The rule's limit is whole fen.
+			t.Errorf("%d of %d at %d bp: rule %v, level %s %s", has, owed, share, fired, level, reason)
+		}
+	})
+	i := by["LOAN_SHARE"].Resolve(ruleset.Shipped(), day)
+	if !slices.Equal(i.Up, []int64{2000, 2500, 2800, 3000}) {
+		t.Errorf("loan share: %v", i.Up)
 	}
 }

@@ -11,25 +11,18 @@ type Month struct {
 	Known bool
 }
 
-// Parameters of the two tests on monthly series (index method, §6).
-const (
-	window  = 24  // Months of history.
-	minimum = 12  // Known months below which nothing is said.
-	outlier = 3.5 // |z| from which a month is an outlier.
-	slack   = 0.5 // CUSUM k, in deviations.
-	limit   = 5.0 // CUSUM h, in deviations.
-	normal  = 1.4826
-)
+// normal makes the median absolute deviation an estimate of the standard deviation of a normal distribution.
+const normal = 1.4826
 
 // centre is the median and the scaled MAD of the known values.
-func centre(months []Month) (median, spread float64, reason string) {
+func (s Series) centre(months []Month) (median, spread float64, reason string) {
 	var values []float64
 	for _, m := range months {
 		if m.Known {
 			values = append(values, float64(m.Value))
 		}
 	}
-	if len(values) < minimum {
+	if len(values) < s.KnownMin {
 		return 0, 0, NoCurve
 	}
 	median = middle(values)
@@ -49,43 +42,52 @@ func middle(values []float64) float64 {
 	return values[(n-1)/2]/2 + values[n/2]/2
 }
 
-// Outlier is the robust z of the last month against the 24 months before it, and whether |z| ≥ 3.5.
-func Outlier(series []Month) (z float64, out bool, reason string) {
+// Outlier is the robust z of the last month against the window of months before it, as a figure in deviations.
+func (s Series) Outlier(series []Month) (Figure, string) {
 	if len(series) == 0 || !series[len(series)-1].Known {
-		return 0, false, NoCurve
+		return Figure{}, NoCurve
 	}
 	last := len(series) - 1
-	median, spread, reason := centre(series[max(0, last-window):last])
+	history := series[max(0, last-s.Window):last]
+	median, spread, reason := s.centre(history)
 	if reason != "" {
-		return 0, false, reason
+		return Figure{}, reason
 	}
-	z = (float64(series[last].Value) - median) / spread
-	return z, math.Abs(z) >= outlier, ""
+	return deviations((float64(series[last].Value)-median)/spread, history), ""
 }
 
-// Drift runs a two-sided CUSUM over the months after the first 24, which give centre and spread. It reports the index
-// of the first month in which a sum passes h, with its direction (+1, −1), or at = −1. A gap leaves the sums as they are.
-func Drift(series []Month) (at, direction int, reason string) {
-	if len(series) <= window {
-		return -1, 0, NoCurve
+// Drift is where a two-sided CUSUM over the months after the first window stands: the larger of its sums, signed. That
+// window gives centre and spread. A gap leaves the sums as they are.
+func (s Series) Drift(series []Month) (Figure, string) {
+	if len(series) <= s.Window {
+		return Figure{}, NoCurve
 	}
-	median, spread, reason := centre(series[:window])
+	median, spread, reason := s.centre(series[:s.Window])
 	if reason != "" {
-		return -1, 0, reason
+		return Figure{}, reason
 	}
 	var up, down float64
-	for i, m := range series[window:] {
-		if !m.Known {
-			continue
-		}
-		z := (float64(m.Value) - median) / spread
-		up, down = max(0, up+z-slack), max(0, down-z-slack)
-		switch {
-		case up > limit:
-			return window + i, 1, ""
-		case down > limit:
-			return window + i, -1, ""
+	slack := float64(s.Slack) / 10_000
+	for _, m := range series[s.Window:] {
+		if m.Known {
+			z := (float64(m.Value) - median) / spread
+			up, down = max(0, up+z-slack), max(0, down-z-slack)
 		}
 	}
-	return -1, 0, ""
+	if down > up {
+		up = -down
+	}
+	return deviations(up, series), ""
+}
+
+// deviations is a number of deviations from the known months.
+func deviations(z float64, months []Month) Figure {
+	f := Figure{Den: 10_000}
+	for _, m := range months {
+		if m.Known {
+			f.N++
+		}
+	}
+	f.Num = int64(math.Round(max(-valueMax, min(valueMax, z*10_000))))
+	return f
 }

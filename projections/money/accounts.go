@@ -87,7 +87,7 @@ type Account struct {
 
 // Accounts lists the account board, by the reader's own index. Alerts are judged by the rules in force on the day.
 func Accounts(
-	ctx context.Context, r projections.Reader, s projections.Scope, policy domain.Policy, on domain.Day, p projections.Page,
+	ctx context.Context, r projections.Reader, s projections.Scope, j Judge, on domain.Day, p projections.Page,
 ) ([]Account, string, error) {
 	prefix := []string{keyAccount}
 	switch {
@@ -105,12 +105,12 @@ func Accounts(
 		if err != nil {
 			return Account{}, false, fmt.Errorf("account %s: %w", id, err)
 		}
-		a, err := accountOf(ctx, r, id, row, policy, on)
+		a, err := accountOf(ctx, r, id, row, j, on)
 		return a, err == nil, err
 	})
 }
 
-func accountOf(ctx context.Context, r projections.Reader, id string, row accountRow, policy domain.Policy, on domain.Day) (a Account, err error) {
+func accountOf(ctx context.Context, r projections.Reader, id string, row accountRow, j Judge, on domain.Day) (a Account, err error) {
 	s := row.State
 	a = Account{
 		ID: id, Operator: s.Operator, District: s.AdminCode, State: s.Stage, ReserveFen: s.Free(), ReserveRequiredFen: s.Required,
@@ -131,7 +131,7 @@ func accountOf(ctx context.Context, r projections.Reader, id string, row account
 	if a.Board.Figures, err = Sums(ctx, r, BoardParty, s.Operator, a.Bank); err != nil {
 		return a, err
 	}
-	if err := a.Board.fill(ctx, r, on); err != nil {
+	if err := a.Board.fill(ctx, r, j, on); err != nil {
 		return a, err
 	}
 	a.HeldRentFen, a.HeldDepositFen = domain.Fen(a.Board.Figures["held_rent_fen"]), domain.Fen(a.Board.Figures["held_deposit_fen"])
@@ -147,7 +147,7 @@ func accountOf(ctx context.Context, r projections.Reader, id string, row account
 			a.LoanShareBP = &share
 		}
 	}
-	for _, res := range policy.Judge(domain.StagePeriodic, on, domain.Facts{"operator": facts}).Fired() {
+	for _, res := range j.Policy.Judge(domain.StagePeriodic, on, domain.Facts{"operator": facts}).Fired() {
 		if res.Outcome != domain.OutcomeUnknown { // Other rules of the stage read other facts.
 			a.Alerts = append(a.Alerts, res)
 		}

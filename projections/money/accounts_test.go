@@ -6,6 +6,7 @@ import (
 
 	"zujian/domain"
 	"zujian/domain/account"
+	"zujian/domain/alert"
 	"zujian/domain/ruleset"
 	"zujian/projections"
 	"zujian/projections/money"
@@ -30,7 +31,7 @@ func TestAccountBoard(t *testing.T) {
 	}
 	board := func(r projections.Reader, s projections.Scope) []money.Account {
 		t.Helper()
-		rows, _, err := money.Accounts(t.Context(), r, s, ruleset.Shipped(), today, projections.Page{})
+		rows, _, err := money.Accounts(t.Context(), r, s, judge(t), today, projections.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,4 +74,13 @@ func TestAccountBoard(t *testing.T) {
 	if len(board(r, projections.Scope{Bank: "icbc"})) != 0 || board(r, all)[0].Bank != "ccb" || reserveAt(r, "icbc") != 0 || reserveAt(r, "ccb") != 700 {
 		t.Errorf("after the move: %+v", board(r, all))
 	}
+}
+
+func judge(t *testing.T) money.Judge {
+	t.Helper()
+	books, err := alert.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return money.Judge{Policy: ruleset.Shipped(), Books: books}
 }

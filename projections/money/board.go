@@ -2,15 +2,11 @@ package money
 
 import (
 	"context"
-	"sync"
 
 	"zujian/domain"
 	"zujian/domain/alert"
 	"zujian/projections"
 )
-
-// thresholds are those that boards are judged by, read once.
-var thresholds = sync.OnceValues(alert.Shipped)
 
 // Board is the supervised money of one party, district or bank (V-M1). Names of Figures are those of figures.
 type Board struct {
@@ -24,7 +20,7 @@ type Board struct {
 	BalanceFen     domain.Fen   `json:"balance_fen"`     // As the bank has it: the ledgers' cash, the reserve and the open differences of its statements.
 	ShortfallFen   domain.Fen   `json:"shortfall_fen"`   // Liabilities above the balance (M-14).
 	CoverageBP     *int64       `json:"coverage_bp"`     // Balance / liabilities; null without liabilities.
-	Warning        *alert.Level `json:"shortfall_level"` // Level of that against the shipped thresholds, of this moment alone: no hysteresis. Exactly covered is YELLOW (no margin); null without liabilities.
+	Warning        *alert.Level `json:"shortfall_level"` // Level of that by the judge, of this moment alone: no hysteresis. Exactly covered is YELLOW (no margin); null without liabilities.
 	DueFen         domain.Fen   `json:"due_fen"`         // Of a party: what its tenants were to have paid in by the day asked.
 	UnpaidInFen    domain.Fen   `json:"unpaid_in_fen"`   // Of that, not received.
 	OwnerUnpaidFen domain.Fen   `json:"owner_unpaid_fen"`
@@ -37,7 +33,7 @@ type Board struct {
 // Boards lists the boards of one kind (BoardParty, BoardArea, BoardBank, BoardCity), of one id or of all. Sums are those
 // of now; what is due, and the last statement, are those of a day.
 func Boards(
-	ctx context.Context, r projections.Reader, s projections.Scope, kind, id string, on domain.Day, p projections.Page,
+	ctx context.Context, r projections.Reader, s projections.Scope, j Judge, kind, id string, on domain.Day, p projections.Page,
 ) ([]Board, string, error) {
 	if !s.All && id == "" { // A reader of one row asks for it, not for all.
 		switch kind {
@@ -63,7 +59,7 @@ func Boards(
 		if b.Figures, err = projections.Get[projections.Counters](ctx, r, pair.Key); err != nil {
 			return b, false, err
 		}
-		return b, true, b.fill(ctx, r, on)
+		return b, true, b.fill(ctx, r, j, on)
 	})
 }
 
@@ -80,7 +76,7 @@ func (b *Board) seenBy(s projections.Scope) bool {
 }
 
 // fill works out what the counters mean together.
-func (b *Board) fill(ctx context.Context, r projections.Reader, on domain.Day) (err error) {
+func (b *Board) fill(ctx context.Context, r projections.Reader, j Judge, on domain.Day) (err error) {
 	f := b.Figures
 	fen := func(names ...string) (sum domain.Fen) {
 		for _, n := range names {
@@ -101,9 +97,7 @@ func (b *Board) fill(ctx context.Context, r projections.Reader, on domain.Day) (
 			b.CoverageBP = &n
 		}
 	}
-	if err = b.warn(); err != nil {
-		return err
-	}
+	b.Warning = j.level(b.Coverage(), on)
 	if b.Kind == BoardParty {
 		if b.DueFen, err = dueBy(ctx, r, b.ID, b.Bank, on); err != nil {
 			return err
@@ -120,21 +114,36 @@ func (b *Board) fill(ctx context.Context, r projections.Reader, on domain.Day) (
 	return err
 }
 
-// warn judges the balance against the liabilities (indicator SHORTFALL).
-func (b *Board) warn() error {
-	book, err := thresholds()
-	if err != nil {
-		return err
-	}
-	i, ok := book.Indicator("SHORTFALL")
+// Coverage is the balance as a figure of the liabilities (indicator SHORTFALL).
+func (b *Board) Coverage() alert.Figure {
+	return alert.Figure{Num: int64(b.BalanceFen), Den: int64(b.LiabilitiesFen), N: 1}
+}
+
+// Shortfall is the indicator boards are judged by.
+const Shortfall = "SHORTFALL"
+
+// Judge is what boards and accounts are judged by: the rules, and the city's indicators. The limit of a shortfall stands in
+// rule M-14 alone; the indicator's levels keep their distance from it.
+type Judge struct {
+	Policy domain.Policy
+	Books  alert.Books // nil judges no level.
+}
+
+// level of a coverage on a day; nil without liabilities.
+func (j Judge) level(f alert.Figure, on domain.Day) *alert.Level {
+	book, ok := j.Books.On(on)
 	if !ok {
 		return nil
 	}
-	f := alert.Figure{Num: int64(b.BalanceFen), Den: int64(b.LiabilitiesFen), N: 1}
-	if level, reason := book.Judge(i, f, alert.None); reason == "" {
-		b.Warning = &level
+	i, ok := book.Indicator(Shortfall)
+	if !ok {
+		return nil
 	}
-	return nil
+	level, reason := book.Judge(i.Resolve(j.Policy, on), f, alert.None)
+	if reason != "" {
+		return nil
+	}
+	return &level
 }
 
 // dueBy is what a lessor's tenants were to have paid into a bank up to and including a day.

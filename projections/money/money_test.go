@@ -121,7 +121,7 @@ func TestView(t *testing.T) {
 	if err != nil || len(due) != 1 || due[0].Tranche != 2 {
 		t.Errorf("due %+v, %v", due, err)
 	}
-	boards, _, err := money.Boards(ctx, r, all, money.BoardBank, "icbc", domain.Date(2030, 1, 1), projections.Page{})
+	boards, _, err := money.Boards(ctx, r, all, money.Judge{}, money.BoardBank, "icbc", domain.Date(2030, 1, 1), projections.Page{})
 	if err != nil || len(boards) != 1 || boards[0].Figures["cash_fen"] != 1_400_100-350_000 || boards[0].Figures["ledgers"] != 2 ||
 		boards[0].Figures["frozen_ledgers"] != 1 || boards[0].Figures["open_discrepancies"] != 1 {
 		t.Errorf("board %+v, %v", boards, err)
@@ -182,7 +182,7 @@ func TestBoards(t *testing.T) {
 			want["held_deposit_fen"] += int64(s.DepositHeld())
 			want["held_rent_fen"] += int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "rent")))
 		}
-		boards, _, err := money.Boards(t.Context(), r, all, money.BoardParty, "op", domain.Date(2030, 1, 1), projections.Page{})
+		boards, _, err := money.Boards(t.Context(), r, all, judge(t), money.BoardParty, "op", domain.Date(2030, 1, 1), projections.Page{})
 		if err != nil {
 			rt.Fatal(err)
 		}

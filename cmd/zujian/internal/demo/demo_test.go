@@ -58,6 +58,15 @@ type made struct {
 	model rentindex.Model
 }
 
+func judge(t *testing.T) money.Judge {
+	t.Helper()
+	books, err := alert.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return money.Judge{Policy: ruleset.Shipped(), Books: books}
+}
+
 func profile(t *testing.T) *domain.City {
 	t.Helper()
 	raw, err := os.ReadFile("../../profiles/nanjing/city.json")
@@ -178,7 +187,7 @@ func (m made) testMoney(t *testing.T) {
 	r, p := m.view(t, money.Projection{}), m.view(t, people.Projection{})
 	kinds := map[statement.Kind]int{}
 	days, found, open := 0, 0, 0
-	boards, _, err := money.Boards(t.Context(), r, everything, money.BoardBank, "", today, projections.Page{})
+	boards, _, err := money.Boards(t.Context(), r, everything, judge(t), money.BoardBank, "", today, projections.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +213,7 @@ func (m made) testMoney(t *testing.T) {
 	if days < 100 || found != 3 || open != 2 || kinds[statement.MissingInLedger] != 2 || kinds[statement.Amount] != 1 {
 		t.Errorf("%d days of statements, %d differences, %d open: %v", days, found, open, kinds)
 	}
-	boards, _, err = money.Boards(t.Context(), r, everything, money.BoardParty, "", today, projections.Page{})
+	boards, _, err = money.Boards(t.Context(), r, everything, judge(t), money.BoardParty, "", today, projections.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
