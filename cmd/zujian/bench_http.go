@@ -217,12 +217,14 @@ func benchHTTPRows(clients int, got, peer []slicing, seen []time.Duration, event
 	row := compare(name, "filings/s", "same request refused before it decides", got, peer, rate)
 	refused := compare(name+", refused", "requests/s", "", peer, peer, rate)
 	refused.Limit, refused.LimitValue, refused.Ratio = "", 0, 0
+	work := compare("CPU of a filing, client and views included", "ms", "the same refused", got, peer, func(s slicing) float64 { return float64(s.cpu) / 1e6 })
+	work.P50, work.P99 = 0, 0
 	tail := benchLimit(name+", p99", "ms", row.P99, "required at most", benchP99Required)
 	slices.Sort(seen)
 	all := slicing{took: seen}
 	shown := benchLimit("filing answered → in all views and the index, p99", "ms", all.at(0.99), "required at most", benchSeenRequired)
 	shown.P50, shown.P99 = all.at(0.5), all.at(0.99)
-	return []benchRow{row, refused, tail, {Name: "events of a filing", Value: events, Unit: "events"}, shown}
+	return []benchRow{row, refused, work, tail, {Name: "events of a filing", Value: events, Unit: "events"}, shown}
 }
 
 // benchLimit is a time beside the longest it may be.
@@ -237,7 +239,7 @@ func (s *benchServer) hammer(length time.Duration, one func() (bool, error)) (sl
 	took, errs := make([][]time.Duration, s.b.clients), make([]error, s.b.clients)
 	var failed atomic.Bool
 	var clients sync.WaitGroup
-	start := time.Now()
+	start, used := time.Now(), processorTime()
 	for c := range s.b.clients {
 		clients.Go(func() {
 			for last := start; last.Sub(start) < length && !failed.Load(); {
@@ -256,7 +258,7 @@ func (s *benchServer) hammer(length time.Duration, one func() (bool, error)) (sl
 		})
 	}
 	clients.Wait()
-	elapsed := time.Since(start).Seconds()
+	elapsed, cpu := time.Since(start).Seconds(), processorTime()-used
 	all := slices.Concat(took...)
 	slices.Sort(all)
 	for _, err := range errs {
@@ -264,7 +266,7 @@ func (s *benchServer) hammer(length time.Duration, one func() (bool, error)) (sl
 			return slicing{}, err // One of many alike.
 		}
 	}
-	return slicing{rate: float64(len(all)) / elapsed, took: all}, s.b.ctx.Err()
+	return slicing{rate: float64(len(all)) / elapsed, took: all, cpu: cpu / time.Duration(max(len(all), 1))}, s.b.ctx.Err()
 }
 
 // post sends one filing and returns the position of its answer.

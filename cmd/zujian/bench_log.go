@@ -69,6 +69,7 @@ type appender interface {
 type slicing struct {
 	rate float64 // Events a second.
 	took []time.Duration
+	cpu  time.Duration // Of this process, for one of them.
 }
 
 func (s slicing) at(q float64) time.Duration {
