@@ -14,6 +14,14 @@ type Type struct {
 	Version int
 	decode  func([]byte) (Event, error)
 	upcasts []Upcast
+	memo    Memo
+}
+
+// Memo keeps decoded events, so that what was written a moment ago is not decoded by every reader again. It may forget
+// at will. An event is shared by all who find it: nobody changes it, nor what it points to.
+type Memo interface {
+	Find(name string, version int, data []byte) (Event, bool)
+	Keep(name string, version int, data []byte, e Event) // data is never changed afterwards.
 }
 
 // Stored declares T at version 1 plus one version for each upcast, oldest first.
@@ -31,6 +39,11 @@ func Stored[T Event](upcasts ...Upcast) Type {
 func (t Type) Decode(version int, data []byte) (Event, error) {
 	if version < 1 || version > t.Version {
 		return nil, fmt.Errorf("domain: %s: unknown schema version %d", t.Name, version)
+	}
+	if t.memo != nil {
+		if e, ok := t.memo.Find(t.Name, version, data); ok {
+			return e, nil
+		}
 	}
 	if pending := t.upcasts[version-1:]; len(pending) > 0 {
 		doc := map[string]any{}
@@ -73,4 +86,28 @@ func (c Catalogue) Decode(name string, version int, data []byte) (Event, error) 
 		return nil, fmt.Errorf("domain: unknown event type %q", name)
 	}
 	return t.Decode(version, data)
+}
+
+// WithMemo is the same catalogue with a memo, which Remember fills and Decode looks into.
+func (c Catalogue) WithMemo(m Memo) Catalogue {
+	out := make(Catalogue, len(c))
+	for name, t := range c {
+		t.memo = m
+		out[name] = t
+	}
+	return out
+}
+
+// Remember decodes an event that is about to be written and keeps it for those who will read it. Without a memo it does
+// nothing.
+func (c Catalogue) Remember(name string, version int, data []byte) error {
+	memo := c[name].memo
+	if memo == nil {
+		return nil
+	}
+	e, err := c.Decode(name, version, data)
+	if err == nil {
+		memo.Keep(name, version, data, e)
+	}
+	return err
 }

@@ -34,6 +34,7 @@ type house struct {
 	unload    func() error // Of the key-encryption key's token; nil if it is in a file.
 	catalogue domain.Catalogue
 	cache     *aggregate.Cache
+	memo      *aggregate.Memo // Of catalogue.
 	desk      *desk.Desk
 	runner    keeper
 	webhooks  feed.Figures
@@ -89,6 +90,7 @@ type openOptions struct {
 
 const (
 	stateCache = 50_000           // Aggregate states kept in memory.
+	eventMemo  = 4096             // Events kept decoded: what a quarter of a second writes under full load.
 	connectMax = 30 * time.Second // To a log elsewhere, at the start.
 )
 
@@ -101,7 +103,8 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	h := &house{catalogue: catalogue()}
+	h := &house{memo: aggregate.NewMemo(eventMemo)}
+	h.catalogue = catalogue().WithMemo(h.memo)
 	if h.city, err = loadCity(g.Config.City); err != nil {
 		return nil, err
 	}

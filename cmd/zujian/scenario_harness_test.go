@@ -138,7 +138,7 @@ func (w *world) open() {
 		front.Close()
 		cancel()
 		work.Wait()
-		if err := errors.Join(<-failed, <-failed, <-failed, w.register.Close(), h.Close()); err != nil {
+		if err := errors.Join(<-failed, <-failed, <-failed, w.register.Close(), h.Close(), h.memo.Check(catalogue())); err != nil {
 			w.t.Error(err)
 		}
 	}

@@ -203,6 +203,9 @@ func encode[C any, E domain.Event](types domain.Catalogue, stream string, req do
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", name, err)
 		}
+		if err := types.Remember(name, t.Version, data); err != nil {
+			return nil, fmt.Errorf("encode %s: it can't be read back: %w", name, err)
+		}
 		out[i] = eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: name, Data: data, Meta: eventstore.Metadata{
 			Schema: t.Version, Actor: req.Actor.ID, Role: string(req.Actor.Role), Command: req.ID,
 			Causation: o.Causation, Correlation: o.Correlation, At: req.At, Policy: req.Policy.Version,

@@ -97,7 +97,9 @@ func build(t *testing.T, homes, months int, seed uint64) made {
 	}
 	t.Cleanup(func() { _ = vault.Close() })
 	views := &projections.Memory{}
-	runner := &projections.Runner{Store: m.store, Views: views, Catalogue: catalogue, Now: clock, Logger: slog.New(slog.DiscardHandler)}
+	memo := aggregate.NewMemo(1 << 16) // All of the city's.
+	types := catalogue.WithMemo(memo)
+	runner := &projections.Runner{Store: m.store, Views: views, Catalogue: types, Now: clock, Logger: slog.New(slog.DiscardHandler)}
 	kept := []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}}
 	caughtUp := func() error {
 		head, err := m.store.Head(t.Context())
@@ -109,14 +111,14 @@ func build(t *testing.T, homes, months int, seed uint64) made {
 	ended := make(chan error, 1)
 	go func() { ended <- runner.Run(t.Context(), kept) }()
 	d := desk.New(desk.Options{
-		Runner: aggregate.Runner{Store: m.store, Catalogue: catalogue, Cache: aggregate.NewCache(10_000)}, Vault: remote.Here{Vault: vault},
+		Runner: aggregate.Runner{Store: m.store, Catalogue: types, Cache: aggregate.NewCache(10_000)}, Vault: remote.Here{Vault: vault},
 		Views: views, City: city, Shipped: ruleset.Shipped(), Log: slog.New(slog.DiscardHandler), NewID: uuid.New,
 	})
 	m.keys, m.truth, err = demo.Build(t.Context(), demo.Options{
 		Homes: homes, Months: months, Today: today, City: city, Seed: seed, Desk: d, Clock: func(at time.Time) { now.Store(at.UnixMicro()) },
 		Views: caughtUp,
 	})
-	if err != nil {
+	if err = errors.Join(err, memo.Check(catalogue)); err != nil {
 		t.Fatal(err)
 	}
 	return m
