@@ -131,6 +131,9 @@ func (s *Store) head(stream string) (eventstore.Revision, error) {
 	if rev, ok := s.heads.get(stream); ok {
 		return rev, nil
 	}
+	if rev, ok := s.recent.end(stream); ok { // Usually: who writes a stream has just read it.
+		return rev, nil
+	}
 	if err := s.indexed.wait(context.Background(), s.heads.dropped); err != nil {
 		return 0, err
 	}

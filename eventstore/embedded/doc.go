@@ -18,8 +18,9 @@
 // Commit: one leader takes all that is queued, without a timer, and writes it as one group with one fdatasync. The
 // first caller leads when nobody does, so a lone writer pays for no hand-over; under load a goroutine leads.
 //
-// The index follows behind the durable position and is waited for by those who read a stream. A revision is checked
-// against the heads of recent streams in memory, which always hold more than the index may lag, then against the index.
+// The index follows behind the durable position. Who reads a stream waits for it only where the stream's own frames may
+// not be in it yet: what was written lately is in memory. A revision is checked against the heads of recent streams in
+// memory, which always hold more than the index may lag, then against the index.
 //
 // A failed write or sync is fatal: nothing is acknowledged afterwards, since what reached the disk is unknown. A
 // segment that cannot be made ready (disk full) is not: nothing was written, and the append may be tried again.

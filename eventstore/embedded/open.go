@@ -28,7 +28,7 @@ func open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{
-		opts: o, lock: lock, salt: salts{from: o.Rand}, heads: newHeads(o.Heads), recent: newRecent(),
+		opts: o, lock: lock, salt: salts{from: o.Rand}, heads: newHeads(o.Heads), recent: newRecent(o.Heads),
 		spareWant: make(chan int64, 1), spareMade: make(chan spare, 1),
 		free: make(chan []byte, indexLagGroups+2), toIndex: make(chan indexWork, indexLagGroups),
 		space: space{disk: o.FS, stop: make(chan struct{})},

@@ -238,12 +238,12 @@ func (s *Store) readStream(ctx context.Context, w span, yield func(eventstore.Re
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	starts, known := s.recent.starts(nil, w.stream, w.from)
+	starts, known, upTo := s.recent.starts(nil, w.stream, w.from)
 	if known && len(starts) == 0 {
 		return s.reading(func() error { return nil })
 	}
 	if !known {
-		if err := s.indexed.wait(ctx, w.limit); err != nil {
+		if err := s.indexed.wait(ctx, min(upTo+1, w.limit)); err != nil {
 			return err
 		}
 	}
@@ -275,7 +275,7 @@ func (s *Store) readStream(ctx context.Context, w span, yield func(eventstore.Re
 			from++
 		}
 		if err == nil && !known && len(frames) < streamChunk {
-			s.recent.readTo(w.stream, from-1, w.rotations)
+			s.recent.readTo(w.stream, w.from, from-1, w.rotations)
 		}
 		if err != nil || known || len(frames) < streamChunk {
 			return err

@@ -16,7 +16,8 @@ const (
 
 // recent remembers where the streams used last end and where their last frames start. A reader who knows a stream so far
 // needs neither to ask the index nor to wait for it. The leader notes a group when it is durable and before anybody can
-// know that it is; so what is noted is never behind what a reader may expect.
+// know that it is; so what is noted is never behind what a reader may expect. Of a stream that is not remembered nothing
+// was written since the generation that was forgotten last: the index must have come so far, not to the end of the log.
 type recent struct {
 	seed   maphash.Seed
 	shards [recentShards]recentShard
@@ -25,17 +26,30 @@ type recent struct {
 type recentShard struct {
 	mu         sync.Mutex
 	young, old map[string]tail
+	max        int    // Streams in a generation.
 	rotations  uint64 // How often the old generation was forgotten.
+
+	noted  eventstore.Position // Where the last frame noted starts.
+	frozen eventstore.Position // The same, when the old generation ended.
+	forgot eventstore.Position // The same, of the generation forgotten last: nothing else starts there or before.
 }
 
 // tail is the end of one stream: its last revision (NoStream if it has none) and the starts of its last frames.
 type tail struct {
 	last   eventstore.Revision
+	most   bool // The stream may end before last.
 	n      int
 	starts [tailFrames]eventstore.Position // The first n, oldest first.
 }
 
-func newRecent() *recent { return &recent{seed: maphash.MakeSeed()} }
+// newRecent remembers two generations of so many streams, or a few of each shard.
+func newRecent(streams int) *recent {
+	r := &recent{seed: maphash.MakeSeed()}
+	for i := range r.shards {
+		r.shards[i].max = max(min(streams, recentStreams)/recentShards, 1)
+	}
+	return r
+}
 
 func (r *recent) shard(stream string) *recentShard {
 	return &r.shards[maphash.String(r.seed, stream)%recentShards]
@@ -64,37 +78,53 @@ func (r *recent) wrote(stream string, rev eventstore.Revision, start eventstore.
 	}
 	t.starts[t.n] = start
 	t.n++
-	t.last = rev
+	t.last, t.most = rev, false
 	s.put(stream, t)
+	s.noted = start
 }
 
-// readTo notes that a stream was read to its end. It is not believed if anything may have been forgotten meanwhile.
-func (r *recent) readTo(stream string, last eventstore.Revision, rotations uint64) {
+// end is the last revision of a stream, if it is remembered.
+func (r *recent) end(stream string) (last eventstore.Revision, known bool) {
+	s := r.shard(stream)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, known := s.get(stream)
+	return t.last, known && !t.most
+}
+
+// readTo notes that a stream was read from a revision to its end, and where that was: just before from if nothing was
+// there. It is not believed if anything may have been forgotten meanwhile.
+func (r *recent) readTo(stream string, from, last eventstore.Revision, rotations uint64) {
 	s := r.shard(stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.get(stream); !known && s.rotations == rotations {
-		s.put(stream, tail{last: last})
+		s.put(stream, tail{last: last, most: last < from && from > 0})
 	}
 }
 
-// starts are those of all frames of a stream from a revision on; known is false if only the index can tell.
-func (r *recent) starts(dst []eventstore.Position, stream string, from eventstore.Revision) (starts []eventstore.Position, known bool) {
+// starts are those of all frames of a stream from a revision on. If known is false only the index can tell, once it has the
+// frame that starts at upTo; what it has then of this stream is all that may be expected.
+func (r *recent) starts(dst []eventstore.Position, stream string, from eventstore.Revision,
+) (starts []eventstore.Position, known bool, upTo eventstore.Position) {
 	s := r.shard(stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.get(stream)
 	if !ok {
-		return dst, false
+		return dst, false, s.forgot
 	}
 	missing := t.last - from + 1
 	if missing > eventstore.Revision(t.n) {
-		return dst, false
+		if t.n == 0 { // Read to its end: the index had it.
+			return dst, false, 0
+		}
+		return dst, false, t.starts[t.n-1]
 	}
 	if missing <= 0 {
-		return dst, true
+		return dst, true, 0
 	}
-	return append(dst, t.starts[t.n-int(missing):t.n]...), true
+	return append(dst, t.starts[t.n-int(missing):t.n]...), true, 0
 }
 
 func (s *recentShard) get(stream string) (tail, bool) {
@@ -109,9 +139,10 @@ func (s *recentShard) get(stream string) (tail, bool) {
 
 func (s *recentShard) put(stream string, t tail) {
 	if _, there := s.young[stream]; !there {
-		if len(s.young) >= recentStreams/recentShards {
+		if len(s.young) >= s.max {
 			s.old, s.young = s.young, nil
 			s.rotations++
+			s.forgot, s.frozen = s.frozen, s.noted
 		}
 		if s.young == nil {
 			s.young = map[string]tail{}
