@@ -30,6 +30,14 @@ type backupContents struct {
 	Program string          `json:"program"`
 	City    string          `json:"city"`
 	Log     embedded.Copied `json:"log"`
+	Signed  *backupSigned   `json:"signed,omitempty"` // nil in backups of before they had it, and of a log that was never served.
+}
+
+// backupSigned says what the register had signed when the backup began. The note, with its cosignatures, is beside it in
+// register/checkpoint.
+type backupSigned struct {
+	Size uint64 `json:"size"`
+	Root string `json:"root"` // Base64, as in the note.
 }
 
 // backupCmd copies a data folder while it is in use.
@@ -58,9 +66,13 @@ func (c *backupCmd) Run(g *globals) error {
 		}
 		since, sinceDir = &earlier.Log, filepath.Join(c.Since, "log")
 	}
-	// The log first: the keys copied after it open everything that is in it.
-	bar := newProgress(g.Stderr, "log", 1)
+	// What was signed first: the log copied after it goes at least as far.
 	var err error
+	if contents.Signed, err = backUpSigned(registerDir(g), filepath.Join(c.To, "register")); err != nil {
+		return err
+	}
+	// The log before the keys: those open everything that is in it.
+	bar := newProgress(g.Stderr, "log", 1)
 	contents.Log, err = embedded.CopyLog(g.Ctx, embedded.Options{Dir: filepath.Join(g.Data, "log"), Logger: g.Log},
 		filepath.Join(c.To, "log"), since, sinceDir, bar.set)
 	bar.end()
@@ -88,6 +100,15 @@ func (c *backupCmd) Run(g *globals) error {
 	return nil
 }
 
+// backUpSigned copies what the register has signed last; nil if it never has.
+func backUpSigned(from, to string) (*backupSigned, error) {
+	signed, ok, err := register.LoadSigned(nil, from)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return &backupSigned{Size: signed.Size, Root: register.Encode(signed.Root)}, signed.Save(nil, to)
+}
+
 func readBackup(dir string) (c backupContents, err error) {
 	raw, err := os.ReadFile(filepath.Join(dir, backupFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,11 +128,10 @@ func readBackup(dir string) (c backupContents, err error) {
 
 // restoreCmd makes a data folder of a backup.
 type restoreCmd struct {
-	From      string   `required:"" type:"existingdir" help:"The backup."`
-	KeysFrom  string   `type:"existingdir" help:"The keys, if they are not in the backup." placeholder:"DIR"`
-	Erased    []string `type:"existingfile" help:"Newer lists of erased people (keys/erased): whom they name stays forgotten." placeholder:"FILE"`
-	Witnessed string   `type:"existingfile" help:"The newest checkpoint that you or a witness kept, as /checkpoint served it: a backup that ends before it is refused." placeholder:"FILE"`
-	RollBack  bool     `help:"Restore it all the same: what came after it is lost, and witnesses will say so."`
+	From       string   `required:"" type:"existingdir" help:"The backup."`
+	KeysFrom   string   `type:"existingdir" help:"The keys, if they are not in the backup." placeholder:"DIR"`
+	Erased     []string `type:"existingfile" help:"Newer lists of erased people (keys/erased): whom they name stays forgotten." placeholder:"FILE"`
+	signedUpTo `embed:""`
 }
 
 type restoreResult struct {
@@ -119,6 +139,8 @@ type restoreResult struct {
 	Position   uint64 `json:"position"`
 	Tombstones int    `json:"tombstones"` // Taken from newer lists.
 	Erased     int    `json:"erased"`     // Erasures of the log that the keys did not know.
+	Signed     uint64 `json:"signed"`     // Events under the checkpoint in the backup; 0 if it has none.
+	Held       bool   `json:"held"`       // The register signs nothing new until it is told to.
 }
 
 // Run implements the command.
@@ -152,6 +174,9 @@ func (c *restoreCmd) Run(g *globals) error {
 	}
 	fmt.Fprintf(g.Stdout, "restored %d events up to position %d to %s; %d people stay erased by newer lists, %d by the log\n"+
 		"views are rebuilt at the next start\n", res.Events, res.Position, g.Data, res.Tombstones, res.Erased)
+	if res.Held {
+		fmt.Fprintln(g.Stdout, "the register signs nothing new until its witnesses, or you by `zujian resume`, say that nothing newer was signed")
+	}
 	return nil
 }
 
@@ -201,40 +226,57 @@ func (c *restoreCmd) fill(g *globals, dir string, contents backupContents, res *
 	if err != nil {
 		return err
 	}
+	return c.finish(g, dir, contents, res)
+}
+
+// finish brings what was signed and what was erased up to what is known now.
+func (c *restoreCmd) finish(g *globals, dir string, contents backupContents, res *restoreResult) error {
 	restored := *g
 	restored.Data = dir
+	signed, err := c.restoreSigned(g, registerDir(&restored), contents.Signed)
+	if err != nil {
+		return err
+	}
 	return withHouse(&restored, func(h *house) error {
-		if err := c.checkWitnessed(&restored, h); err != nil {
+		o, err := h.registerOptions(&restored)
+		if err != nil {
 			return err
 		}
-		n, err := eraseAgain(&restored, h)
-		res.Erased = n
+		if signed != nil {
+			res.Signed = signed.Size
+			if err := errors.Join(signed.By(o.Keys), register.CheckAgainst(g.Ctx, o.Log, o.Keys, "", signed.Note)); err != nil {
+				return fmt.Errorf("the backup's checkpoint is not one of its log and keys: %w", err)
+			}
+		}
+		if err := c.check(&restored, &o); err != nil {
+			return err
+		}
+		if err := c.checkNear(&restored, &o, dir, g.Data, c.From); err != nil {
+			return err
+		}
+		if res.Held = !c.said(); res.Held {
+			if err := register.Hold(nil, registerDir(&restored)); err != nil {
+				return err
+			}
+		}
+		res.Erased, err = eraseAgain(&restored, h)
 		return err
 	})
 }
 
-// checkWitnessed refuses a log that would take back what was signed over.
-func (c *restoreCmd) checkWitnessed(g *globals, h *house) error {
-	if c.Witnessed == "" {
-		return nil
+// restoreSigned puts the backup's checkpoint back, so that the folder knows what it has signed.
+func (c *restoreCmd) restoreSigned(g *globals, to string, listed *backupSigned) (*register.Signed, error) {
+	signed, ok, err := register.LoadSigned(nil, filepath.Join(c.From, "register"))
+	switch {
+	case err != nil:
+		return nil, err
+	case listed == nil:
+		g.Log.Warn("this backup does not hold what the register had signed")
+		return nil, nil
+	case !ok || signed.Size != listed.Size || register.Encode(signed.Root) != listed.Root:
+		return nil, fmt.Errorf("the backup's register/checkpoint is missing, or is not that of its %s", backupFile)
 	}
-	note, err := os.ReadFile(c.Witnessed)
-	if err != nil {
-		return fmt.Errorf("restore: %w", err)
-	}
-	o, err := h.registerOptions(g)
-	if err != nil {
-		return err
-	}
-	err = register.CheckAgainst(g.Ctx, o.Log, o.Keys, "", string(note))
-	if errors.Is(err, register.ErrBehind) && c.RollBack {
-		g.Log.Warn("rolling back behind a witnessed checkpoint, as told", "err", err)
-		return nil
-	}
-	if errors.Is(err, register.ErrBehind) {
-		return fmt.Errorf("%w; --roll-back restores it all the same", err)
-	}
-	return err
+	return &signed, signed.Save(nil, to)
 }
 
 // eraseAgain destroys the keys of everybody whose erasure is in the log, and gives how many still had one.

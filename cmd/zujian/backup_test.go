@@ -125,7 +125,7 @@ func TestBackupWhileServing(t *testing.T) {
 	for i, from := range backups {
 		to := filepath.Join(dir, "restored"+string(rune('1'+i)))
 		var res restoreResult
-		if code := command(t, &res, "restore", "--data", to, "--from", from, "--erased", filepath.Join(data, "keys", "erased"), "--witnessed", earlier); code != 0 {
+		if code := command(t, &res, "restore", "--data", to, "--from", from, "--erased", filepath.Join(data, "keys", "erased"), "--witnessed", earlier, "--roll-back"); code != 0 {
 			t.Fatalf("restore %d: exit %d", i, code)
 		}
 		if res.Tombstones != 1 {

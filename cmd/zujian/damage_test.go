@@ -8,9 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // closedFolder is a data folder of every kind of file, made by a real server that was told to stop.
@@ -32,12 +30,7 @@ func closedFolder(t *testing.T) string {
 			map[string]any{"unit_no": "101", "floor": 1, "gross_area_c": 8912, "bedrooms": 2, "planned_use": "RESIDENTIAL", "rooms": []any{}},
 		},
 	})
-	if err := p.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Wait(time.Minute); err != nil {
-		t.Fatalf("graceful stop: %v\n%s", err, p.logs)
-	}
+	p.stop(t)
 	return data
 }
 

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"zujian/cmd/zujian/internal/soak"
 )
@@ -54,6 +56,17 @@ func startServer(t *testing.T, data string, args ...string) *serverProcess {
 }
 
 func (p *serverProcess) kill() { p.Kill() }
+
+// stop ends the process as an operator does.
+func (p *serverProcess) stop(t *testing.T) {
+	t.Helper()
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(time.Minute); err != nil {
+		t.Fatalf("graceful stop: %v\n%s", err, p.logs)
+	}
+}
 
 // ended reports whether the process is gone.
 func (p *serverProcess) ended() bool { return p.Ended() }

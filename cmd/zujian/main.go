@@ -61,6 +61,7 @@ type cli struct {
 	Witness    witnessCmd `cmd:"" help:"Cosign the checkpoints of a register, as somebody else than its operator."`
 	Backup     backupCmd  `cmd:"" help:"Copy the data folder while it is in use, whole or what came since an earlier copy."`
 	Restore    restoreCmd `cmd:"" help:"Make a data folder of a backup."`
+	Resume     resumeCmd  `cmd:"" help:"Let a restored register sign again, by the newest checkpoint that is known."`
 	Copy       copyCmd    `cmd:"" help:"Copy the log from one store to another, and compare their roots; exit 1 when they differ."`
 	Keys       keysCmd    `cmd:"" help:"Issue, list and revoke API keys."`
 	Bench      benchCmd   `cmd:"" help:"Measure, each figure beside its limit in the same run."`

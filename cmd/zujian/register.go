@@ -81,6 +81,7 @@ func registerMetrics(reg *prometheus.Registry, r *register.Register) {
 		"witnesses_agreeing":   {"Witnesses that have cosigned since the start.", func(s register.Status) float64 { return float64(s.Agreeing) }},
 		"witnesses_dissenting": {"Witnesses that have cosigned another log under this name.", func(s register.Status) float64 { return float64(s.Dissenting) }},
 		"stopped":              {"1 when nothing is signed because witnesses dissent.", func(s register.Status) float64 { return boolean(s.Stopped) }},
+		"held":                 {"1 while a restored register signs nothing new until it is told to.", func(s register.Status) float64 { return boolean(s.Held) }},
 		"waiting":              {"1 while nothing is signed until witnesses have answered.", func(s register.Status) float64 { return boolean(s.Waiting) }},
 	} {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zujian_register_" + name, Help: f.help},

@@ -96,6 +96,7 @@ type Register struct {
 
 	published atomic.Pointer[published]
 	behind    atomic.Uint64 // Events in the tree.
+	held      atomic.Bool   // Restored, and nobody has said yet that no more was signed.
 	panel     *panel
 }
 
@@ -109,9 +110,7 @@ type published struct {
 // Open opens the register in o.Dir, or makes it, and holds the log to the last signed checkpoint: it fails with a
 // *DamageError if that is not a prefix of the log.
 func Open(ctx context.Context, o Options) (_ *Register, err error) {
-	if o.FS == nil {
-		o.FS = vfs.Default
-	}
+	o.FS = disk(o.FS)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -165,6 +164,9 @@ func (r *Register) open(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if r.held.Store(Held(r.o.FS, r.o.Dir)); r.held.Load() && r.panel.empty() {
+		r.o.Logger.Error("the register was restored from a backup and signs nothing new: `zujian resume` lets it go on", "size", last.Size)
 	}
 	r.last, r.pos, r.before = last, last.Last, last.Before
 	r.behind.Store(last.Size)
@@ -261,10 +263,10 @@ func (r *Register) Run(ctx context.Context) error {
 			if ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
 				return fmt.Errorf("wait for the log: %w", err)
 			}
-			if r.tree.size > r.last.Size && r.panel.cleared() {
-				return r.sign()
+			if may, err := r.may(); err != nil || !may || r.tree.size == r.last.Size {
+				return err
 			}
-			return nil
+			return r.sign()
 		}
 		if err := r.panel.err(); err != nil {
 			return err
@@ -308,8 +310,11 @@ func (r *Register) add(c *leaf.Committed) error {
 }
 
 func (r *Register) signIfDue() error {
-	if r.due() > 0 || !r.panel.cleared() {
+	if r.due() > 0 {
 		return nil
+	}
+	if may, err := r.may(); err != nil || !may {
+		return err
 	}
 	return r.sign()
 }
@@ -329,7 +334,7 @@ func (r *Register) due() time.Duration {
 // pause returns when there may be something to do.
 func (r *Register) pause(ctx context.Context) error {
 	wait := r.due()
-	if !r.panel.cleared() {
+	if !r.panel.cleared() || r.held.Load() {
 		wait = max(wait, followPause) // Until they have answered nothing can be signed.
 	}
 	if r.tree.size > r.last.Size { // Under way: leave the log in peace for a moment, then take all at once.

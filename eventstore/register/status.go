@@ -14,6 +14,7 @@ type Status struct {
 	Agreeing   int  // Witnesses that have cosigned since the start.
 	Dissenting int  // Witnesses that have cosigned something else.
 	Waiting    bool // Nothing is signed until more witnesses have answered.
+	Held       bool // Nothing new is signed: the folder was restored, see Hold.
 	Stopped    bool // Nothing will be signed: see ErrStopped.
 }
 
@@ -23,7 +24,7 @@ func (r *Register) Status() Status {
 	s := Status{
 		Origin: pub.Origin, Added: r.behind.Load(), Signed: pub.Size, SignedAt: pub.at, Witnesses: len(r.panel.seats),
 		Quorum: r.panel.quorum, Agreeing: r.panel.count(seatAgrees), Dissenting: r.panel.count(seatDissent),
-		Waiting: !r.panel.cleared(), Stopped: r.panel.err() != nil,
+		Held: r.held.Load(), Waiting: !r.panel.cleared(), Stopped: r.panel.err() != nil,
 	}
 	if c := r.panel.confirmed.Load(); c != nil {
 		s.Confirmed = c.size

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"zujian/eventstore"
 	"zujian/eventstore/leaf"
 )
@@ -21,9 +19,7 @@ const verifyChunk = 4096 // Leaves read at once.
 // Without o.Keys it can't tell whether the tags of the leaves are those of their streams; everything else it compares,
 // and the Ed25519 signature if o.Public has its key.
 func Verify(ctx context.Context, o Options, progress func(done, total int64)) (size uint64, err error) {
-	if o.FS == nil {
-		o.FS = vfs.Default
-	}
+	o.FS = disk(o.FS)
 	s, there, err := loadSigned(o.FS, o.Dir)
 	if err != nil || !there {
 		return 0, err
@@ -36,6 +32,9 @@ func Verify(ctx context.Context, o Options, progress func(done, total int64)) (s
 	}
 	if err != nil {
 		return s.Size, err
+	}
+	if _, deleted := o.FS.Stat(o.FS.PathJoin(o.Dir, leavesName)); deleted != nil && s.Size > 0 {
+		return s.Size, s.verifyTreeless(ctx, &o, keyless)
 	}
 	t, err := openTree(o.FS, o.Dir, s.Size)
 	if err != nil {
@@ -68,6 +67,19 @@ func Verify(ctx context.Context, o Options, progress func(done, total int64)) (s
 		return s.Size, damage(v.pos, "event %d does not end where the last checkpoint says", s.Size-1)
 	}
 	return s.Size, nil
+}
+
+// verifyTreeless compares the log with the checkpoint alone: the tree will be made again at the next start, as after a
+// restore.
+func (s *signed) verifyTreeless(ctx context.Context, o *Options, keyless bool) error {
+	if keyless {
+		return errors.New("register: there is a checkpoint without its tree, which only the keys can make again")
+	}
+	err := CheckAgainst(ctx, o.Log, o.Keys, s.Origin, s.Note)
+	if errors.Is(err, ErrBehind) || errors.Is(err, ErrForked) {
+		return damage(s.Last, "%v", err)
+	}
+	return err
 }
 
 // verifier builds the tree again beside the one in the files.
