@@ -13,10 +13,7 @@ import (
 
 	"zujian/api/desk"
 	"zujian/domain"
-	"zujian/domain/guidance"
 	"zujian/eventstore"
-	"zujian/projections"
-	prices "zujian/projections/guidance"
 )
 
 func listRules(ctx context.Context, s *Server, c *call) (answer, error) {
@@ -43,98 +40,6 @@ func proposeRuleChange(ctx context.Context, s *Server, c *call, in NewRuleChange
 func decideRuleChange(ctx context.Context, s *Server, c *call, in Decision) (answer, error) {
 	r, err := s.o.Desk.DecideRule(ctx, c.Call, c.path("id"), in.Accept, in.Reason)
 	return wrote(http.StatusOK, r, Done{Id: c.path("id")}), err
-}
-
-// guidanceLookBack is how many quarters prices stay in force at most.
-const guidanceLookBack = 5
-
-// readGuidance answers for a period, or with the prices in force on a day.
-func readGuidance(ctx context.Context, s *Server, c *call) (answer, error) {
-	periods := []string{c.query["period"]}
-	if periods[0] == "" {
-		periods = quartersBefore(c.on(), guidanceLookBack)
-	}
-	for _, period := range periods {
-		state, r, err := s.o.Desk.Guidance(ctx, period)
-		if rej, ok := asRejection(err); ok && rej.Is(errNotFound) {
-			continue
-		}
-		if err != nil {
-			return answer{}, err
-		}
-		v, ok := state.InForce(c.on())
-		if c.query["period"] != "" && len(state.Versions) > 0 && c.query["on"] == "" {
-			v, ok = state.Versions[len(state.Versions)-1], true
-		}
-		if ok {
-			return answer{body: guidanceBody(period, v, c.query["area"]), revision: &r.Revision}, nil
-		}
-	}
-	return answer{}, errNotFound
-}
-
-func quartersBefore(on domain.Day, n int) []string {
-	y, m, _ := on.Date()
-	q := (int(m) - 1) / 3
-	var out []string
-	for range n {
-		out = append(out, strconv.Itoa(y)+"Q"+strconv.Itoa(q+1))
-		if q--; q < 0 {
-			q, y = 3, y-1
-		}
-	}
-	return out
-}
-
-func guidanceBody(period string, v guidance.Version, area string) Guidance {
-	body := Guidance{Period: period, Version: v.Version, EffectiveFrom: v.EffectiveFrom, Cells: []GuidanceCell{}}
-	for _, x := range v.Cells {
-		if area == "" || x.Area == area {
-			body.Cells = append(body.Cells, GuidanceCell{
-				Area: x.Area, LetMode: x.LetMode, SizeBand: x.SizeBand, Fitout: x.Fitout, N: x.N, P10: x.P10, P25: x.P25,
-				Median: x.Median, P75: x.P75, P90: x.P90, BorrowedFrom: x.BorrowedFrom,
-			})
-		}
-	}
-	return body
-}
-
-func proposeGuidance(ctx context.Context, s *Server, c *call, in NewGuidance) (answer, error) {
-	cells := make([]guidance.Cell, 0, len(in.Cells))
-	for _, x := range in.Cells {
-		cells = append(cells, guidance.Cell{
-			Area: x.Area, LetMode: x.LetMode, SizeBand: x.SizeBand, Fitout: x.Fitout, N: x.N, P10: x.P10, P25: x.P25,
-			Median: x.Median, P75: x.P75, P90: x.P90, BorrowedFrom: x.BorrowedFrom,
-		})
-	}
-	var cmd guidance.Command = guidance.Propose{
-		Version: in.Version, Cells: cells, EffectiveFrom: in.EffectiveFrom, Method: in.Method, Inputs: in.Inputs,
-	}
-	if in.Version > 1 {
-		cmd = guidance.Revise{
-			Version: in.Version, Cells: cells, EffectiveFrom: in.EffectiveFrom, Reason: in.Reason, Method: in.Method, Inputs: in.Inputs,
-		}
-	}
-	_, r, err := s.o.Desk.GuidanceAct(ctx, c.Call, in.Period, cmd)
-	return wrote(http.StatusCreated, r, Done{Id: in.Period}), err
-}
-
-// draftGuidance computes a period's prices from the rents on file as they stand.
-func draftGuidance(ctx context.Context, s *Server, c *call) (answer, error) {
-	return figures(ctx, s, prices.Projection{}, func(r projections.Reader) (prices.Draft, bool, error) {
-		d, err := prices.Compute(ctx, r, c.query["period"])
-		return d, true, err
-	}, func(d prices.Draft, m made) any {
-		return struct {
-			prices.Draft
-			Made made `json:"made"`
-		}{d, m}
-	})
-}
-
-func approveGuidance(ctx context.Context, s *Server, c *call, in Version) (answer, error) {
-	_, r, err := s.o.Desk.GuidanceAct(ctx, c.Call, c.path("period"), guidance.Approve{Version: in.Version})
-	return wrote(http.StatusOK, r, Done{Id: c.path("period")}), err
 }
 
 // eventScanMax bounds what one request reads when a type filter matches little.

@@ -629,45 +629,317 @@ type Freeze struct {
 
 // Guidance defines model for Guidance.
 type Guidance struct {
-	Cells []GuidanceCell `json:"cells"`
+	Adjustments []GuidanceAdjustment `json:"adjustments,omitempty,omitzero"`
+
+	// Answers Objections it followed
+	Answers []string       `json:"answers,omitempty,omitzero"`
+	Cells   []GuidanceCell `json:"cells"`
 
 	// EffectiveFrom A civil date in Asia/Shanghai
 	EffectiveFrom DayText `json:"effective_from"`
-	Method        string  `json:"method,omitempty,omitzero"`
-	Period        string  `json:"period"`
-	Version       int     `json:"version"`
+
+	// Inputs SHA-256 of parameters and integer cells
+	Inputs string `json:"inputs,omitempty,omitzero"`
+	Method string `json:"method,omitempty,omitzero"`
+
+	// Parameters Rules P-02 and P-03 as they were in force on a day
+	Parameters GuidanceParameters `json:"parameters,omitempty,omitzero"`
+	Period     string             `json:"period"`
+
+	// Position Every event up to it is in the prices
+	Position int64 `json:"position,omitempty,omitzero"`
+
+	// PublishedOn A civil date in Asia/Shanghai
+	PublishedOn DayText `json:"published_on,omitempty,omitzero"`
+
+	// Reason Of a revision
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Until Last day in force, once the next version or a withdrawal set it
+	Until   DayText `json:"until,omitempty,omitzero"`
+	Version int     `json:"version"`
+
+	// Withdrawal Proposed and not approved yet, for regulators
+	Withdrawal map[string]interface{} `json:"withdrawal,omitempty,omitzero"`
+
+	// Withdrawn Why it was
+	Withdrawn string `json:"withdrawn,omitempty,omitzero"`
+}
+
+// GuidanceAdjustment defines model for GuidanceAdjustment.
+type GuidanceAdjustment struct {
+	// AdjustedBy For regulators
+	AdjustedBy string         `json:"adjusted_by,omitempty,omitzero"`
+	Cell       GuidanceCellId `json:"cell"`
+
+	// ChangeBp Of what was computed, the largest of the five
+	ChangeBp int64 `json:"change_bp"`
+
+	// New Fen per ㎡ and month
+	New GuidanceQuantiles `json:"new"`
+
+	// Old Fen per ㎡ and month
+	Old    GuidanceQuantiles `json:"old"`
+	Reason string            `json:"reason"`
+}
+
+// GuidanceAnswer defines model for GuidanceAnswer.
+type GuidanceAnswer struct {
+	// Reason Public
+	Reason Note `json:"reason"`
+	Uphold bool `json:"uphold"`
+}
+
+// GuidanceBacktest defines model for GuidanceBacktest.
+type GuidanceBacktest struct {
+	Cells []struct {
+		// Above p90
+		Above int    `json:"above"`
+		Area  string `json:"area"`
+
+		// Below p10
+		Below int `json:"below"`
+
+		// BiasBp Mean of 10 000·ln(rent ÷ median)
+		BiasBp int64  `json:"bias_bp,omitempty,omitzero"`
+		Fitout string `json:"fitout,omitempty,omitzero"`
+		Inside int    `json:"inside"`
+
+		// InsideBp Share
+		InsideBp int64  `json:"inside_bp,omitempty,omitzero"`
+		LetMode  string `json:"let_mode"`
+
+		// MadBp Median of its absolute value
+		MadBp    int64  `json:"mad_bp,omitempty,omitzero"`
+		Median   int64  `json:"median"`
+		N        int    `json:"n"`
+		SizeBand string `json:"size_band"`
+	} `json:"cells"`
+
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
+	Made     Made        `json:"made"`
+	Overall  GuidanceFit `json:"overall"`
+	Period   string      `json:"period"`
+	TargetBp int64       `json:"target_bp"`
+
+	// Unpriced Contracts of a kind without a price
+	Unpriced int `json:"unpriced"`
+	Version  int `json:"version"`
 }
 
 // GuidanceCell defines model for GuidanceCell.
 type GuidanceCell struct {
-	Area         string       `json:"area"`
+	// Adjusted Set by a person
+	Adjusted bool   `json:"adjusted,omitempty,omitzero"`
+	Area     string `json:"area"`
+
+	// BorrowedFrom Parent area whose prices these are
 	BorrowedFrom OptionalLine `json:"borrowed_from,omitempty,omitzero"`
 	Fitout       Fitout       `json:"fitout,omitempty,omitzero"`
-	LetMode      LetMode      `json:"let_mode"`
-	Median       Fen          `json:"median"`
-	N            int          `json:"n"`
-	P10          Fen          `json:"p10,omitempty,omitzero"`
-	P25          Fen          `json:"p25"`
-	P75          Fen          `json:"p75"`
-	P90          Fen          `json:"p90,omitempty,omitzero"`
-	SizeBand     string       `json:"size_band"`
+
+	// KeptFrom Version whose figures these are
+	KeptFrom int     `json:"kept_from,omitempty,omitzero"`
+	LetMode  LetMode `json:"let_mode"`
+	Median   Fen     `json:"median"`
+	N        int     `json:"n"`
+	P10      Fen     `json:"p10"`
+	P25      Fen     `json:"p25"`
+	P75      Fen     `json:"p75"`
+	P90      Fen     `json:"p90"`
+	SizeBand string  `json:"size_band"`
+}
+
+// GuidanceCellId defines model for GuidanceCellId.
+type GuidanceCellId struct {
+	Area     string  `json:"area"`
+	Fitout   Fitout  `json:"fitout,omitempty,omitzero"`
+	LetMode  LetMode `json:"let_mode"`
+	SizeBand string  `json:"size_band"`
 }
 
 // GuidanceDraft defines model for GuidanceDraft.
 type GuidanceDraft struct {
-	Cells []map[string]interface{} `json:"cells"`
+	Cells       []map[string]interface{} `json:"cells"`
+	Comparables []map[string]interface{} `json:"comparables"`
 
 	// From First month of signing counted
 	From string `json:"from"`
 
-	// Inputs SHA-256 of the integer cells
+	// Inputs SHA-256 of parameters and integer cells
 	Inputs string `json:"inputs"`
 
 	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
 	Made   Made   `json:"made"`
 	Method string `json:"method"`
+
+	// Parameters Rules P-02 and P-03 as they were in force on a day
+	Parameters GuidanceParameters `json:"parameters"`
+	Period     string             `json:"period"`
+	To         string             `json:"to"`
+}
+
+// GuidanceEstimate defines model for GuidanceEstimate.
+type GuidanceEstimate struct {
+	AreaC       int64          `json:"area_c,omitempty,omitzero"`
+	Asked       GuidanceCellId `json:"asked"`
+	Cell        GuidanceCell   `json:"cell"`
+	Comparables []struct {
+		// Fen Per ㎡ and month, to two significant digits
+		Fen int64 `json:"fen"`
+
+		// Signed Quarter of signing
+		Signed string `json:"signed"`
+	} `json:"comparables"`
+
+	// ComparablesWithheld Why there are none
+	ComparablesWithheld string `json:"comparables_withheld,omitempty,omitzero"`
+
+	// EffectiveFrom A civil date in Asia/Shanghai
+	EffectiveFrom DayText `json:"effective_from"`
+
+	// From Area whose lettings cell and comparables are of
+	From string `json:"from"`
+
+	// Monthly The cell's prices for this area in fen a month
+	Monthly map[string]int64 `json:"monthly,omitempty,omitzero"`
+	Period  string           `json:"period"`
+	Version int              `json:"version"`
+}
+
+// GuidanceFit defines model for GuidanceFit.
+type GuidanceFit struct {
+	// Above p90
+	Above int `json:"above"`
+
+	// Below p10
+	Below int `json:"below"`
+
+	// BiasBp Mean of 10 000·ln(rent ÷ median)
+	BiasBp int64 `json:"bias_bp,omitempty,omitzero"`
+	Inside int   `json:"inside"`
+
+	// InsideBp Share
+	InsideBp int64 `json:"inside_bp,omitempty,omitzero"`
+
+	// MadBp Median of its absolute value
+	MadBp int64 `json:"mad_bp,omitempty,omitzero"`
+	N     int   `json:"n"`
+}
+
+// GuidanceHead defines model for GuidanceHead.
+type GuidanceHead struct {
+	Adjustments []GuidanceAdjustment `json:"adjustments,omitempty,omitzero"`
+
+	// Answers Objections it followed
+	Answers []string `json:"answers,omitempty,omitzero"`
+
+	// EffectiveFrom A civil date in Asia/Shanghai
+	EffectiveFrom DayText `json:"effective_from"`
+
+	// Inputs SHA-256 of parameters and integer cells
+	Inputs string `json:"inputs,omitempty,omitzero"`
+	Method string `json:"method,omitempty,omitzero"`
+
+	// Parameters Rules P-02 and P-03 as they were in force on a day
+	Parameters GuidanceParameters `json:"parameters,omitempty,omitzero"`
+	Period     string             `json:"period"`
+
+	// Position Every event up to it is in the prices
+	Position int64 `json:"position,omitempty,omitzero"`
+
+	// PublishedOn A civil date in Asia/Shanghai
+	PublishedOn DayText `json:"published_on,omitempty,omitzero"`
+
+	// Reason Of a revision
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Until Last day in force, once the next version or a withdrawal set it
+	Until   DayText `json:"until,omitempty,omitzero"`
+	Version int     `json:"version"`
+
+	// Withdrawal Proposed and not approved yet, for regulators
+	Withdrawal map[string]interface{} `json:"withdrawal,omitempty,omitzero"`
+
+	// Withdrawn Why it was
+	Withdrawn string `json:"withdrawn,omitempty,omitzero"`
+}
+
+// GuidanceObjections defines model for GuidanceObjections.
+type GuidanceObjections struct {
+	Items []struct {
+		Answer map[string]interface{} `json:"answer,omitempty,omitzero"`
+
+		// AnswerBy Last day of the regulator's term
+		AnswerBy DayText        `json:"answer_by"`
+		Cell     GuidanceCellId `json:"cell"`
+		Evidence []string       `json:"evidence,omitempty,omitzero"`
+
+		// FiledOn A civil date in Asia/Shanghai
+		FiledOn DayText `json:"filed_on"`
+		Id      string  `json:"id"`
+		PartyId string  `json:"party_id,omitempty,omitzero"`
+		Reason  string  `json:"reason,omitempty,omitzero"`
+
+		// RevisedBy Version that followed it
+		RevisedBy int `json:"revised_by,omitempty,omitzero"`
+
+		// State Upheld: a revision is owed; revised: it is published
+		State   ObjectionState `json:"state"`
+		Version int            `json:"version"`
+	} `json:"items"`
 	Period string `json:"period"`
-	To     string `json:"to"`
+}
+
+// GuidanceParameters Rules P-02 and P-03 as they were in force on a day
+type GuidanceParameters struct {
+	Base           string `json:"base"`
+	FencePct       int64  `json:"fence_pct"`
+	HalfLifeMonths int64  `json:"half_life_months"`
+	MaxLessorBp    int64  `json:"max_lessor_bp"`
+	MinContracts   int64  `json:"min_contracts"`
+	MinLessors     int64  `json:"min_lessors"`
+
+	// On A civil date in Asia/Shanghai
+	On             DayText `json:"on"`
+	ParentWorthMin int64   `json:"parent_worth_min"`
+	Show           string  `json:"show"`
+	ThinContracts  int64   `json:"thin_contracts"`
+	WindowMonths   int64   `json:"window_months"`
+}
+
+// GuidancePeriod defines model for GuidancePeriod.
+type GuidancePeriod struct {
+	Open     GuidancePeriod_Open `json:"open,omitempty,omitzero"`
+	Period   string              `json:"period"`
+	Versions []GuidanceHead      `json:"versions"`
+}
+
+// GuidancePeriod_Open defines model for GuidancePeriod.Open.
+type GuidancePeriod_Open struct {
+	Cells                []GuidanceCell         `json:"cells"`
+	State                string                 `json:"state"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// GuidanceQuantiles Fen per ㎡ and month
+type GuidanceQuantiles struct {
+	Median Fen `json:"median"`
+	P10    Fen `json:"p10"`
+	P25    Fen `json:"p25"`
+	P75    Fen `json:"p75"`
+	P90    Fen `json:"p90"`
+}
+
+// GuidanceReview defines model for GuidanceReview.
+type GuidanceReview struct {
+	Note    Note `json:"note,omitempty,omitzero"`
+	Version int  `json:"version"`
+}
+
+// GuidanceWithdrawal defines model for GuidanceWithdrawal.
+type GuidanceWithdrawal struct {
+	Reason  Note `json:"reason"`
+	Version int  `json:"version"`
 }
 
 // HandoverMade defines model for HandoverMade.
@@ -978,6 +1250,16 @@ type NewAccount struct {
 	District string `json:"district,omitempty,omitzero"`
 }
 
+// NewAdjustment defines model for NewAdjustment.
+type NewAdjustment struct {
+	Cell GuidanceCellId `json:"cell"`
+
+	// Prices Fen per ㎡ and month
+	Prices  GuidanceQuantiles `json:"prices"`
+	Reason  Note              `json:"reason"`
+	Version int               `json:"version"`
+}
+
 // NewAmendment defines model for NewAmendment.
 type NewAmendment struct {
 	Changes Changes `json:"changes"`
@@ -1110,17 +1392,54 @@ type NewFreeze struct {
 
 // NewGuidance defines model for NewGuidance.
 type NewGuidance struct {
-	Cells []GuidanceCell `json:"cells"`
+	// Answers Upheld objections that a revision follows
+	Answers []Ref `json:"answers,omitempty,omitzero"`
+
+	// Cells The draft's cells, each checked; they may be left out
+	Cells []struct {
+		Adjusted     bool         `json:"adjusted,omitempty,omitzero"`
+		Area         string       `json:"area"`
+		BorrowedFrom OptionalLine `json:"borrowed_from,omitempty,omitzero"`
+		Fitout       Fitout       `json:"fitout,omitempty,omitzero"`
+		KeptFrom     int          `json:"kept_from,omitempty,omitzero"`
+		LetMode      LetMode      `json:"let_mode"`
+		Median       Fen          `json:"median"`
+		N            int          `json:"n"`
+		P10          Fen          `json:"p10"`
+		P25          Fen          `json:"p25"`
+		P75          Fen          `json:"p75"`
+		P90          Fen          `json:"p90"`
+
+		// Reason As the draft says; not compared
+		Reason OptionalLine `json:"reason,omitempty,omitzero"`
+
+		// Shrunk As the draft says; not compared
+		Shrunk   bool   `json:"shrunk,omitempty,omitzero"`
+		SizeBand string `json:"size_band"`
+	} `json:"cells,omitempty,omitzero"`
 
 	// EffectiveFrom A civil date in Asia/Shanghai
-	EffectiveFrom DayText      `json:"effective_from"`
-	Inputs        Sha256       `json:"inputs,omitempty,omitzero"`
-	Method        OptionalLine `json:"method,omitempty,omitzero"`
-	Period        PeriodText   `json:"period"`
+	EffectiveFrom DayText `json:"effective_from"`
+
+	// Inputs Of the draft that was seen
+	Inputs Sha256     `json:"inputs"`
+	Period PeriodText `json:"period"`
 
 	// Reason Needed from version 2 on
 	Reason  Note `json:"reason,omitempty,omitzero"`
 	Version int  `json:"version"`
+}
+
+// NewGuidanceObjection defines model for NewGuidanceObjection.
+type NewGuidanceObjection struct {
+	Cell GuidanceCellId `json:"cell"`
+
+	// Evidence Documents
+	Evidence []Sha256 `json:"evidence,omitempty,omitzero"`
+
+	// Reason Read by regulators alone
+	Reason  string `json:"reason"`
+	Version int    `json:"version"`
 }
 
 // NewHandover defines model for NewHandover.
@@ -1509,6 +1828,9 @@ type NewWebhook struct {
 
 // Note defines model for Note.
 type Note = string
+
+// ObjectionState Upheld: a revision is owed; revised: it is published
+type ObjectionState = string
 
 // Occupancy defines model for Occupancy.
 type Occupancy struct {
@@ -2026,6 +2348,9 @@ type SignatureMade struct {
 // SignedFen defines model for SignedFen.
 type SignedFen = domain.Fen
 
+// SizeBand ㎡
+type SizeBand = string
+
 // Statement defines model for Statement.
 type Statement struct {
 	BankId     string     `json:"bank_id,omitempty,omitzero"`
@@ -2223,6 +2548,9 @@ type FilingNo = string
 // Flag defines model for Flag.
 type Flag = RightFlag
 
+// GuidanceVersion defines model for GuidanceVersion.
+type GuidanceVersion = int
+
 // Id An id
 type Id = Ref
 
@@ -2243,6 +2571,9 @@ type MandateId = Ref
 
 // MessageId An id
 type MessageId = Ref
+
+// ObjectionPath An id
+type ObjectionPath = Ref
 
 // On A civil date in Asia/Shanghai
 type On = DayText
@@ -2825,7 +3156,10 @@ type FileInOneCallParams struct {
 // ReadGuidanceParams defines parameters for ReadGuidance.
 type ReadGuidanceParams struct {
 	Period Period `form:"period,omitempty" json:"period,omitempty,omitzero"`
-	Area   Area   `form:"area,omitempty" json:"area,omitempty,omitzero"`
+
+	// Version Of the period; its latest when none is named
+	Version GuidanceVersion `form:"version,omitempty" json:"version,omitempty,omitzero"`
+	Area    Area            `form:"area,omitempty" json:"area,omitempty,omitzero"`
 
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
@@ -2845,12 +3179,112 @@ type DraftGuidanceParams struct {
 	// Period Quarter priced
 	Period PeriodText `form:"period" json:"period"`
 
+	// On Valid on this day
+	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
 	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
 }
 
+// EstimateGuidanceParams defines parameters for EstimateGuidance.
+type EstimateGuidanceParams struct {
+	// UnitId The home, instead of area and fitout
+	UnitId Ref `form:"unit_id,omitempty" json:"unit_id,omitempty,omitzero"`
+
+	// Area Street, reporting unit or city
+	Area    string  `form:"area,omitempty" json:"area,omitempty,omitzero"`
+	LetMode LetMode `form:"let_mode" json:"let_mode"`
+
+	// AreaC 0.01 ㎡ of what is let: gives the size band and prices a month
+	AreaC int `form:"area_c,omitempty" json:"area_c,omitempty,omitzero"`
+
+	// SizeBand Where the area is not known
+	SizeBand SizeBand `form:"size_band,omitempty" json:"size_band,omitempty,omitzero"`
+	Fitout   Fitout   `form:"fitout,omitempty" json:"fitout,omitempty,omitzero"`
+
+	// On Valid on this day
+	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ReadGuidancePeriodParams defines parameters for ReadGuidancePeriod.
+type ReadGuidancePeriodParams struct {
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// AdjustGuidanceParams defines parameters for AdjustGuidance.
+type AdjustGuidanceParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // ApproveGuidanceParams defines parameters for ApproveGuidance.
 type ApproveGuidanceParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// TestGuidanceParams defines parameters for TestGuidance.
+type TestGuidanceParams struct {
+	// Version Of the period; its latest when none is named
+	Version GuidanceVersion `form:"version,omitempty" json:"version,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ListGuidanceObjectionsParams defines parameters for ListGuidanceObjections.
+type ListGuidanceObjectionsParams struct {
+	State ObjectionState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ObjectToGuidanceParams defines parameters for ObjectToGuidance.
+type ObjectToGuidanceParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AnswerGuidanceObjectionParams defines parameters for AnswerGuidanceObjection.
+type AnswerGuidanceObjectionParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ReviewGuidanceParams defines parameters for ReviewGuidance.
+type ReviewGuidanceParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// WithdrawGuidanceParams defines parameters for WithdrawGuidance.
+type WithdrawGuidanceParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ApproveGuidanceWithdrawalParams defines parameters for ApproveGuidanceWithdrawal.
+type ApproveGuidanceWithdrawalParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 
@@ -3886,8 +4320,26 @@ type FileInOneCallJSONRequestBody = NewFiling
 // ProposeGuidanceJSONRequestBody defines body for ProposeGuidance for application/json ContentType.
 type ProposeGuidanceJSONRequestBody = NewGuidance
 
+// AdjustGuidanceJSONRequestBody defines body for AdjustGuidance for application/json ContentType.
+type AdjustGuidanceJSONRequestBody = NewAdjustment
+
 // ApproveGuidanceJSONRequestBody defines body for ApproveGuidance for application/json ContentType.
 type ApproveGuidanceJSONRequestBody = Version
+
+// ObjectToGuidanceJSONRequestBody defines body for ObjectToGuidance for application/json ContentType.
+type ObjectToGuidanceJSONRequestBody = NewGuidanceObjection
+
+// AnswerGuidanceObjectionJSONRequestBody defines body for AnswerGuidanceObjection for application/json ContentType.
+type AnswerGuidanceObjectionJSONRequestBody = GuidanceAnswer
+
+// ReviewGuidanceJSONRequestBody defines body for ReviewGuidance for application/json ContentType.
+type ReviewGuidanceJSONRequestBody = GuidanceReview
+
+// WithdrawGuidanceJSONRequestBody defines body for WithdrawGuidance for application/json ContentType.
+type WithdrawGuidanceJSONRequestBody = GuidanceWithdrawal
+
+// ApproveGuidanceWithdrawalJSONRequestBody defines body for ApproveGuidanceWithdrawal for application/json ContentType.
+type ApproveGuidanceWithdrawalJSONRequestBody = Version
 
 // IssueKeyJSONRequestBody defines body for IssueKey for application/json ContentType.
 type IssueKeyJSONRequestBody = NewKey
@@ -4083,6 +4535,87 @@ func (a Figures) MarshalJSON() ([]byte, error) {
 	object["made"], err = json.Marshal(a.Made)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'made': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for GuidancePeriod_Open. Returns the specified
+// element and whether it was found
+func (a GuidancePeriod_Open) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for GuidancePeriod_Open
+func (a *GuidancePeriod_Open) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for GuidancePeriod_Open to handle AdditionalProperties
+func (a *GuidancePeriod_Open) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["cells"]; found {
+		err = json.Unmarshal(raw, &a.Cells)
+		if err != nil {
+			return fmt.Errorf("error reading 'cells': %w", err)
+		}
+		delete(object, "cells")
+	}
+
+	if raw, found := object["state"]; found {
+		err = json.Unmarshal(raw, &a.State)
+		if err != nil {
+			return fmt.Errorf("error reading 'state': %w", err)
+		}
+		delete(object, "state")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for GuidancePeriod_Open to handle AdditionalProperties
+func (a GuidancePeriod_Open) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Cells != nil {
+		object["cells"], err = json.Marshal(a.Cells)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'cells': %w", err)
+		}
+	}
+
+	object["state"], err = json.Marshal(a.State)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'state': %w", err)
 	}
 
 	for fieldName, field := range a.AdditionalProperties {

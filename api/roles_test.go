@@ -53,7 +53,9 @@ var mayCall = map[string]string{
 	"mediateDeposit": "DC", "settleDeposit": "DC", "freezeEscrow": "DC", "unfreezeEscrow": "DC",
 	"importStatement": "k", "readStatement": "kDCA", "listStatements": "kCA", "resolveDiscrepancy": "kDC",
 
-	"readGuidance": "*", "proposeGuidance": "C", "approveGuidance": "C", "draftGuidance": "C", "readRentIndex": "*",
+	"readGuidance": "*", "readGuidancePeriod": "*", "estimateGuidance": "*", "listGuidanceObjections": "*", "objectToGuidance": "*",
+	"draftGuidance": "C", "proposeGuidance": "C", "adjustGuidance": "C", "reviewGuidance": "C", "approveGuidance": "C", "withdrawGuidance": "C",
+	"approveGuidanceWithdrawal": "C", "answerGuidanceObjection": "C", "testGuidance": "DCA", "readRentIndex": "*",
 	"readRentLevels": "*", "readRentComparison": "*", "readIndexRevisions": "*", "listIndexReleases": "*", "readIndexRelease": "*", "computeIndexRelease": "C",
 	"reviewIndexRelease": "C", "approveIndexRelease": "C", "withdrawIndexRelease": "C",
 

@@ -21,6 +21,7 @@ const (
 	StageFundIn   Stage = "FUND_IN"
 	StageFundOut  Stage = "FUND_OUT"
 	StagePeriodic Stage = "PERIODIC"
+	StageGuidance Stage = "GUIDANCE" // Guidance prices: computed, adjusted, objected to.
 )
 
 // Outcome is what a violated rule does.

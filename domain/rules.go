@@ -241,7 +241,7 @@ var (
 	codeForm   = regexp.MustCompile(`^[a-z]+\.[a-z0-9_]+$`)
 	nameForm   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 	allStages  = []Stage{
-		StageParty, StageUnit, StageListing, StageSign, StageFiling, StageFundIn, StageFundOut, StagePeriodic,
+		StageParty, StageUnit, StageListing, StageSign, StageFiling, StageFundIn, StageFundOut, StagePeriodic, StageGuidance,
 	}
 	allOutcomes = []Outcome{
 		OutcomeReject, OutcomeRequireDoc, OutcomeHold, OutcomeAlert, OutcomeAnnotate, OutcomeRoute,

@@ -9,7 +9,6 @@ import (
 	"zujian/domain"
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
-	"zujian/domain/guidance"
 	"zujian/domain/party"
 	"zujian/domain/unit"
 )
@@ -107,7 +106,7 @@ func (d *Desk) draft(ctx context.Context, call Call, id string, terms contract.T
 	if c.Subject, err = d.subject(ctx, call, terms); err != nil {
 		return c, err
 	}
-	c.GuidanceVersion, err = d.guidanceInForce(ctx, domain.DayOf(call.At))
+	c.GuidanceVersion, err = d.guidanceSigned(ctx, call, terms)
 	return c, err
 }
 
@@ -353,7 +352,7 @@ func (d *Desk) sign(ctx context.Context, call Call, id string, s contract.State,
 		return s, Receipt{}, err
 	}
 	cmd.Refreshed = &fresh
-	if cmd.GuidanceVersion, err = d.guidanceInForce(ctx, domain.DayOf(call.At)); err != nil {
+	if cmd.GuidanceVersion, err = d.guidanceSigned(ctx, call, s.Terms); err != nil {
 		return s, Receipt{}, err
 	}
 	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(cmd))
@@ -382,7 +381,7 @@ func (d *Desk) RecordPaper(ctx context.Context, call Call, id, scanSHA256 string
 	if err != nil {
 		return s, Receipt{}, err
 	}
-	if cmd.GuidanceVersion, err = d.guidanceInForce(ctx, domain.DayOf(call.At)); err != nil {
+	if cmd.GuidanceVersion, err = d.guidanceSigned(ctx, call, s.Terms); err != nil {
 		return s, Receipt{}, err
 	}
 	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(cmd))
@@ -652,27 +651,6 @@ func (d *Desk) AddOccupant(ctx context.Context, call Call, id string, in NewOccu
 		return contract.State{}, Receipt{}, err
 	}
 	return d.ContractAct(ctx, call, id, "", contract.AddOccupant{Occupant: sealed[0], Refreshed: &fresh})
-}
-
-// guidanceInForce is the reference of the guidance prices in force on a day, looking back over four quarters; "" = none.
-func (d *Desk) guidanceInForce(ctx context.Context, on domain.Day) (string, error) {
-	y, m, _ := on.Date()
-	for q, back := (int(m)-1)/3, 0; back < 5; back++ {
-		period := guidance.ID(itoa(y) + "Q" + itoa(q+1))
-		s, _, found, err := load(ctx, d, guidance.Decider, string(period))
-		if err != nil {
-			return "", err
-		}
-		if found {
-			if v, ok := s.InForce(on); ok {
-				return guidance.Reference(period, v.Version), nil
-			}
-		}
-		if q--; q < 0 {
-			q, y = 3, y-1
-		}
-	}
-	return "", nil
 }
 
 // planEscrow opens the money ledger of a signed contract whose money is, or wants to be, supervised.

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"zujian/domain"
-	"zujian/domain/guidance"
 	"zujian/domain/index"
 	"zujian/domain/ruleset"
 	"zujian/eventstore/aggregate"
@@ -47,34 +46,7 @@ func (d *Desk) DecideRule(ctx context.Context, call Call, change string, approve
 	return exec(ctx, d, call, ruleset.Decider, d.o.City.ID, cmd)
 }
 
-// Guidance reads the guidance prices of a period.
-func (d *Desk) Guidance(ctx context.Context, period string) (guidance.State, Receipt, error) {
-	s, rev, found, err := load(ctx, d, guidance.Decider, period)
-	if err == nil && !found {
-		err = ErrNotFound
-	}
-	return s, Receipt{Revision: max(rev, 0)}, err
-}
-
-// GuidanceAct proposes, revises, approves or withdraws a version of a period's prices.
-func (d *Desk) GuidanceAct(ctx context.Context, call Call, period string, cmd guidance.Command) (guidance.State, Receipt, error) {
-	if !guidancePeriod(period) {
-		return guidance.State{}, Receipt{}, ErrInvalid.At("/period")
-	}
-	r, err := exec(ctx, d, call, guidance.Decider, period, cmd)
-	if err != nil {
-		return guidance.State{}, r, err
-	}
-	s, _, _, err := load(ctx, d, guidance.Decider, period)
-	return s, r, err
-}
-
 // IndexAct computes, reviews, approves or withdraws a vintage of a month's rent index.
 func (d *Desk) IndexAct(ctx context.Context, call Call, month domain.Month, cmd index.Command) (Receipt, error) {
 	return exec(ctx, d, call, index.Decider, month.String(), cmd)
-}
-
-// guidancePeriod accepts "2026Q2".
-func guidancePeriod(s string) bool {
-	return len(s) == 6 && s[:2] == "20" && s[2] >= '0' && s[2] <= '9' && s[3] >= '0' && s[3] <= '9' && s[4] == 'Q' && s[5] >= '1' && s[5] <= '4'
 }

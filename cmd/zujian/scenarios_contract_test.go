@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"zujian/domain"
 	"zujian/domain/contract"
 )
 
@@ -265,34 +266,35 @@ func TestScenario20ALeaseKeepsTheGuidanceItWasSignedUnder(t *testing.T) {
 	for _, f := range flats {
 		w.owned(f, "landlord")
 	}
-	prices := func(version, median int) map[string]any {
-		m := map[string]any{"period": "2026Q2", "version": version, "effective_from": "2026-07-02", "cells": []any{map[string]any{
-			"area": "320115", "let_mode": "WHOLE", "size_band": "70-90", "fitout": "SIMPLE", "n": 412,
-			"p10": median - 600, "p25": median - 300, "median": median, "p75": median + 400, "p90": median + 900,
-		}}}
-		if version > 1 {
-			m["reason"] = "数据更正"
-		}
-		return m
+	start, err := domain.ParseMonth("2026-04")
+	if err != nil {
+		t.Fatal(err)
 	}
-	publish := func(version, median int) {
-		w.post("city", "/v1/guidance-prices", prices(version, median)).want(http.StatusCreated)
-		w.post("city", "/v1/guidance-prices/2026Q2/approval", fmt.Sprintf(`{"version":%d}`, version)).problem(http.StatusUnprocessableEntity, "guidance.four_eyes")
-		w.post("city2", "/v1/guidance-prices/2026Q2/approval", fmt.Sprintf(`{"version":%d}`, version)).want(http.StatusOK)
-	}
+	w.lettings(start, 3)
 	terms := map[string]any{"signed_on": "2026-07-02", "start": "2026-08-01", "end": "2027-07-31"}
 	none := w.signed(flats[0], "landlord", "tenant", terms)
-	publish(1, 3400)
-	w.get("", "/v1/guidance-prices?area=320115").want(http.StatusOK).is("version", 1).is("cells.0.median", 3400)
+	w.publishes("2026Q2", 1)
+	first := w.get("", "/v1/guidance-prices?area=320115").want(http.StatusOK).is("version", 1).num("cells.0.median")
 	between := w.filed(flats[1], "landlord", "tenant", terms)
 	w.get("tenant", "/v1/contracts/"+between).is("guidance_version", "2026Q2/1")
-	publish(2, 3500)
-	w.get("", "/v1/guidance-prices?period=2026Q2").want(http.StatusOK).is("version", 2).is("cells.0.median", 3500)
+	for i := range 40 {
+		w.late(start, fmt.Sprint("late-", i), 400000)
+	}
+	w.settled()
+	w.publishes("2026Q2", 2)
+	second := w.get("", "/v1/guidance-prices?period=2026Q2&area=320115").want(http.StatusOK).is("version", 2).num("cells.0.median")
+	if second <= first {
+		t.Errorf("the median moved from %d to %d", first, second)
+	}
+	w.get("", "/v1/guidance-prices?period=2026Q2&version=1&area=320115").want(http.StatusOK).is("cells.0.median", first).is("until", "2026-07-01")
 	w.get("tenant", "/v1/contracts/"+between).is("guidance_version", "2026Q2/1")
 	w.get("tenant", "/v1/contracts/"+none).is("guidance_version", nil)
 	later := w.signed(flats[2], "landlord", "tenant2", terms)
 	w.get("tenant2", "/v1/contracts/"+later).is("guidance_version", "2026Q2/2")
-	w.post("city", "/v1/guidance-prices", prices(1, 9900)).problem(http.StatusConflict, "guidance.already_published")
+	draft := w.get("city", "/v1/guidance-prices/draft?period=2026Q2").want(http.StatusOK)
+	w.post("city", "/v1/guidance-prices", map[string]any{
+		"period": "2026Q2", "version": 1, "effective_from": "2026-07-02", "inputs": draft.text("inputs"),
+	}).problem(http.StatusConflict, "guidance.already_published")
 }
 
 func TestAnOperatorDividesTheHomeItRents(t *testing.T) {

@@ -14,7 +14,7 @@ type Command interface{ isCommand() }
 type Draft struct {
 	Terms           Terms
 	Subject         Subject
-	GuidanceVersion string // Guidance price version in force, "2026Q3/1"; "" = none published.
+	GuidanceVersion string // Guidance price version in force on the day of signing, "2026Q3/1"; "" = none published.
 }
 
 // AbandonDraft gives up a draft that not all have signed.
@@ -29,7 +29,7 @@ type Sign struct {
 	Mandated    bool   // The actor holds a live mandate of Party with scope SIGN for the unit; required for MANDATE.
 
 	Refreshed       *Subject // Facts on the day of the signature; nil = those of the draft. Read at the last signature.
-	GuidanceVersion string   // In force now; "" = that of the draft.
+	GuidanceVersion string   // In force on the day of signing; "" = that of the draft.
 }
 
 // Methods of signing.

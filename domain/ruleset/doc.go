@@ -14,6 +14,8 @@
 //     last signature under an amendment files it. C-20 and M-10 are entered for their parameters and texts: contract and
 //     escrow decide them, so nobody judges them; so does S-09's n for the event by which the party learns that it has to
 //     register. C-13, M-07 and M-14, of the same stage PERIODIC, are judged by account and the view of money.
+//   - P-02 and P-03 are entered for their parameters: the view of guidance prices sorts rents and cells by them, and nobody
+//     judges them one by one. P-04 waits for subsidy standards. P-05 and P-06 are this register's own.
 //   - M-07 states no amount: an authority sets each account's. S-15 counts accounts in force, of which package account lets
 //     an operator have one. M-07b is what M-07 does to new contracts.
 //   - These need facts that nobody gives yet: S-10 (the place of business registered elsewhere), S-12 (the law names no

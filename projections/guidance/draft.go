@@ -19,50 +19,46 @@ import (
 	"zujian/projections"
 )
 
-// Method names how a draft is made; a change of the figures raises its number.
-const Method = "weighted-quantile/1"
+// Method names how a draft is made; a change of the figures or of the inputs' form raises its number.
+const Method = "weighted-quantile/2"
 
-// The method's constants (P-02, P-03).
-const (
-	windowMonths = 12
-	thin         = 30   // Cells of fewer contracts are shrunk towards their parent.
-	kappaMin     = 5    //
-	kappaMax     = 1000 // Where cells differ no more than chance would have them: the parent's prices, nearly.
-	contractsMin = 10
-	lessorsMin   = 5
-)
-
-// weights of a rent by its age in months: 2²⁰·2^(−age/6), rounded.
-var weights = [windowMonths]int64{1048576, 934175, 832255, 741455, 660561, 588493, 524288, 467088, 416128, 370728, 330281, 294247}
-
-// Why a cell's own prices are not shown.
-const (
-	WithheldContracts = "TOO_FEW_CONTRACTS"
-	WithheldLessors   = "TOO_FEW_LESSORS"
-	WithheldShare     = "ONE_LESSOR_DOMINATES"
-	WithheldSecond    = "PROTECTS_ANOTHER" // Its count would give away that of a withheld sibling.
-	WithheldParent    = "PARENT_WITHHELD"
-)
+// Query asks for a period's draft.
+type Query struct {
+	Period     string
+	Parameters prices.Parameters // P-02 and P-03 on the day of the draft.
+	Earlier    []prices.Version  // What was published of the period, in order: a draft may not give its secrets away.
+}
 
 // Draft is what the rents on file say of a period. Prices are fen per ㎡ and month.
 type Draft struct {
-	Period string       `json:"period"`
-	Method string       `json:"method"`
-	From   domain.Month `json:"from"` // Months of signing counted, both included.
-	To     domain.Month `json:"to"`
-	Inputs string       `json:"inputs"` // SHA-256 of the integer cells, after the outlier rule.
-	Cells  []Cell       `json:"cells"`
+	Period      string               `json:"period"`
+	Method      string               `json:"method"`
+	From        domain.Month         `json:"from"` // Months of signing counted, both included.
+	To          domain.Month         `json:"to"`
+	Inputs      string               `json:"inputs"` // SHA-256 of the parameters and the integer cells, after the outlier rule.
+	Parameters  prices.Parameters    `json:"parameters"`
+	Cells       []Cell               `json:"cells"`
+	Comparables []prices.Comparables `json:"comparables"`
 }
 
 // Cell is one guidance price and, in a draft, why it is borrowed. A borrowed cell's n is 0: its own is nobody's business.
 type Cell struct {
 	prices.Cell
 	Reason string `json:"reason,omitempty"`
-	Shrunk bool   `json:"shrunk,omitempty"` // Drawn towards its parent, having fewer than 30 contracts.
+	Shrunk bool   `json:"shrunk,omitempty"` // Drawn towards its parent, having few contracts (P-03).
 }
 
-// Months are the twelve months a period ("2026Q3") is priced from: the last is the quarter's last.
-func Months(period string) (from, to domain.Month, err error) {
+// At is the draft as a proposal takes it, computed from the view at a position of the log.
+func (d Draft) At(position uint64) prices.Draft {
+	out := prices.Draft{Method: d.Method, Inputs: d.Inputs, Position: position, Parameters: d.Parameters, Comparables: d.Comparables}
+	for _, c := range d.Cells {
+		out.Cells = append(out.Cells, c.Cell)
+	}
+	return out
+}
+
+// Months are the months a period ("2026Q3") is priced from: the last is the quarter's last.
+func Months(period string, window int64) (from, to domain.Month, err error) {
 	year, quarter, ok := strings.Cut(period, "Q")
 	y, err1 := strconv.Atoi(year)
 	q, err2 := strconv.Atoi(quarter)
@@ -70,15 +66,21 @@ func Months(period string) (from, to domain.Month, err error) {
 		return 0, 0, fmt.Errorf("guidance: period %q", period)
 	}
 	to = domain.Month(y*12 + q*3 - 1)
-	return to - windowMonths + 1, to, nil
+	return to - domain.Month(window) + 1, to, nil
 }
 
-// kind is what is let, whatever the area.
+// kind is what is let, whatever the area. No figure adds up over kinds.
 type kind struct{ mode, size, fitout string }
 
 func (k kind) compare(o kind) int {
 	return cmp.Or(strings.Compare(k.mode, o.mode), strings.Compare(k.size, o.size), strings.Compare(k.fitout, o.fitout))
 }
+
+func (k kind) in(area string) prices.CellID {
+	return prices.CellID{Area: area, LetMode: k.mode, SizeBand: k.size, Fitout: k.fitout}
+}
+
+func kindOf(c prices.CellID) kind { return kind{c.LetMode, c.SizeBand, c.Fitout} }
 
 // aged is a rent, its age in months, and who let.
 type aged struct {
@@ -98,60 +100,92 @@ type node struct {
 	q        [5]float64 // Logs of p10 … p90.
 }
 
+// market is the rents of one draft.
+type market struct {
+	prices.Parameters
+	weights []int64 // Of a rent by its age in months.
+	to      domain.Month
+	cities  map[kind]*node
+	kinds   []kind
+	earlier []earlier
+}
+
 // Compute makes a period's draft.
-func Compute(ctx context.Context, r projections.Reader, period string) (d Draft, err error) {
-	d = Draft{Period: period, Method: Method, Cells: []Cell{}}
-	if d.From, d.To, err = Months(period); err != nil {
+func Compute(ctx context.Context, r projections.Reader, q Query) (d Draft, err error) {
+	d = Draft{Period: q.Period, Method: Method, Parameters: q.Parameters, Cells: []Cell{}, Comparables: []prices.Comparables{}}
+	if d.From, d.To, err = Months(q.Period, q.Parameters.Window); err != nil {
 		return d, err
 	}
-	cities := map[kind]*node{}
-	for m := d.From; m <= d.To; m++ {
-		for pair, err := range r.Scan(ctx, projections.Prefix(keyRent, m.String()), projections.PrefixEnd(keyRent, m.String()), false) {
+	m := &market{Parameters: q.Parameters, to: d.To, cities: map[kind]*node{}, earlier: published(q.Earlier)}
+	for age := range q.Parameters.Window {
+		m.weights = append(m.weights, weight(age, q.Parameters.HalfLife))
+	}
+	if err := m.read(ctx, r, d.From); err != nil {
+		return d, err
+	}
+	d.Inputs = m.trim()
+	m.price()
+	for _, k := range m.kinds {
+		if last := m.keeps(k); last != nil {
+			last.add(&d, k)
+			continue
+		}
+		m.add(&d, k, m.cities[k], m.cities[k])
+	}
+	return d, nil
+}
+
+func (m *market) read(ctx context.Context, r projections.Reader, from domain.Month) error {
+	for month := from; month <= m.to; month++ {
+		for pair, err := range r.Scan(ctx, projections.Prefix(keyRent, month.String()), projections.PrefixEnd(keyRent, month.String()), false) {
 			if err != nil {
-				return d, err
+				return err
 			}
 			var rent Rent
 			if err := json.Unmarshal(pair.Value, &rent); err != nil {
-				return d, fmt.Errorf("guidance: %q: %w", pair.Key, err)
+				return fmt.Errorf("guidance: %q: %w", pair.Key, err)
 			}
 			k := kind{rent.LetMode, rent.SizeBand, rent.Fitout}
-			if cities[k] == nil {
-				cities[k] = &node{area: "city"}
+			if m.cities[k] == nil {
+				m.cities[k] = &node{area: prices.City}
 			}
-			street := cities[k].child(rent.ReportUnit).child(rent.Street)
-			street.rents = append(street.rents, aged{rent.Fen, int(d.To - m), rent.Lessor})
+			street := m.cities[k].child(rent.ReportUnit).child(rent.Street)
+			street.rents = append(street.rents, aged{rent.Fen, int(m.to - month), rent.Lessor})
 		}
 	}
-	kinds := slices.SortedFunc(maps.Keys(cities), kind.compare)
+	m.kinds = slices.SortedFunc(maps.Keys(m.cities), kind.compare)
+	return nil
+}
+
+// trim leaves the outliers out, gives each area the rents of those below it, and hashes what is left.
+func (m *market) trim() string {
 	inputs := sha256.New()
-	fmt.Fprintf(inputs, "%s %s %s\n", Method, d.From, d.To)
-	for _, k := range kinds {
-		for _, unit := range cities[k].sorted() {
-			unit.trim()
+	p := m.Parameters
+	fmt.Fprintf(inputs, "%s %s show=%d/%d/%d base=%d/%d/%d/%d/%d\n", Method, m.to,
+		p.Contracts, p.Lessors, p.LessorBP, p.Window, p.HalfLife, p.FencePct, p.Thin, p.Worth)
+	for _, k := range m.kinds {
+		for _, unit := range m.cities[k].sorted() {
+			unit.trim(p.FencePct)
 			for _, street := range unit.sorted() {
 				for _, x := range street.rents {
 					fmt.Fprintf(inputs, "%q %q %q %q %q %d %d\n", unit.area, street.area, k.mode, k.size, k.fitout, x.age, x.fen)
 				}
 			}
 		}
-		cities[k].gather()
+		m.cities[k].gather()
 	}
-	d.Inputs = hex.EncodeToString(inputs.Sum(nil))
-	price(cities, kinds)
-	for _, k := range kinds {
-		d.add(k, cities[k], cities[k])
-	}
-	return d, nil
+	return hex.EncodeToString(inputs.Sum(nil))
 }
 
 // add lists the cell of n and those below it; a kind whose city may not be shown has nothing to borrow and no cells.
-func (d *Draft) add(k kind, n, lender *node) {
+func (m *market) add(d *Draft, k kind, n, lender *node) {
 	if lender.why != "" || n.area == "" {
 		return
 	}
-	c := Cell{Cell: prices.Cell{Area: n.area, LetMode: k.mode, SizeBand: k.size, Fitout: k.fitout}, Reason: n.why, Shrunk: n.shrunk && n.why == ""}
+	c := Cell{Cell: prices.Cell{CellID: k.in(n.area)}, Reason: n.why, Shrunk: n.shrunk && n.why == ""}
 	if n.why == "" {
 		c.N, lender = len(n.rents), n
+		d.Comparables = append(d.Comparables, prices.Comparables{CellID: c.CellID, Rents: m.comparables(n)})
 	} else {
 		c.BorrowedFrom = lender.area
 	}
@@ -160,7 +194,7 @@ func (d *Draft) add(k kind, n, lender *node) {
 	}
 	d.Cells = append(d.Cells, c)
 	for _, child := range n.sorted() {
-		d.add(k, child, lender)
+		m.add(d, k, child, lender)
 	}
 }
 
@@ -192,17 +226,17 @@ func (n *node) gather() {
 	})
 }
 
-// trim takes out, of a unit's streets, what lies more than 1.5 interquartile ranges in logs outside the unit's quartiles.
-// Each rent is judged once, so that an area's count is the sum of those below it.
-func (n *node) trim() {
+// trim takes out, of a unit's streets, what lies outside the fences of the unit's quartiles (P-03). Each rent is judged
+// once, so that an area's count is the sum of those below it.
+func (n *node) trim(fencePct int64) {
 	n.gather()
 	all := make([]int64, 0, len(n.rents))
 	for _, x := range n.rents {
 		all = append(all, x.fen)
 	}
-	low, high := all[(len(all)-1)/4], all[(len(all)-1)*3/4]
+	low, high := fences(all[(len(all)-1)/4], all[(len(all)-1)*3/4], fencePct)
 	for area, c := range n.children {
-		c.rents = slices.DeleteFunc(c.rents, func(x aged) bool { return outlying(x.fen, low, high) })
+		c.rents = slices.DeleteFunc(c.rents, func(x aged) bool { return x.fen < low || x.fen > high })
 		if len(c.rents) == 0 {
 			delete(n.children, area)
 		}
@@ -213,51 +247,32 @@ func (n *node) trim() {
 	}
 }
 
-// outlying compares ln v with ln high + 1.5·(ln high − ln low) and its like below, in integers: v²·low³ > high⁵.
-func outlying(v, low, high int64) bool {
-	power := func(x int64, n int64) *big.Int { return new(big.Int).Exp(big.NewInt(x), big.NewInt(n), nil) }
-	above := new(big.Int).Mul(power(v, 2), power(low, 3)).Cmp(power(high, 5)) > 0
-	return above || new(big.Int).Mul(power(v, 2), power(high, 3)).Cmp(power(low, 5)) < 0
-}
-
-// alone is the disclosure rule for one area by itself. A lessor nobody knows counts as one.
-func (n *node) alone() string {
-	lessors, top := map[string]int{}, 0
-	for _, x := range n.rents {
-		lessors[x.lessor]++
-		top = max(top, lessors[x.lessor])
-	}
-	switch {
-	case len(n.rents) < contractsMin || n.area == "":
-		return WithheldContracts
-	case len(lessors) < lessorsMin:
-		return WithheldLessors
-	case 2*top > len(n.rents):
-		return WithheldShare
-	}
-	return ""
-}
-
-// withhold judges the areas below n, and with a withheld one, since n's count less the siblings' tells what is left, the
-// smallest that could be shown: where a single one is withheld, or those withheld are fewer together than one needs.
-func (n *node) withhold() {
-	hidden, together := 0, 0
-	var smallest *node
-	for _, c := range n.sorted() {
-		switch c.why = c.alone(); {
-		case n.why != "":
-			c.why = WithheldParent
-		case c.why != "":
-			hidden++
-			together += len(c.rents)
-		case smallest == nil || len(c.rents) < len(smallest.rents):
-			smallest = c
+// fences are the least and the greatest rent within pct hundredths of an interquartile range, in logs, of the quartiles.
+// In integers: ln v ≤ ln high + b/a·(ln high − ln low) is v^a·low^b ≤ high^(a+b).
+func fences(low, high, pct int64) (least, greatest int64) {
+	a, b := int64(100), pct
+	for x, y := a, b; ; x, y = y, x%y {
+		if y == 0 {
+			a, b = a/x, b/x
+			break
 		}
 	}
-	if smallest != nil && hidden > 0 && (hidden == 1 || together < contractsMin) {
-		smallest.why = WithheldSecond
+	power := func(x, n int64) *big.Int { return new(big.Int).Exp(big.NewInt(x), big.NewInt(n), nil) }
+	scaled := func(v int64, by *big.Int) *big.Int { return new(big.Int).Mul(power(v, a), by) }
+	byLow, byHigh, lowest, highest := power(low, b), power(high, b), power(low, a+b), power(high, a+b)
+	greatest = search(high, int64(domain.FenMax), func(v int64) bool { return scaled(v, byLow).Cmp(highest) > 0 }) - 1
+	least = search(1, low, func(v int64) bool { return scaled(v, byHigh).Cmp(lowest) >= 0 })
+	return least, greatest
+}
+
+// search is the least v in [from, to] of which f holds, as of all after it; to+1 if of none.
+func search(from, to int64, f func(int64) bool) int64 {
+	for to++; from < to; {
+		if mid := from + (to-from)/2; f(mid) {
+			to = mid
+		} else {
+			from = mid + 1
+		}
 	}
-	for _, c := range n.sorted() {
-		c.withhold()
-	}
+	return from
 }

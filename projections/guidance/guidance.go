@@ -1,5 +1,6 @@
 // Package guidance is the view guidance prices (租金指导价格) are computed from: the rent of each new letting on file, by
-// month of signing. [Compute] makes a period's draft of it; a person proposes what it says (package domain/guidance).
+// month of signing and by the version it was signed under. [Compute] makes a period's draft of it, which a person proposes
+// (package domain/guidance); [Test] holds a published version to the rents signed under it.
 //
 // # Decisions
 //
@@ -7,6 +8,8 @@
 // A correction replaces its rent, a cancelled or annulled filing takes it out; a later rent of the same contract is none.
 //
 // The rows are rents, not sums: a draft is made four times a year, and reads twelve months of them.
+//
+// What is published of a period is judged together, all its versions: see guard.go.
 package guidance
 
 import (
@@ -26,7 +29,7 @@ type Projection struct{}
 func (Projection) Name() string { return "guidance" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -40,6 +43,7 @@ func (Projection) Types() []string {
 const (
 	keyRent = "r" // month "2026-03", contract → Rent
 	keyHeld = "c" // contract → held
+	keySign = "v" // version "2026Q3/1" in force at signing, contract → Rent
 )
 
 // Rent is what one new letting says.
@@ -53,10 +57,11 @@ type Rent struct {
 	Fen        int64  `json:"fen"`              // Per ㎡ and month.
 }
 
-// held is where a contract's rent stands and how many rents in succession it has had.
+// held is where a contract's rent stands, how many rents in succession it has had, and the prices it was signed under.
 type held struct {
 	Month    domain.Month `json:"month"`
 	Segments int          `json:"segments"`
+	Under    string       `json:"under,omitempty"`
 }
 
 // Apply folds a batch.
@@ -77,6 +82,7 @@ func apply(ctx context.Context, v projections.View, e projections.Event) error {
 	}
 	switch x := e.Event.(type) {
 	case contract.Filed:
+		h.Under = x.GuidanceVersion
 		replace(v, id, h, &x.Observation)
 	case contract.LegacyRecorded:
 		replace(v, id, h, &x.Observation)
@@ -103,14 +109,20 @@ func apply(ctx context.Context, v projections.View, e projections.Event) error {
 func replace(v projections.View, id string, h held, o *domain.Observation) {
 	if h.Segments > 0 {
 		v.Delete(projections.Key(keyRent, h.Month.String(), id))
+		v.Delete(projections.Key(keySign, h.Under, id))
 	}
 	if o == nil || o.Month <= 0 {
 		v.Delete(projections.Key(keyHeld, id))
 		return
 	}
-	projections.Put(v, projections.Key(keyHeld, id), held{Month: o.Month, Segments: 1})
-	if rent, ok := rentOf(*o); ok {
-		projections.Put(v, projections.Key(keyRent, o.Month.String(), id), rent)
+	projections.Put(v, projections.Key(keyHeld, id), held{Month: o.Month, Segments: 1, Under: h.Under})
+	rent, ok := rentOf(*o)
+	if !ok {
+		return
+	}
+	projections.Put(v, projections.Key(keyRent, o.Month.String(), id), rent)
+	if h.Under != "" {
+		projections.Put(v, projections.Key(keySign, h.Under, id), rent)
 	}
 }
 

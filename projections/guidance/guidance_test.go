@@ -14,6 +14,8 @@ import (
 
 	"zujian/domain"
 	"zujian/domain/contract"
+	prices "zujian/domain/guidance"
+	"zujian/domain/ruleset"
 	"zujian/projections"
 	"zujian/projections/guidance"
 	"zujian/projections/projectiontest"
@@ -34,9 +36,28 @@ func let(street, lessor string, month domain.Month, fen int64) domain.Observatio
 
 func filed(o domain.Observation) contract.Filed { return contract.Filed{Observation: o} }
 
-func draft(t rapid.TB, r projections.Reader, period string) (guidance.Draft, map[string]guidance.Cell) {
+// rules are the parameters of the shipped rules, which a test may change.
+func rules(t rapid.TB, change ...func(*prices.Parameters)) prices.Parameters {
 	t.Helper()
-	d, err := guidance.Compute(context.Background(), r, period)
+	p, err := prices.ParametersOn(ruleset.Shipped(), domain.DayOf(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(&p)
+	}
+	return p
+}
+
+func draft(t rapid.TB, r projections.Reader, period string, earlier ...prices.Version) (guidance.Draft, map[string]guidance.Cell) {
+	t.Helper()
+	return compute(t, r, guidance.Query{Period: period, Parameters: rules(t), Earlier: earlier})
+}
+
+// compute makes a draft with at most one kind of letting, and its cells by area.
+func compute(t rapid.TB, r projections.Reader, q guidance.Query) (guidance.Draft, map[string]guidance.Cell) {
+	t.Helper()
+	d, err := guidance.Compute(context.Background(), r, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +173,7 @@ func TestLittleToSay(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "2026", "2026Q5", "2026Q0", "xQ1"} {
-		if _, err := guidance.Compute(t.Context(), fold(t, one), bad); err == nil {
+		if _, err := guidance.Compute(t.Context(), fold(t, one), guidance.Query{Period: bad, Parameters: rules(t)}); err == nil {
 			t.Errorf("period %q", bad)
 		}
 	}
