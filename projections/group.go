@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"zujian/eventstore"
@@ -29,6 +30,7 @@ func (g *group) follow(ctx context.Context) {
 			g.members = append(g.members, in...)
 		}
 		g.dropRetired(ctx)
+		g.depart()
 		if len(g.members) == 0 {
 			if !g.main {
 				return
@@ -110,6 +112,7 @@ func (g *group) feed(ctx context.Context, c *chunk) {
 		}
 	}
 	g.members = kept
+	g.depart()
 }
 
 // settle reports whether m stays in the group after a chunk.
@@ -126,9 +129,8 @@ func (g *group) settle(ctx context.Context, m *member, err error) bool {
 	if m.track.isRetired(m) {
 		return true // The next look lets it go.
 	}
-	if r.Shared && errors.Is(err, ErrFenced) {
-		r.fail(fmt.Errorf("keep %s: %w", m.track.name, err))
-		return true
+	if errors.Is(err, ErrFenced) && m.track.fenced() {
+		return true // The next look lets it go.
 	}
 	if stop, ok := errors.AsType[*stopError](err); ok {
 		r.log().ErrorContext(ctx, "view stopped", slog.String("view", m.track.name), slog.Int("version", m.projection.Version()),
@@ -138,6 +140,7 @@ func (g *group) settle(ctx context.Context, m *member, err error) bool {
 		}
 		m.track.moved(m)
 		m.track.stopped(m, stop)
+		m.track.out()
 		return false
 	}
 	m.failures++
@@ -154,9 +157,11 @@ func (r *Runner) spawnAfter(g *group, failures int, cause error) {
 	if r.ctx == nil || r.ctx.Err() != nil {
 		return
 	}
-	ctx := r.ctx
+	ctx, t := r.ctx, g.members[0].track
 	r.wg.Go(func() {
-		if r.pause(ctx, g.members[0].track.name, failures, cause) == nil {
+		wait, cancel := context.WithCancel(ctx)
+		defer t.whenOver(cancel)()
+		if r.pause(wait, t.name, failures, cause) == nil || ctx.Err() == nil {
 			g.follow(ctx)
 		}
 	})
@@ -194,11 +199,23 @@ func (g *group) dropRetired(ctx context.Context) {
 		if m.track.isRetired(m) {
 			g.runner.drop(ctx, m.track.name, m.slot)
 			m.track.dropped(m)
+			m.track.out()
 			continue
 		}
 		kept = append(kept, m)
 	}
 	g.members = kept
+}
+
+// depart lets go of members whose turn is over.
+func (g *group) depart() {
+	g.members = slices.DeleteFunc(g.members, func(m *member) bool {
+		over := m.track.over()
+		if over {
+			m.track.out()
+		}
+		return over
+	})
 }
 
 // drop deletes a version nobody reads. What fails is only space, freed when the view is next opened.

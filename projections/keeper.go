@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,74 +12,119 @@ import (
 	"zujian/eventstore"
 )
 
-// Keeper is a Runner of many: it keeps views in a store that several processes share. One of them follows the log at a
-// time, the others stand by and take over; all of them answer WaitFor and Status by the checkpoints in the view store. So
-// do processes that never follow. Set the fields, then call Run once.
+// Keeper is a Runner of many: it keeps views in a store that several processes share. Each view, or part of one, is kept by
+// one of them at a time; they divide them, and take over from who dies. All of them answer WaitFor and Status by the
+// checkpoints in the view store. So do processes that never keep any. Set the fields, then call Run once.
 type Keeper struct {
-	Runner func() *Runner // A fresh one each time this process begins to follow.
-	// Alone calls f once this process alone may keep the views, with a context that ends when it may no longer. It
-	// only spares work: views are fenced. nil = this process never follows.
-	Alone func(ctx context.Context, f func(context.Context) error) error
+	Runner *Runner // Over the same store and views; Run is called by this Keeper's.
+	// Share calls f for names while this process alone may keep them, each with a context that ends when it may no longer,
+	// again and again until f returns nil. It returns when ctx ends, after every f. It only spares work: views are fenced. nil =
+	// this process never keeps any.
+	Share func(ctx context.Context, names []string, f func(ctx context.Context, name string) error)
+	// Parts is in how many parts views are kept that can be, at most PartsMax; 0 leaves them as they are. Another number is built
+	// beside the one in use.
+	Parts int
 	Store eventstore.Store
-	Views Views
+	Views *Joined
 	Now   func() time.Time
 
-	mu      sync.Mutex
-	names   []Projection
-	running *Runner // While this process follows.
-	status  []Status
+	mu     sync.Mutex
+	list   []Projection // Of Run.
+	kept   []keptView   // What is kept of it, here or elsewhere.
+	status []Status
+}
+
+// keptView is one view store's view: a projection, or a part of one.
+type keptView struct {
+	Projection
+	whole Projection
+	parts int  // Of the whole it is one of so many.
+	old   bool // Kept until readers have moved to another number.
 }
 
 const (
-	keeperPause  = 200 * time.Millisecond // Between two tries to follow.
 	statusEvery  = time.Second
 	statusCount  = 5000                  // Events behind that are counted; more is "at least".
 	waitPollMin  = 2 * time.Millisecond  // Between two looks at a checkpoint, doubled …
 	waitPollMost = 50 * time.Millisecond // … up to this.
 )
 
-// Run follows the log whenever this process may, until ctx ends; then it returns nil. It returns an error early only when
-// the list is wrong or the log is closed. Being fenced, or losing what the view store held, means to begin again from what
-// the view store says.
+// errTurnOver asks for another turn.
+var errTurnOver = errors.New("projections: the turn is over")
+
+// Run keeps what views this process may, until ctx ends; then it returns nil. It returns an error early only when the list is
+// wrong or the log is closed. Being fenced, or losing what the view store held, means to begin again from what the view
+// store says.
 func (k *Keeper) Run(ctx context.Context, list []Projection) error {
-	if err := k.Runner().check(list); err != nil {
+	if err := (&Runner{Store: k.Store, Views: k.Views, Now: k.Now}).check(list); err != nil {
 		return err
 	}
-	k.mu.Lock()
-	k.names = list
-	k.mu.Unlock()
+	if k.Parts < 0 || k.Parts > PartsMax {
+		return fmt.Errorf("projections: %d parts, not 1 to %d", k.Parts, PartsMax)
+	}
 	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
 	defer cancel()
-	var watch sync.WaitGroup
-	watch.Go(func() { k.watch(ctx) })
-	defer watch.Wait()
-	defer cancel()
-	if k.Alone == nil {
-		<-ctx.Done()
+	if k.Share == nil {
+		k.set(list, wholes(list))
+		k.watch(ctx)
 		return nil
 	}
-	for ctx.Err() == nil {
-		err := k.Alone(ctx, func(ctx context.Context) error { return k.follow(ctx, list) })
-		if errors.Is(err, eventstore.ErrClosed) {
-			return err
-		}
-		_ = idle(ctx, keeperPause) // Fenced, or the lease is lost: either way, again.
+	kept := k.layout(ctx, list)
+	k.set(list, kept)
+	work.Go(func() { k.watch(ctx) })
+	work.Go(func() { k.moveReaders(ctx, kept) })
+	var failed error
+	running := make(chan struct{})
+	work.Go(func() {
+		defer close(running)
+		failed = k.Runner.Run(ctx, nil)
+		cancel()
+	})
+	names := make([]string, len(kept))
+	views := make(map[string]keptView, len(kept))
+	for i, v := range kept {
+		names[i], views[v.Name()] = v.Name(), v
 	}
-	return nil
+	k.Share(ctx, names, func(ctx context.Context, name string) error { return k.keep(ctx, views[name]) })
+	cancel()
+	<-running
+	return failed
 }
 
-func (k *Keeper) follow(ctx context.Context, list []Projection) error {
-	r := k.Runner()
-	r.Shared = true
+func (k *Keeper) set(list []Projection, kept []keptView) {
 	k.mu.Lock()
-	k.running = r
-	k.mu.Unlock()
-	defer func() {
-		k.mu.Lock()
-		k.running = nil
-		k.mu.Unlock()
-	}()
-	return r.Run(ctx, list)
+	defer k.mu.Unlock()
+	k.list, k.kept = list, kept
+}
+
+func wholes(list []Projection) (out []keptView) {
+	for _, p := range list {
+		out = append(out, keptView{Projection: p, whole: p, parts: 1})
+	}
+	return out
+}
+
+// keep is this process's turn with a view.
+func (k *Keeper) keep(ctx context.Context, v keptView) error {
+	turn, end := context.WithCancel(ctx)
+	defer end()
+	var moved bool
+	var watch sync.WaitGroup
+	if v.old {
+		watch.Go(func() {
+			defer end()
+			moved = k.readersMoved(turn, v)
+		})
+	}
+	err := k.Runner.Keep(turn, v.Projection)
+	end()
+	watch.Wait()
+	if moved {
+		return Retire(ctx, k.Views, v.Name())
+	}
+	return cmp.Or(err, ctx.Err(), errTurnOver)
 }
 
 func idle(ctx context.Context, d time.Duration) error {
@@ -96,14 +142,13 @@ func idle(ctx context.Context, d time.Duration) error {
 // Runner.WaitFor, and ErrUnavailable.
 func (k *Keeper) WaitFor(ctx context.Context, name string, position eventstore.Position) error {
 	k.mu.Lock()
-	known := k.names == nil || slices.ContainsFunc(k.names, func(p Projection) bool { return p.Name() == name })
+	known := k.list == nil || slices.ContainsFunc(k.list, func(p Projection) bool { return p.Name() == name })
 	k.mu.Unlock()
 	if !known {
 		return fmt.Errorf("%w %q", ErrUnknownView, name)
 	}
 	for poll := waitPollMin; ; poll = min(2*poll, waitPollMost) {
-		var at eventstore.Position
-		err := k.Views.Read(ctx, name, func(r Reader) error { at = r.Position(); return nil })
+		at, err := k.Views.Position(ctx, name)
 		switch {
 		case err == nil && at >= position:
 			return nil
@@ -120,28 +165,26 @@ func (k *Keeper) WaitFor(ctx context.Context, name string, position eventstore.P
 	}
 }
 
-// Rebuild is Runner.Rebuild, for the process that follows.
-func (k *Keeper) Rebuild(ctx context.Context, name string) error {
-	k.mu.Lock()
-	r := k.running
-	k.mu.Unlock()
-	if r == nil {
-		return fmt.Errorf("rebuild %s: another process keeps the views", name)
-	}
-	return r.Rebuild(ctx, name)
-}
-
-// Status of every view: in full from the process that follows, else as the checkpoints say, at most a second or two old.
+// Status of every view: in full of those this process keeps, else as the checkpoints say, at most a second or two old.
 func (k *Keeper) Status() []Status {
 	k.mu.Lock()
-	r, last := k.running, k.status
+	last := k.status
 	k.mu.Unlock()
-	if r != nil {
-		if s := r.Status(); len(s) > 0 {
-			return s
+	if k.Share == nil {
+		return slices.Clone(last)
+	}
+	out := k.Runner.Status()
+	here := map[string]bool{}
+	for _, s := range out {
+		here[s.Name] = true
+	}
+	for _, s := range last {
+		if !here[s.Name] {
+			out = append(out, s)
 		}
 	}
-	return slices.Clone(last)
+	slices.SortStableFunc(out, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
+	return out
 }
 
 // watch looks at the checkpoints now and then.
@@ -163,20 +206,23 @@ func (k *Keeper) look(ctx context.Context) (out []Status) {
 		return nil
 	}
 	k.mu.Lock()
-	names := k.names
+	kept := k.kept
 	k.mu.Unlock()
-	for _, p := range names {
+	for _, p := range kept {
+		if p.old {
+			if of, err := ReadParts(ctx, k.Views, p.whole.Name()); err == nil && of != p.parts {
+				continue // Nobody reads it any more.
+			}
+		}
 		s := Status{Name: p.Name(), Version: p.Version(), State: StateBuilding, Head: head.Position}
-		err := k.Views.Read(ctx, p.Name(), func(r Reader) error {
-			s.State, s.Active, s.Checkpoint = StateLive, true, r.Position()
-			return nil
-		})
+		at, err := k.Views.Position(ctx, p.Name())
 		switch {
 		case errors.Is(err, ErrNotBuilt):
 			s.LagEvents = head.Events
 		case err != nil:
 			s.State, s.Error = StateStopped, "the view store is away"
 		default:
+			s.State, s.Active, s.Checkpoint = StateLive, true, at
 			s.LagEvents, s.LagSeconds = k.behind(ctx, s.Checkpoint)
 		}
 		s.Head = max(s.Head, s.Checkpoint)

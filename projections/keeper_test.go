@@ -19,16 +19,16 @@ type turn struct {
 	lose context.CancelFunc
 }
 
-func (m *turn) hold(ctx context.Context, f func(context.Context) error) error {
-	for !m.TryLock() { // A blocked Lock would hold up the test's clock.
+func (m *turn) share(ctx context.Context, names []string, f func(context.Context, string) error) {
+	for ctx.Err() == nil {
 		time.Sleep(time.Millisecond)
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if m.TryLock() { // A blocked Lock would hold up the test's clock.
+			var turn context.Context
+			turn, m.lose = context.WithCancel(ctx)
+			_ = f(turn, names[0]) // It goes on.
+			m.Unlock()
 		}
 	}
-	defer m.Unlock()
-	ctx, m.lose = context.WithCancel(ctx)
-	return f(ctx)
 }
 
 func TestKeepersTakeOver(t *testing.T) {
@@ -37,18 +37,19 @@ func TestKeepersTakeOver(t *testing.T) {
 		last := write(t, store, people(50)...)
 		p := &counts{name: "a", types: comings}
 		var lease turn
-		keep := func(alone func(context.Context, func(context.Context) error) error) (*Keeper, context.CancelFunc, chan error) {
-			k := &Keeper{Store: store, Views: views, Now: time.Now, Alone: alone, Runner: func() *Runner {
-				return &Runner{Store: store, Views: views, Catalogue: catalogue, Now: time.Now}
-			}}
+		keep := func(share func(context.Context, []string, func(context.Context, string) error)) (*Keeper, context.CancelFunc, chan error) {
+			k := &Keeper{
+				Store: store, Views: Join(views, nil), Now: time.Now, Share: share,
+				Runner: &Runner{Store: store, Views: views, Catalogue: catalogue, Now: time.Now},
+			}
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- k.Run(ctx, []Projection{p}) }()
 			return k, cancel, done
 		}
-		one, stopOne, doneOne := keep(lease.hold)
+		one, stopOne, doneOne := keep(lease.share)
 		time.Sleep(time.Second)
-		two, stopTwo, doneTwo := keep(lease.hold)
+		two, stopTwo, doneTwo := keep(lease.share)
 		reader, stopReader, doneReader := keep(nil)
 		seen := func(at eventstore.Position) {
 			t.Helper()

@@ -120,19 +120,30 @@ func (j *Joined) open(ctx context.Context, p Parted, of int, parts []Reader, f f
 }
 
 // Position is where readers of a view stand. It doesn't wait for parts to meet.
-func Position(ctx context.Context, v Views, name string) (at eventstore.Position, err error) {
-	if j, ok := v.(*Joined); ok {
-		if p := j.parted[name]; p != nil {
-			of, err := ReadParts(ctx, j.Views, name)
-			if err != nil {
-				return 0, err
-			}
-			err = j.open(ctx, p, max(of, 1), nil, func(r *joinedReader) error { at = r.Position(); return nil })
-			return at, err
+func (j *Joined) Position(ctx context.Context, name string) (at eventstore.Position, err error) {
+	p, of := j.parted[name], 1
+	if p != nil {
+		if of, err = ReadParts(ctx, j.Views, name); err != nil {
+			return 0, err
 		}
 	}
-	err = v.Read(ctx, name, func(r Reader) error { at = r.Position(); return nil })
-	return at, err
+	return j.partsAt(ctx, name, of)
+}
+
+// partsAt is where the last of some parts stands, whether readers see them or not.
+func (j *Joined) partsAt(ctx context.Context, name string, of int) (at eventstore.Position, err error) {
+	for i := range of {
+		err := j.Views.Read(ctx, PartName(name, i, of), func(r Reader) error {
+			if i == 0 || r.Position() < at {
+				at = r.Position()
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return at, nil
 }
 
 // ReadParts is in how many parts readers see a view.

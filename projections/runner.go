@@ -31,10 +31,6 @@ type Runner struct {
 	Logger    *slog.Logger     // nil is silent.
 	Metrics   Metrics
 
-	// Shared says that other processes may keep these views too: being fenced ends Run with ErrFenced, for a new Runner
-	// to begin where the view store is now. Else it stops the view: nobody else should be there.
-	Shared bool
-
 	BatchMax   int           // Wanted events in one batch; 2048 if 0: what many of them touch is written once.
 	BatchWait  time.Duration // How long a batch may collect; 50 ms if 0.
 	BackoffMin time.Duration // First pause after an infrastructure error; 1 s if 0. It doubles each time.
@@ -46,6 +42,8 @@ type Runner struct {
 	ctx     context.Context // Of the running Run; nil before and after.
 	wg      sync.WaitGroup
 	joiners []*member          // Waiting to enter the main group.
+	arrived []*member          // Waiting to follow together, see Keep.
+	ended   chan struct{}      // Closed when Run and all its goroutines are done.
 	nudge   context.CancelFunc // Ends the main group's wait.
 	head    mark               // The farthest anyone has read.
 	failed  error              // Why Run must end.
@@ -76,7 +74,7 @@ func (r *Runner) log() *slog.Logger {
 	return r.Logger
 }
 
-// Run keeps the projections until ctx ends, then returns nil when all its goroutines are done. It returns an error
+// Run keeps the projections, and those of Keep, until ctx ends, then returns nil when all its goroutines are done. It returns an error
 // early only when it was set up wrongly or the store is closed; a projection that fails stops alone, see Status.
 func (r *Runner) Run(ctx context.Context, list []Projection) error {
 	if err := r.check(list); err != nil {
@@ -89,8 +87,9 @@ func (r *Runner) Run(ctx context.Context, list []Projection) error {
 		r.mu.Unlock()
 		return errors.New("projections: Run called twice")
 	}
-	r.started, r.ctx, r.end = true, ctx, cancel
+	r.started, r.ctx, r.end, r.ended = true, ctx, cancel, make(chan struct{})
 	r.mu.Unlock()
+	defer close(r.ended)
 	main, building, err := r.open(ctx, list)
 	if err == nil {
 		r.spawn(&group{runner: r, main: true, members: main})
@@ -131,25 +130,31 @@ func (r *Runner) check(list []Projection) error {
 // open finds where each projection stands: those readers see, and those to build first.
 func (r *Runner) open(ctx context.Context, list []Projection) (main, building []*member, err error) {
 	for _, p := range list {
-		t := r.track(p.Name())
-		for failures := 0; ; {
-			m, live, err := r.openOne(ctx, t, p)
-			if err == nil {
-				if live {
-					main = append(main, m)
-				} else {
-					building = append(building, m)
-				}
-				break
-			}
-			failures++
-			if err := r.pause(ctx, p.Name(), failures, err); err != nil {
-				return nil, nil, err
-			}
+		m, live, err := r.openAgain(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		if live {
+			main = append(main, m)
+		} else {
+			building = append(building, m)
 		}
 	}
 	r.forgetUnknown(list)
 	return main, building, nil
+}
+
+// openAgain opens a projection, again and again until ctx ends.
+func (r *Runner) openAgain(ctx context.Context, p Projection) (m *member, live bool, err error) {
+	t := r.track(p.Name())
+	for failures := 1; ; failures++ {
+		if m, live, err = r.openOne(ctx, t, p); err == nil {
+			return m, live, nil
+		}
+		if err := r.pause(ctx, p.Name(), failures, err); err != nil {
+			return nil, false, err
+		}
+	}
 }
 
 func (r *Runner) openOne(ctx context.Context, t *track, p Projection) (m *member, live bool, err error) {

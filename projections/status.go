@@ -53,6 +53,8 @@ type track struct {
 	seen     eventstore.Position // Readers see at least this.
 	waiters  map[*waiter]struct{}
 	unknown  bool
+	turn     *turn // Of Keep; nil for those of Run's list.
+	members  int   // In groups.
 }
 
 // progress is what others may know of a member.
@@ -74,6 +76,10 @@ type waiter struct {
 func (r *Runner) track(name string) *track {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.trackLocked(name)
+}
+
+func (r *Runner) trackLocked(name string) *track {
 	t, ok := r.tracks[name]
 	if !ok {
 		t = &track{name: name, waiters: map[*waiter]struct{}{}}
@@ -94,10 +100,12 @@ func (r *Runner) forgetUnknown(list []Projection) {
 			continue
 		}
 		t.mu.Lock()
-		t.unknown = true
-		t.answer(fmt.Errorf("%w %q", ErrUnknownView, name))
+		if t.turn == nil {
+			t.unknown = true
+			t.answer(fmt.Errorf("%w %q", ErrUnknownView, name))
+			delete(r.tracks, name)
+		}
 		t.mu.Unlock()
-		delete(r.tracks, name)
 	}
 }
 
@@ -211,11 +219,11 @@ func (r *Runner) Rebuild(ctx context.Context, name string) error {
 		return err
 	}
 	if err := r.Views.Drop(ctx, name, m.slot); err != nil {
-		t.setBuilding(before)
+		t.undoRebuild(before)
 		return fmt.Errorf("rebuild %s: %w", name, err)
 	}
 	if !r.spawn(&group{runner: r, members: []*member{m}}) {
-		t.setBuilding(before)
+		t.undoRebuild(before)
 		return fmt.Errorf("rebuild %s: not running", name)
 	}
 	return nil
@@ -238,18 +246,22 @@ func (t *track) startRebuild() (m *member, before *progress, err error) {
 	}
 	p.member = &member{track: t, projection: p.member.projection, slot: p.slot, wants: p.member.wants}
 	before, t.building = t.building, p
+	t.members++
 	return p.member, before, nil
 }
 
-func (t *track) setBuilding(p *progress) {
+// undoRebuild puts back what startRebuild replaced.
+func (t *track) undoRebuild(p *progress) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.building = p
+	t.mu.Unlock()
+	t.out()
 }
 
 func (t *track) opened(m *member, live bool, active int, seen eventstore.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.members++
 	p := &progress{member: m, slot: m.slot, version: m.projection.Version(), seen: m.seen}
 	if live {
 		t.live = p

@@ -60,11 +60,11 @@ func (h *house) runFeed(ctx context.Context, g *globals, bell *feed.Bell, loopba
 			return h.desk.SeesStream(ctx, o.Actor(), stream)
 		},
 	})
-	if h.alone == nil {
+	if h.shared == nil {
 		return f.Run(ctx)
 	}
 	for ctx.Err() == nil {
-		_ = h.alone(ctx, "webhooks", f.Run) // Lost to another process: wait for the next turn.
+		_ = h.shared.Hold(ctx, "webhooks", f.Run) // Lost to another process: wait for the next turn.
 	}
 	return nil
 }

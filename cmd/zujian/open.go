@@ -20,6 +20,7 @@ import (
 	"zujian/eventstore/esdb"
 	"zujian/eventstore/seal"
 	"zujian/projections/feed"
+	"zujian/projections/redisviews"
 )
 
 // house is an opened data folder: log, views, keys, and the desk over them.
@@ -38,7 +39,7 @@ type house struct {
 	desk      *desk.Desk
 	runner    keeper
 	webhooks  feed.Figures
-	alone     alone // nil when no other process can keep the same views.
+	shared    *redisviews.Views // The same, if other processes may keep them too; nil if none can.
 }
 
 // engine is the log, wherever it is.
@@ -85,6 +86,7 @@ type openOptions struct {
 	now       func() time.Time
 	deferSync bool  // Loading a folder that is thrown away when the load fails.
 	role      role  // "" is all.
+	parts     int   // See projections.Keeper; 0 leaves them as they are.
 	reserve   int64 // Bytes of the disk left free, see embedded.Options; 0 for short work.
 }
 
@@ -126,7 +128,7 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 		return nil, err
 	}
 	h.desk = h.newDesk(g)
-	h.runner = h.keeper(g, o.role.keepsViews())
+	h.runner = h.keeper(g, o)
 	return h, nil
 }
 

@@ -13,8 +13,8 @@ import (
 // role is the part that one process has in the product (--role).
 type role string
 
-// Roles. Several processes may have the same: views, processes and webhooks are each served by one at a time, the others
-// take over.
+// Roles. Several processes may have the same: each view, the processes and the webhooks are served by one at a time; they
+// divide the views among them, and take over from each other.
 const (
 	roleAll     role = "all"
 	roleAPI     role = "api"     // Answers requests.

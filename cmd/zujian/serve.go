@@ -22,6 +22,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/plan"
 	"zujian/eventstore/register"
+	"zujian/projections"
 	"zujian/projections/feed"
 	"zujian/projections/rentindex"
 )
@@ -29,6 +30,7 @@ import (
 // serveCmd runs the product: API, views and processes in one process over one folder.
 type serveCmd struct {
 	Role     role   `help:"Part of this process: all, or api, project (views), react (processes, webhooks) over a shared log, views and vault." enum:"all,api,project,react" default:"all" env:"ZUJIAN_ROLE"`
+	Parts    int    `help:"In how many parts views are kept that can be (the rent index), 1 to 16; nodes divide views and parts among them. Another number is built beside the one in use. 0 leaves them as they are. Needs --views." default:"0" env:"ZUJIAN_PARTS"`
 	Addr     string `help:"Address to listen on." default:"127.0.0.1:8080" env:"ZUJIAN_ADDR"`
 	Host     string `help:"Public host name; requests for another are refused. Empty takes any." env:"ZUJIAN_HOST"`
 	Demo     bool   `help:"Load a demo city into a fresh folder; keys go to demo-keys.json."`
@@ -55,6 +57,9 @@ func (c *serveCmd) Run(g *globals) error {
 	if err := c.Role.check(g); err != nil {
 		return err
 	}
+	if c.Parts != 0 && (g.Config.Views == "" || c.Parts < 0 || c.Parts > projections.PartsMax) {
+		return fmt.Errorf("%w: --parts is 1 to %d, with --views", errUsage, projections.PartsMax)
+	}
 	if c.Demo {
 		if err := needsFolder(g, "--demo"); err != nil {
 			return err
@@ -63,7 +68,7 @@ func (c *serveCmd) Run(g *globals) error {
 			return fmt.Errorf("load the demo city: %w", err)
 		}
 	}
-	h, err := openHouse(g, openOptions{role: c.Role, reserve: c.Reserve << 20})
+	h, err := openHouse(g, openOptions{role: c.Role, parts: c.Parts, reserve: c.Reserve << 20})
 	if err != nil {
 		return err
 	}

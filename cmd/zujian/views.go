@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"zujian/api"
@@ -36,16 +37,13 @@ type reactor interface {
 	Status() []process.Status
 }
 
-// alone calls f while no other process does under the same name.
-type alone func(ctx context.Context, name string, f func(context.Context) error) error
-
-// of is alone for one name; nil stays nil.
-func (a alone) of(name string) func(ctx context.Context, f func(context.Context) error) error {
-	if a == nil {
-		return nil
-	}
-	return func(ctx context.Context, f func(context.Context) error) error { return a(ctx, name, f) }
+// sharedViews are views that several processes keep, some of them in parts.
+type sharedViews struct {
+	*projections.Joined
+	store *redisviews.Views
 }
+
+func (v sharedViews) Close() error { return v.store.Close() }
 
 // openViews opens where --views says.
 func (h *house) openViews(g *globals, r role) error {
@@ -72,7 +70,7 @@ func (h *house) openViews(g *globals, r role) error {
 	if err := v.Check(g.Ctx); err != nil && !errors.Is(err, projections.ErrUnavailable) { // Away is no fault: it may come back.
 		return errors.Join(err, v.Close())
 	}
-	h.views, h.replies, h.alone = v, v.Replies(g.Now), v.Hold
+	h.views, h.replies, h.shared = sharedViews{projections.Join(v, views(h.city)), v}, v.Replies(g.Now), v
 	return nil
 }
 
@@ -100,18 +98,23 @@ func (h *house) logName(g *globals, r role) (string, error) {
 }
 
 // keeper makes what keeps the views of this house, or only knows how they stand if this process's part is another.
-func (h *house) keeper(g *globals, follows bool) keeper {
-	fresh := func() *projections.Runner {
-		return &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log}
+func (h *house) keeper(g *globals, o openOptions) keeper {
+	r := &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log}
+	shared, ok := h.views.(sharedViews)
+	if !ok {
+		return r
 	}
-	if h.alone == nil {
-		return fresh()
+	k := &projections.Keeper{Runner: r, Parts: o.parts, Store: h.store, Views: shared.Joined, Now: g.Now}
+	if o.role.keepsViews() {
+		k.Share = func(ctx context.Context, names []string, f func(context.Context, string) error) {
+			leases := make([]string, len(names))
+			for i, name := range names {
+				leases[i] = "view/" + name
+			}
+			h.shared.Share(ctx, leases, func(ctx context.Context, lease string) error { return f(ctx, strings.TrimPrefix(lease, "view/")) })
+		}
 	}
-	turn := h.alone.of("project")
-	if !follows {
-		turn = nil
-	}
-	return &projections.Keeper{Runner: fresh, Alone: turn, Store: h.store, Views: h.views, Now: g.Now}
+	return k
 }
 
 // reactor runs the processes over the same log.
@@ -122,10 +125,12 @@ func (h *house) reactor(g *globals) reactor {
 			Policy: h.desk.Policy, Now: g.Now, Logger: g.Log,
 		}
 	}
-	if h.alone == nil {
+	if h.shared == nil {
 		return fresh()
 	}
-	return &process.Keeper{Runner: fresh, Alone: h.alone.of("react")}
+	return &process.Keeper{Runner: fresh, Alone: func(ctx context.Context, f func(context.Context) error) error {
+		return h.shared.Hold(ctx, "react", f)
+	}}
 }
 
 // replies gives the API's port of idempotent replies to the view store's.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,7 @@ func TestCluster(t *testing.T) {
 	if err := v.Hold(t.Context(), "l", func(context.Context) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
+	v.Share(t.Context(), []string{"l", "m"}, func(context.Context, string) error { return nil })
 }
 
 func put(t testing.TB, v projections.Views, name string, version int, prev, next eventstore.Position, pairs ...string) {
@@ -415,6 +417,96 @@ func TestHold(t *testing.T) {
 	}
 	if err := b.Hold(t.Context(), "l", func(context.Context) error { return errDone }); !errors.Is(err, errDone) {
 		t.Errorf("taken over: %v", err)
+	}
+}
+
+// TestShare divides names among processes as they come and go: each name has one holder, none has more than its share, and
+// what a dead process held is taken over.
+func TestShare(t *testing.T) {
+	server := redistest.Start(t)
+	names := []string{"a", "b", "c", "d", "e", "f", "g"}
+	var mu sync.Mutex
+	holders := map[string]string{}
+	held := func() map[string]int {
+		mu.Lock()
+		defer mu.Unlock()
+		count := map[string]int{}
+		for _, who := range holders {
+			count[who]++
+		}
+		return count
+	}
+	start := func(who string) (v *Views, stop func()) {
+		v = open(t, server.URL(), "p", 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			v.Share(ctx, names, func(ctx context.Context, name string) error {
+				mu.Lock()
+				if other := holders[name]; other != "" {
+					t.Errorf("%s takes %s, which %s holds", who, name, other)
+				}
+				holders[name] = who
+				mu.Unlock()
+				<-ctx.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				delete(holders, name)
+				return ctx.Err()
+			})
+		}()
+		return v, func() { cancel(); <-done }
+	}
+	until := func(share int, whos ...string) { // All are held, by all of these, by none more than its share.
+		t.Helper()
+		for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+			now, all := held(), 0
+			good := slices.Equal(slices.Sorted(maps.Keys(now)), whos)
+			for _, n := range now {
+				all += n
+				good = good && n <= share
+			}
+			if good && all == min(len(names), share*len(names)) {
+				return
+			}
+			if time.Since(began) > time.Minute {
+				t.Fatalf("held %v, not by %v", now, whos)
+			}
+		}
+	}
+	_, stopOne := start("one")
+	until(7, "one")
+	two, stopTwo := start("two")
+	until(4, "one", "two")
+	_, stopThree := start("three")
+	until(3, "one", "three", "two")
+	stopOne()
+	until(4, "three", "two")
+	if err := two.Close(); err != nil { // It can renew nothing: as good as dead.
+		t.Fatal(err)
+	}
+	until(7, "three")
+	stopTwo()
+	stopThree()
+	until(0)
+}
+
+// TestShareDone: a name that is done with is not called again, and Share ends when all are.
+func TestShareDone(t *testing.T) {
+	v := open(t, redistest.Start(t).URL(), "p", 0)
+	calls := map[string]int{}
+	var mu sync.Mutex
+	v.Share(t.Context(), []string{"a", "b"}, func(_ context.Context, name string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if calls[name]++; name == "b" && calls[name] < 3 {
+			return errors.New("again")
+		}
+		return nil
+	})
+	if calls["a"] != 1 || calls["b"] != 3 {
+		t.Errorf("calls: %v", calls)
 	}
 }
 
