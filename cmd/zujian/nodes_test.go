@@ -26,6 +26,7 @@ import (
 	"zujian/projections"
 	"zujian/projections/feed"
 	"zujian/projections/redisviews/redistest"
+	"zujian/projections/rentindex"
 )
 
 // nodes are the processes of one register: a log, a vault and a Redis that they share, and two of each part.
@@ -36,6 +37,7 @@ type nodes struct {
 	logAt string // Where the log listens, for a restart.
 	logIn string // Its folder.
 	args  []string
+	parts string // In how many the nodes that keep views keep the index.
 	mu    sync.Mutex
 	up    map[string]*serverProcess // "api0" …
 	data  map[string]string
@@ -43,7 +45,7 @@ type nodes struct {
 
 func startNodes(t *testing.T) *nodes {
 	t.Helper()
-	n := &nodes{t: t, redis: redistest.Start(t), logIn: t.TempDir(), up: map[string]*serverProcess{}, data: map[string]string{}}
+	n := &nodes{t: t, redis: redistest.Start(t), logIn: t.TempDir(), parts: "3", up: map[string]*serverProcess{}, data: map[string]string{}}
 	n.store = startStore(t, n.logIn, "--listen", "127.0.0.1:0", "--insecure")
 	n.logAt = n.store.at
 	vault, token := startVault(t)
@@ -63,7 +65,11 @@ func startNodes(t *testing.T) *nodes {
 // start starts a node, again if it was killed.
 func (n *nodes) start(name string) {
 	n.t.Helper()
-	p := startServer(n.t, n.data[name], append([]string{"--role", strings.TrimRight(name, "01"), "--webhook-loopback"}, n.args...)...)
+	args := append([]string{"--role", strings.TrimRight(name, "01"), "--webhook-loopback"}, n.args...)
+	if strings.HasPrefix(name, "project") {
+		args = append(args, "--parts", n.parts)
+	}
+	p := startServer(n.t, n.data[name], args...)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.up[name] = p
@@ -154,8 +160,26 @@ func TestVaultOverTLS(t *testing.T) {
 	}
 }
 
+// holders are the processes that keep views, each by its token, and how many each keeps.
+func (n *nodes) holders() map[string]int {
+	client := n.redis.Client()
+	defer client.Close()
+	out := map[string]int{}
+	keys, err := client.Keys(n.t.Context(), "*:{lease}:view/*").Result()
+	for _, key := range keys {
+		if who, e := client.Get(n.t.Context(), key).Result(); e == nil { // It may just have expired.
+			out[who]++
+		}
+	}
+	if err != nil {
+		n.t.Error(err)
+	}
+	return out
+}
+
 // TestManyNodes runs a register of many processes under load and kills each part of it: nothing acknowledged is lost,
-// nothing is done twice, reads go on or say that they are behind, and another takes over.
+// nothing is done twice, reads go on or say that they are behind, and another takes over. Two nodes divide the views and the
+// parts of the index among them; in the end it is kept in another number of parts, and equals the whole.
 func TestManyNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills real processes")
@@ -182,6 +206,11 @@ func TestManyNodes(t *testing.T) {
 	kill := func(name string) func() {
 		return func() { n.node(name).kill() }
 	}
+	l.until("the nodes divide the views", func() bool {
+		h := n.holders()
+		t.Logf("views kept: %v", h)
+		return len(h) == 2
+	})
 	for _, step := range []struct {
 		what        string
 		harm, mend  func()
@@ -201,6 +230,13 @@ func TestManyNodes(t *testing.T) {
 		{"the log killed", func() { _ = n.store.cmd.Process.Kill(); err := <-n.store.done; n.store.done <- nil; _ = err }, func() {
 			n.store = startStore(t, n.logIn, "--listen", n.logAt, "--insecure")
 		}, false},
+		{"another number of parts", func() {
+			n.parts = "2"
+			for _, name := range []string{"project0", "project1"} {
+				n.node(name).kill()
+				n.start(name)
+			}
+		}, func() {}, false},
 	} {
 		time.Sleep(300 * time.Millisecond)
 		before := l.count()
@@ -348,7 +384,7 @@ func (l *nodeLoad) listen(ctx context.Context) {
 	}
 }
 
-// seen writes something and asks the other node for a view that knows it.
+// seen writes something and asks the other node for views that know it.
 func (l *nodeLoad) seen(ctx context.Context) bool {
 	r, err := ask(ctx, l.base(1), http.MethodPost, "/v1/parties", l.world.city, map[string]any{
 		"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(200 + int(l.people.Add(1))), "phone": "13800000000",
@@ -357,13 +393,18 @@ func (l *nodeLoad) seen(ctx context.Context) bool {
 		return false
 	}
 	at := r.header.Get("Zujian-Position")
-	for _, i := range []int{1, 0} {
-		r, err = ask(ctx, l.base(i), http.MethodGet, "/v1/views/people/subjects?limit=1", l.world.city, nil, "Zujian-At-Least", at)
-		if err == nil {
-			break // One of them may be dead.
+	for _, path := range []string{"/v1/views/people/subjects?limit=1", "/v1/views/housing/contracts?limit=1", "/v1/views/money/ledgers?limit=1", "/v1/rent-index?area=city"} {
+		for _, i := range []int{1, 0} {
+			r, err = ask(ctx, l.base(i), http.MethodGet, path, l.world.city, nil, "Zujian-At-Least", at)
+			if err == nil {
+				break // One of them may be dead.
+			}
+		}
+		if err != nil || r.status != http.StatusOK {
+			return false
 		}
 	}
-	return err == nil && r.status == http.StatusOK
+	return true
 }
 
 // finish checks all that was acknowledged, the log for what was done twice, and the views against a replay.
@@ -407,6 +448,10 @@ func (l *nodeLoad) finish() {
 	if len(filings) > 0 {
 		t.Errorf("%d filings were not told of, others were", len(filings))
 	}
+	l.until("readers see the index in two parts", func() bool {
+		of, err := projections.ReadParts(t.Context(), h.views, rentindex.Projection{Model: h.city.Model}.Name())
+		return err == nil && of == 2
+	})
 	head, err := h.store.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
