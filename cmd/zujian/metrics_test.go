@@ -15,12 +15,14 @@ func TestDashboardNamesRealMetrics(t *testing.T) {
 	p := startServer(t, t.TempDir())
 	p.must(t, 200, "GET", "/v1/rules", "", nil)
 	shown := string(p.must(t, 200, "GET", "/metrics", "", nil).body)
+	drawn := ""
 	named := regexp.MustCompile(`\b(zujian|process|go)_[a-z_]+\b`)
 	for _, file := range []string{"../../deploy/grafana.json", "../../deploy/alerts.yaml"} {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		drawn += string(raw)
 		names := named.FindAllString(string(raw), -1)
 		if len(names) == 0 {
 			t.Errorf("%s names no metric", file)
@@ -29,6 +31,11 @@ func TestDashboardNamesRealMetrics(t *testing.T) {
 			if !strings.Contains(shown, "\n"+name+" ") && !strings.Contains(shown, "\n"+name+"{") {
 				t.Errorf("%s: there is no %s", file, name)
 			}
+		}
+	}
+	for _, name := range regexp.MustCompile(`(?m)^zujian_register_[a-z_]+`).FindAllString(shown, -1) {
+		if !regexp.MustCompile(name + `\b`).MatchString(drawn) {
+			t.Errorf("neither the dashboard nor an alert names %s", name)
 		}
 	}
 }

@@ -87,6 +87,12 @@ func registerMetrics(reg *prometheus.Registry, r *register.Register) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zujian_register_" + name, Help: f.help},
 			func() float64 { return f.of(r.Status()) }))
 	}
+	reg.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "zujian_register_audited_total", Help: "Events compared with their leaves in the background since the start."},
+			func() float64 { return float64(r.Status().Audited) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "zujian_register_audit_rounds_total", Help: "How often all events were compared with their leaves since the start."},
+			func() float64 { return float64(r.Status().Rounds) }),
+	)
 }
 
 func boolean(b bool) float64 {

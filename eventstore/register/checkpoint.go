@@ -50,9 +50,12 @@ type signed struct {
 	Origin    string              `json:"origin"`
 	Size      uint64              `json:"size"`
 	Root      []byte              `json:"root"`
-	Note      string              `json:"note"`   // As it was signed.
-	Last      eventstore.Position `json:"last"`   // End of the last event in it.
-	Before    eventstore.Position `json:"before"` // End of the one before that.
+	Note      string              `json:"note"`             // As it was signed.
+	Last      eventstore.Position `json:"last"`             // End of the last event in it.
+	Before    eventstore.Position `json:"before"`           // End of the one before that.
+	Tail      mark                `json:"tail,omitzero"`    // Where the comparison at the start begins,
+	Mid       mark                `json:"mid,omitzero"`     // and where it will when the log has grown enough.
+	Audited   mark                `json:"audited,omitzero"` // How far the comparison in the background was.
 	Widths    [levelsMax]widths   `json:"widths"`
 	Confirmed string              `json:"confirmed,omitempty"` // The last that enough witnesses cosigned, with their lines.
 }

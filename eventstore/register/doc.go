@@ -16,8 +16,10 @@
 // Order: leaves and levels durable, then the checkpoint durable, then published. So no size is ever signed whose tree
 // could be lost, and since the tree is a function of the log no size ever has two roots.
 //
-// At the start the log is held to the last signed checkpoint: the event under its last leaf must be there and unchanged,
-// and the tree must have its root. [Verify] compares every leaf. A folder and a log restored together from an old backup
+// At the start the log is held to the last signed checkpoint: the tree must have its root, and the events under its last
+// 4,096 leaves or more must be there and unchanged. That takes milliseconds; older events are compared in the background,
+// 1,024 each second, round and round, going on after a restart where it was. What does not agree ends [Register.Run] with
+// the position. [Verify] compares every leaf at once. A folder and a log restored together from an old backup
 // look sound to themselves, so a register with witnesses signs nothing new until enough of them to include one of every
 // quorum have said that they know no more than we do.
 //

@@ -72,7 +72,8 @@ type Options struct {
 	Now       func() time.Time
 	Logger    *slog.Logger
 
-	skipSync bool // Test hook: the mutant that signs before its tree is durable.
+	skipSync   bool          // Test hook: the mutant that signs before its tree is durable.
+	auditPause time.Duration // Test hook: auditPause if 0.
 }
 
 // Register is the verifiable register of one log in one folder. Run follows the log; the other methods may be called
@@ -98,6 +99,7 @@ type Register struct {
 	behind    atomic.Uint64 // Events in the tree.
 	held      atomic.Bool   // Restored, and nobody has said yet that no more was signed.
 	panel     *panel
+	audited   auditFigures
 }
 
 // published is a checkpoint that anybody may ask for, and the tree it covers.
@@ -113,6 +115,9 @@ func Open(ctx context.Context, o Options) (_ *Register, err error) {
 	o.FS = disk(o.FS)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.auditPause == 0 {
+		o.auditPause = auditPause
 	}
 	if err := checkOrigin(o.Origin); err != nil {
 		return nil, err
@@ -169,6 +174,7 @@ func (r *Register) open(ctx context.Context) error {
 		r.o.Logger.Error("the register was restored from a backup and signs nothing new: `zujian resume` lets it go on", "size", last.Size)
 	}
 	r.last, r.pos, r.before = last, last.Last, last.Before
+	r.audited.mark.Store(&mark{last.Audited.Events, last.Audited.Position})
 	r.behind.Store(last.Size)
 	if !there { // An empty tree is a prefix of every log; with it witnesses can be asked what they know.
 		return r.sign()
@@ -212,18 +218,19 @@ func (r *Register) guard(ctx context.Context, last *signed) error {
 	if last.Size == 0 {
 		return nil
 	}
-	for c, err := range r.o.Log.Leaves(ctx, last.Before) {
+	c := comparer{files: &r.tree.files, tagger: r.tagger, size: last.Size, at: last.tail()}
+	for e, err := range r.o.Log.Leaves(ctx, c.at.Position) {
 		if err != nil {
 			return fmt.Errorf("read log: %w", err)
 		}
-		want, err := r.tree.leafBytes(last.Size-1, 1)
-		if err != nil {
+		if err := c.next(&e); err != nil {
 			return err
 		}
-		if c.Ordinal != last.Size-1 || c.Position != last.Last || !bytes.Equal(r.tagger.Append(nil, &c), want) {
-			return damage(c.Position, "event %d is not the one that was signed as leaf %d", c.Ordinal, last.Size-1)
+		if done := c.at.Events == last.Size; !c.same || done && e.Position != last.Last {
+			return damage(e.Position, "event %d is not the one that was signed as leaf %d", e.Ordinal, c.at.Events-1)
+		} else if done {
+			return nil
 		}
-		return nil
 	}
 	return damage(last.Last, "the log ends before the last checkpoint, of %d events: it was rolled back", last.Size)
 }
@@ -250,12 +257,23 @@ func (r *Register) Run(ctx context.Context) error {
 	work.Go(func() { r.panel.run(witnessing, r) })
 	defer work.Wait()
 	defer stop()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	work.Go(func() {
+		if err := r.audit(witnessing); err != nil {
+			r.audited.fault.Store(&err)
+			end()
+		}
+	})
 	r.signedAt = r.o.Now()
 	for {
 		if err := r.follow(ctx); err != nil {
 			return err
 		}
 		err := r.pause(ctx)
+		if found := r.audited.err(); found != nil {
+			return found
+		}
 		if err == nil {
 			err = ctx.Err() // A log that has more answers at once, and tells nothing to who has stopped.
 		}
@@ -374,7 +392,8 @@ func (r *Register) sign() error {
 		return fmt.Errorf("register: %w", err)
 	}
 	next := r.last.next(r.tree.size)
-	next.Root, next.Last, next.Before = root[:], r.pos, r.before
+	next.Root, next.Last, next.Before, next.Audited = root[:], r.pos, r.before, *r.audited.mark.Load()
+	next.moveTail()
 	msg, err := note.Sign(&note.Note{Text: body(r.o.Origin, next.Size, root)}, r.signers...)
 	if err != nil {
 		return fmt.Errorf("register: sign checkpoint: %w", err)

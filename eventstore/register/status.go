@@ -9,6 +9,8 @@ type Status struct {
 	Signed     uint64 // Size of the last checkpoint.
 	SignedAt   time.Time
 	Confirmed  uint64 // Size of the last checkpoint that enough witnesses cosigned since the start.
+	Audited    uint64 // Events compared with their leaves in the background since the start,
+	Rounds     uint64 // and how often all of them were.
 	Witnesses  int
 	Quorum     int
 	Agreeing   int  // Witnesses that have cosigned since the start.
@@ -24,7 +26,7 @@ func (r *Register) Status() Status {
 	s := Status{
 		Origin: pub.Origin, Added: r.behind.Load(), Signed: pub.Size, SignedAt: pub.at, Witnesses: len(r.panel.seats),
 		Quorum: r.panel.quorum, Agreeing: r.panel.count(seatAgrees), Dissenting: r.panel.count(seatDissent),
-		Held: r.held.Load(), Waiting: !r.panel.cleared(), Stopped: r.panel.err() != nil,
+		Audited: r.audited.events.Load(), Rounds: r.audited.rounds.Load(), Held: r.held.Load(), Waiting: !r.panel.cleared(), Stopped: r.panel.err() != nil,
 	}
 	if c := r.panel.confirmed.Load(); c != nil {
 		s.Confirmed = c.size

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"zujian/eventstore"
 	"zujian/eventstore/leaf"
 )
 
@@ -41,30 +40,30 @@ func Verify(ctx context.Context, o Options, progress func(done, total int64)) (s
 		return s.Size, damage(s.Last, "the tree does not reach to its last checkpoint: %v", err)
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	v := verifier{tree: t, tagger: leaf.NewTagger(o.Keys.Log), keyless: keyless}
+	v := verifier{tree: t, comparer: comparer{files: &t.files, tagger: leaf.NewTagger(o.Keys.Log), size: s.Size, keyless: keyless}}
 	for c, err := range o.Log.Leaves(ctx, 0) {
 		if err != nil {
 			return s.Size, fmt.Errorf("read log: %w", err)
 		}
-		if v.n == s.Size {
+		if v.at.Events == s.Size {
 			break
 		}
 		if err := v.check(&c); err != nil {
 			return s.Size, err
 		}
-		if progress != nil && v.n%verifyChunk == 0 {
-			progress(int64(v.n), int64(s.Size))
+		if progress != nil && v.at.Events%verifyChunk == 0 {
+			progress(int64(v.at.Events), int64(s.Size))
 		}
 	}
 	switch root, err := t.root(s.Size); {
-	case v.n < s.Size:
-		return s.Size, damage(v.pos, "the log ends after %d events, the last checkpoint has %d: it was rolled back", v.n, s.Size)
+	case v.at.Events < s.Size:
+		return s.Size, damage(v.at.Position, "the log ends after %d events, the last checkpoint has %d: it was rolled back", v.at.Events, s.Size)
 	case err != nil:
 		return s.Size, damage(s.Last, "the tree cannot be read: %v", err)
 	case !bytes.Equal(root[:], s.Root):
 		return s.Size, damage(s.Last, "the tree of %d leaves does not have the root that was signed", s.Size)
-	case s.Size > 0 && (v.pos != s.Last || v.before != s.Before):
-		return s.Size, damage(v.pos, "event %d does not end where the last checkpoint says", s.Size-1)
+	case s.Size > 0 && (v.at.Position != s.Last || v.before != s.Before):
+		return s.Size, damage(v.at.Position, "event %d does not end where the last checkpoint says", s.Size-1)
 	}
 	return s.Size, nil
 }
@@ -84,38 +83,25 @@ func (s *signed) verifyTreeless(ctx context.Context, o *Options, keyless bool) e
 
 // verifier builds the tree again beside the one in the files.
 type verifier struct {
-	tree        *tree
-	tagger      *leaf.Tagger
-	keyless     bool // Tags are taken as they are.
-	n           uint64
-	pos, before eventstore.Position
-	chunk       []byte
-	scratch     []byte
-	edge        [levelsMax][]hash
+	comparer
+	tree *tree
+	edge [levelsMax][]hash
 }
 
 func (v *verifier) check(c *leaf.Committed) error {
-	if len(v.chunk) == 0 {
-		var err error
-		if v.chunk, err = v.tree.leafBytes(v.n, min(verifyChunk, v.tree.size-v.n)); err != nil {
-			return damage(c.Position, "the leaves cannot be read: %v", err)
-		}
+	if err := v.next(c); err != nil {
+		return err
 	}
-	v.scratch = v.tagger.Append(v.scratch[:0], c)
-	if v.keyless {
-		copy(leaf.TagOf(v.scratch), leaf.TagOf(v.chunk))
+	n := v.at.Events
+	if !v.same {
+		return damage(c.Position, "event %d is not the one of leaf %d", c.Ordinal, n-1)
 	}
-	if c.Ordinal != v.n || !bytes.Equal(v.scratch, v.chunk[:leaf.Size]) {
-		return damage(c.Position, "event %d is not the one of leaf %d", c.Ordinal, v.n)
-	}
-	v.chunk, v.before, v.pos = v.chunk[leaf.Size:], v.pos, c.Position
-	v.n++
-	v.edge[0] = append(v.edge[0], leaf.NodeHash(v.scratch))
+	v.edge[0] = append(v.edge[0], leaf.NodeHash(v.leaf))
 	for l := 0; len(v.edge[l]) == tileWidth; l++ {
 		h := perfect(v.edge[l])
-		got, err := v.tree.hashes(nil, l+1, v.n>>(tileHeight*(l+1))-1, 1)
+		got, err := v.tree.hashes(nil, l+1, n>>(tileHeight*(l+1))-1, 1)
 		if err != nil || got[0] != h {
-			return damage(c.Position, "%s does not have the hash of the %d leaves up to %d", levelName(l+1), 1<<(tileHeight*(l+1)), v.n-1)
+			return damage(c.Position, "%s does not have the hash of the %d leaves up to %d", levelName(l+1), 1<<(tileHeight*(l+1)), n-1)
 		}
 		v.edge[l], v.edge[l+1] = v.edge[l][:0], append(v.edge[l+1], h)
 	}
