@@ -24,6 +24,7 @@ func (g *group) follow(ctx context.Context) {
 	r := g.runner
 	for ctx.Err() == nil {
 		waitCtx := ctx
+		began := r.Now()
 		if g.main {
 			var in []*member
 			in, waitCtx = r.admit(ctx)
@@ -46,6 +47,9 @@ func (g *group) follow(ctx context.Context) {
 			}
 			g.activate(ctx)
 			err = r.Store.Wait(waitCtx, at)
+			if early := r.Pace - r.Now().Sub(began); err == nil && early > 0 {
+				_ = idle(waitCtx, early) // Only the context ends it, and the loop looks.
+			}
 		}
 		switch {
 		case ctx.Err() != nil || err == nil || waitCtx.Err() != nil:

@@ -33,6 +33,7 @@ type Runner struct {
 
 	BatchMax   int           // Wanted events in one batch; 2048 if 0: what many of them touch is written once.
 	BatchWait  time.Duration // How long a batch may collect; 50 ms if 0.
+	Pace       time.Duration // At the head, least time from one look at the log to the next: many small batches cost more than few.
 	BackoffMin time.Duration // First pause after an infrastructure error; 1 s if 0. It doubles each time.
 	BackoffMax time.Duration // Longest pause; 30 s if 0.
 

@@ -66,6 +66,41 @@ func TestRunnerCatchesUpAndFollows(t *testing.T) {
 	})
 }
 
+// TestRunnerKeepsItsPace counts the batches of a log that is written all the time, and times the first after a pause.
+func TestRunnerKeepsItsPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, views := &memory.Store{}, newViews()
+		batches := 0
+		p := &counts{name: "a", before: func(context.Context, View, []Event) error { batches++; return nil }}
+		ctx, cancel := context.WithCancel(t.Context())
+		r := &Runner{Store: store, Views: views, Catalogue: catalogue, Now: time.Now, Pace: 10 * time.Millisecond}
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx, []Projection{p}) }()
+		time.Sleep(time.Second)
+		write(t, store, came{Name: "ann"})
+		synctest.Wait()
+		if batches != 1 {
+			t.Errorf("%d batches: after a pause an event is shown at once", batches)
+		}
+		for range 100 {
+			write(t, store, came{Name: "bob"})
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		if batches < 9 || batches > 12 {
+			t.Errorf("%d batches in a tenth of a second", batches)
+		}
+		if got, want := dump(t, views, "a"), replayed(t, store, p); got != want {
+			t.Errorf("a\n got %s\nwant %s", got, want)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestRunnerGoesOnWhereItStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, views := &memory.Store{}, newViews()

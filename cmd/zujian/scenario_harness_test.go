@@ -106,7 +106,7 @@ func (w *world) open() {
 	}
 	h.runner.(*projections.Runner).BatchWait = time.Millisecond
 	w.react = h.reactor(w.g).(*process.Runner)
-	w.react.ResumeEvery, w.react.Logger = 20*time.Millisecond, nil
+	w.react.ResumeEvery, w.react.Linger, w.react.Logger = 20*time.Millisecond, 0, nil
 	flags := registerFlags{Origin: "register.example/zujian"}
 	g := *w.g
 	g.Now = time.Now // The pace of checkpoints is no matter of the scenario's clock.

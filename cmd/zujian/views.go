@@ -97,9 +97,14 @@ func (h *house) logName(g *globals, r role) (string, error) {
 	}
 }
 
+const (
+	viewPace      = 10 * time.Millisecond // What a busy log shows later for it is a tenth of what may be; the first event after a pause not at all.
+	processLinger = 50 * time.Millisecond // A filing confirms its space and plans its money within that.
+)
+
 // keeper makes what keeps the views of this house, or only knows how they stand if this process's part is another.
 func (h *house) keeper(g *globals, o openOptions) keeper {
-	r := &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log}
+	r := &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log, Pace: viewPace}
 	shared, ok := h.views.(sharedViews)
 	if !ok {
 		return r
@@ -122,7 +127,7 @@ func (h *house) reactor(g *globals) reactor {
 	fresh := func() *process.Runner {
 		return &process.Runner{
 			Aggregates: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}, Views: h.views,
-			Policy: h.desk.Policy, Now: g.Now, Logger: g.Log,
+			Policy: h.desk.Policy, Now: g.Now, Logger: g.Log, Linger: processLinger,
 		}
 	}
 	if h.shared == nil {

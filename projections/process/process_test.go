@@ -155,6 +155,7 @@ type shop struct {
 	*Runner
 	cancel context.CancelFunc
 	done   chan error
+	linger time.Duration
 }
 
 // faults fails the next appends after or before they happened, or the next commits of a view.
@@ -210,7 +211,7 @@ func (s *shop) start(t *testing.T, list ...Process) {
 	s.cancel, s.done = cancel, make(chan error, 1)
 	s.Runner = &Runner{
 		Aggregates: aggregate.Runner{Store: s.fault, Catalogue: catalogue}, Views: s.fault, Now: time.Now,
-		Policy: func(context.Context) (domain.Policy, error) { return domain.Policy{Version: 4}, nil },
+		Policy: func(context.Context) (domain.Policy, error) { return domain.Policy{Version: 4}, nil }, Linger: s.linger,
 	}
 	go func() { s.done <- s.Run(ctx, list) }()
 }
@@ -699,5 +700,27 @@ func TestSharedProcessBeginsAgainWhenFenced(t *testing.T) {
 		if err := r.Run(t.Context(), []Process{foreign}); !errors.Is(err, projections.ErrFenced) {
 			t.Errorf("Run = %v", err)
 		}
+	})
+}
+
+// TestProcessLeavesNewEventsAloneForAWhile lets who placed the order do itself what the process would do.
+func TestProcessLeavesNewEventsAloneForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop()
+		s.linger = time.Second
+		s.start(t, &dealer{})
+		synctest.Wait()
+		s.place(t, "s", "o1")
+		time.Sleep(time.Second - 1)
+		synctest.Wait()
+		if got := s.facts(t); got != "order-o1 placed" {
+			t.Errorf("within the second: %s", got)
+		}
+		time.Sleep(1)
+		s.idle(t)
+		if got := s.facts(t); got != oneOrder {
+			t.Errorf("after it: %s", got)
+		}
+		s.stop(t)
 	})
 }

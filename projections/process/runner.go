@@ -26,6 +26,7 @@ type Runner struct {
 
 	Shared      bool          // Other processes may run these too: being fenced ends Run with projections.ErrFenced, for a new Runner to begin.
 	ResumeEvery time.Duration // Between two calls of Resume; one minute if 0.
+	Linger      time.Duration // How long to leave new events alone: most of what follows from them is done by who wrote them.
 	BatchMax    int           // Events answered before a checkpoint; 128 if 0.
 	Parallel    int           // Commands at once; 16 if 0.
 	BackoffMin  time.Duration // First pause after an infrastructure error; 1 s if 0. It doubles each time.

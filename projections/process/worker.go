@@ -93,6 +93,10 @@ func (w *worker) pause(ctx context.Context, failures int, cause error) {
 		wait = min(wait, least<<(failures-1))
 	}
 	r.log().WarnContext(ctx, "process retries", slog.String("process", w.process.Name()), slog.Duration("wait", wait), slog.Any("err", cause))
+	rest(ctx, wait)
+}
+
+func rest(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -172,6 +176,9 @@ func (w *worker) period(ctx context.Context) error {
 		w.runner.change(func() { w.idle = false })
 		if err != nil && period.Err() == nil {
 			return err
+		}
+		if w.runner.Linger > 0 {
+			rest(period, w.runner.Linger)
 		}
 	}
 	return nil
