@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -93,11 +94,25 @@ func (d Day) MonthsUntil(end Day) int {
 	return n
 }
 
-func (d Day) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+func (d Day) MarshalJSON() ([]byte, error) { return quote(d.String()), nil }
+
+// quote makes a JSON text of one that needs no escapes.
+func quote(s string) []byte {
+	return append(append(append(make([]byte, 0, len(s)+2), '"'), s...), '"')
+}
+
+// unquote reads a JSON text.
+func unquote(b []byte) (s string, err error) {
+	if n := len(b) - 1; n > 0 && b[0] == '"' && !bytes.ContainsRune(b, '\\') {
+		return string(b[1:n]), nil
+	}
+	err = json.Unmarshal(b, &s)
+	return s, err
+}
 
 func (d *Day) UnmarshalJSON(b []byte) error {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil {
+	s, err := unquote(b)
+	if err != nil {
 		return err
 	}
 	if s == "" {
@@ -134,11 +149,11 @@ func (m Month) String() string {
 // IsZero is true of the absent month.
 func (m Month) IsZero() bool { return m == 0 }
 
-func (m Month) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
+func (m Month) MarshalJSON() ([]byte, error) { return quote(m.String()), nil }
 
 func (m *Month) UnmarshalJSON(b []byte) error {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil {
+	s, err := unquote(b)
+	if err != nil {
 		return err
 	}
 	if s == "" {

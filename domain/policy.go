@@ -6,6 +6,8 @@ type Policy struct {
 	Version  int // Grows with every change of the rule set; stored in each event's metadata.
 	Rules    []Rule
 	Calendar Calendar
+
+	ready *prepared // What Prepared worked out.
 }
 
 // Stage is when a rule is judged.
@@ -44,20 +46,4 @@ const (
 // known to be none.
 type Facts map[string]any
 
-// RuleResult is what one rule said, as stored in events: a pass as the text "C-04@1", anything else as an object.
-type RuleResult struct {
-	Rule        string         `json:"rule"`    // "C-04"
-	Version     int            `json:"version"` // Version of the rule, not of the rule set.
-	Outcome     Outcome        `json:"outcome"`
-	Code        string         `json:"code,omitempty"`        // Public code, when it did not pass.
-	Unconfirmed bool           `json:"unconfirmed,omitempty"` // The rule's text is unconfirmed: it never refuses.
-	Params      map[string]any `json:"params,omitempty"`      // Parameters and facts used, when it did not pass.
-
-	Pointer string `json:"-"` // Of a refusal: the field to blame.
-	Detail  string `json:"-"` // Of a refusal: the rule's English message.
-}
-
-// Verdict is what all rules of a stage said, in rule order.
-type Verdict []RuleResult
-
-// Rule is in rules.go, Expr in predicate.go, Calendar in calendar.go.
+// Rule is in rules.go, Expr in predicate.go, Verdict in verdict.go, Calendar in calendar.go.

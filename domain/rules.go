@@ -8,7 +8,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -93,7 +92,8 @@ func (p Policy) InForce(on Day) []Rule {
 	return out
 }
 
-func (p Policy) inForce(on Day) []*Rule {
+// workOut finds the rules in force.
+func (p Policy) workOut(on Day) []*Rule {
 	out := make([]*Rule, 0, len(p.Rules))
 	at := make(map[string]int, len(p.Rules))
 	for i := range p.Rules {
@@ -123,6 +123,16 @@ func (p Policy) Rule(id string, version int) (Rule, bool) {
 	return Rule{}, false
 }
 
+// InForceOf is the version of one rule in force on a day.
+func (p Policy) InForceOf(id string, on Day) (Rule, bool) {
+	for _, r := range p.inForce(on) {
+		if r.ID == id {
+			return *r, true
+		}
+	}
+	return Rule{}, false
+}
+
 // Param is a whole-number parameter of the version in force on a day.
 func (p Policy) Param(rule, name string, on Day) (int64, bool) {
 	v, ok := p.param(rule, name, on).(int64)
@@ -146,14 +156,18 @@ func (p Policy) param(rule, name string, on Day) any {
 
 // Judge tests facts against every rule of a stage in the version in force on the fact's date: the publish date of a
 // listing, the signing date of a contract, the value date of a payment. The verdict has a result for every rule judged.
-func (p Policy) Judge(stage Stage, on Day, f Facts) Verdict {
-	rules := slices.DeleteFunc(p.inForce(on), func(r *Rule) bool { return !slices.Contains(r.Stages, stage) || !r.Scope.covers(f) })
-	if len(rules) == 0 {
-		return nil
-	}
-	v := make(Verdict, len(rules))
-	for i, r := range rules {
-		v[i] = p.judge(r, f)
+// With ids only those rules are judged: facts of a part of the matter answer no others.
+func (p Policy) Judge(stage Stage, on Day, f Facts, ids ...string) Verdict {
+	rules := p.atStage(stage, on)
+	var v Verdict
+	for _, r := range rules {
+		if len(ids) > 0 && !slices.Contains(ids, r.ID) || !r.Scope.covers(f) {
+			continue
+		}
+		if v == nil {
+			v = make(Verdict, 0, len(rules))
+		}
+		v = append(v, p.judge(r, f))
 	}
 	return v
 }
@@ -196,44 +210,6 @@ func (p Policy) judge(r *Rule, f Facts) RuleResult {
 
 func mayUnconfirmed(o Outcome) bool {
 	return o == OutcomeAlert || o == OutcomeAnnotate || o == OutcomeHold
-}
-
-// Err is the refusal of the first rule that rejects, else of the first that wants a document, else nil.
-func (v Verdict) Err() error {
-	for _, refuses := range []Outcome{OutcomeReject, OutcomeRequireDoc} {
-		for _, r := range v {
-			if r.Outcome == refuses {
-				return &Rejection{
-					Code: r.Code, Detail: r.Detail, Pointer: r.Pointer,
-					Rule: r.Rule, RuleVersion: r.Version, Params: maps.Clone(r.Params),
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// Holds is true when a human must look first: a rule holds, or a confirmed rule lacks a fact.
-func (v Verdict) Holds() bool {
-	return slices.ContainsFunc(v, func(r RuleResult) bool {
-		return r.Outcome == OutcomeHold || (r.Outcome == OutcomeUnknown && !r.Unconfirmed)
-	})
-}
-
-// Routed is true when rule changes the process.
-func (v Verdict) Routed(rule string) bool {
-	return slices.ContainsFunc(v, func(r RuleResult) bool { return r.Rule == rule && r.Outcome == OutcomeRoute })
-}
-
-// Fired is every result that did not pass.
-func (v Verdict) Fired() Verdict {
-	var out Verdict
-	for _, r := range v {
-		if r.Outcome != OutcomePass {
-			out = append(out, r)
-		}
-	}
-	return out
 }
 
 var (
@@ -309,55 +285,6 @@ func (r Rule) Validate(kindOf func(path string) (FactKind, bool)) error {
 		return fmt.Errorf("rule %s: predicate: %w", r.ID, err)
 	}
 	return nil
-}
-
-// UnmarshalJSON keeps whole numbers in Params whole, so that a decoded verdict equals the one decided.
-func (r *RuleResult) UnmarshalJSON(b []byte) error {
-	if id, ok := passText(b); ok {
-		rule, version, _ := strings.Cut(id, "@")
-		*r = RuleResult{Rule: rule, Outcome: OutcomePass}
-		version, r.Unconfirmed = strings.CutSuffix(version, "?")
-		n, err := strconv.Atoi(version)
-		if err != nil {
-			return fmt.Errorf("rule result %q: %w", id, err)
-		}
-		r.Version = n
-		return nil
-	}
-	type plain RuleResult
-	var p plain
-	if err := decodeNumbers(b, &p); err != nil {
-		return err
-	}
-	for k, v := range p.Params {
-		x, err := literal(v)
-		if err != nil {
-			return fmt.Errorf("rule result: %w", err)
-		}
-		p.Params[k] = x
-	}
-	*r = RuleResult(p)
-	return nil
-}
-
-func passText(b []byte) (string, bool) {
-	if len(b) < 2 || b[0] != '"' {
-		return "", false
-	}
-	return string(b[1 : len(b)-1]), true
-}
-
-// MarshalJSON writes a pass as "C-04@1" ("U-02@1?" if unconfirmed): most results of most events are passes.
-func (r RuleResult) MarshalJSON() ([]byte, error) {
-	if r.Outcome == OutcomePass {
-		mark := ""
-		if r.Unconfirmed {
-			mark = "?"
-		}
-		return json.Marshal(fmt.Sprintf("%s@%d%s", r.Rule, r.Version, mark))
-	}
-	type plain RuleResult
-	return json.Marshal(plain(r))
 }
 
 func decodeNumbers(b []byte, v any) error {

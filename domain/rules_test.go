@@ -306,6 +306,61 @@ func FuzzPredicate(f *testing.F) {
 	})
 }
 
+// TestPreparedPolicySaysTheSame asks a prepared rule set and the same one unprepared about every day something may change.
+func TestPreparedPolicySaysTheSame(t *testing.T) {
+	yes := expr(t, "true")
+	stages := []domain.Stage{domain.StageSign, domain.StageFiling, domain.StageFundIn}
+	rapid.Check(t, func(t *rapid.T) {
+		day := func(name string) domain.Day { return someDay + domain.Day(rapid.IntRange(0, 12).Draw(t, name)) }
+		var p domain.Policy
+		for i := range rapid.IntRange(0, 12).Draw(t, "rules") {
+			r := rule(yes)
+			r.ID, r.Version = fmt.Sprintf("C-%02d", rapid.IntRange(1, 4).Draw(t, "id")), i+1
+			r.EffectiveFrom = day("from")
+			if rapid.Bool().Draw(t, "ends") {
+				r.EffectiveTo = r.EffectiveFrom + domain.Day(rapid.IntRange(0, 5).Draw(t, "days"))
+			}
+			r.Stages = rapid.SliceOfNDistinct(rapid.SampledFrom(stages), 1, 3, rapid.ID).Draw(t, "stages")
+			p.Rules = append(p.Rules, r)
+		}
+		ready := p.Prepared()
+		changed := ready // A rule set of its own is not the prepared one.
+		changed.Rules = append([]domain.Rule{rule(yes)}, p.Rules...)
+		plain := domain.Policy{Rules: changed.Rules}
+		for on := someDay - 2; on < someDay+20; on++ {
+			if got, want := ready.InForce(on), p.InForce(on); !reflect.DeepEqual(got, want) {
+				t.Fatalf("%s: in force %v, want %v", on, got, want)
+			}
+			for _, stage := range stages {
+				if got, want := ready.Judge(stage, on, nil), p.Judge(stage, on, nil); !reflect.DeepEqual(got, want) {
+					t.Fatalf("%s at %s: %v, want %v", on, stage, got, want)
+				}
+				if got, want := changed.Judge(stage, on, nil), plain.Judge(stage, on, nil); !reflect.DeepEqual(got, want) {
+					t.Fatalf("%s at %s with another rule: %v, want %v", on, stage, got, want)
+				}
+			}
+		}
+	})
+}
+
+func TestJudgeOnlySomeRules(t *testing.T) {
+	a, b, c := rule(expr(t, "true")), rule(expr(t, "true")), rule(expr(t, "true"))
+	a.ID, b.ID, c.ID = "C-01", "C-02", "C-03"
+	p := domain.Policy{Rules: []domain.Rule{a, b, c}}
+	if v := p.Judge(domain.StageSign, someDay, facts(), "C-03", "C-01", "M-01"); len(v) != 2 || v[0].Rule != "C-01" || v[1].Rule != "C-03" {
+		t.Errorf("judged %+v", v)
+	}
+	if v := p.Judge(domain.StageSign, someDay, facts(), "M-01"); v != nil {
+		t.Errorf("judged %+v", v)
+	}
+	if r, ok := p.InForceOf("C-02", someDay); !ok || r.ID != "C-02" {
+		t.Errorf("in force: %+v, %t", r, ok)
+	}
+	if r, ok := p.InForceOf("C-09", someDay); ok {
+		t.Errorf("in force: %+v", r)
+	}
+}
+
 func BenchmarkJudge(b *testing.B) {
 	var rules []domain.Rule
 	for i := range 60 {
@@ -313,7 +368,7 @@ func BenchmarkJudge(b *testing.B) {
 		r.ID = fmt.Sprintf("C-%02d", i)
 		rules = append(rules, r)
 	}
-	p, f := domain.Policy{Rules: rules}, facts()
+	p, f := domain.Policy{Rules: rules}.Prepared(), facts()
 	for b.Loop() {
 		p.Judge(domain.StageSign, someDay, f)
 	}

@@ -157,13 +157,7 @@ func (s State) reserveVerdict(r domain.Request[Command], reserve domain.Fen) dom
 
 // judged keeps what one rule says: others of the stage lack their facts here. Nothing here is refused by a rule.
 func judged(r domain.Request[Command], on domain.Day, operator domain.Facts, rule string) domain.Verdict {
-	var kept domain.Verdict
-	for _, res := range r.Policy.Judge(domain.StagePeriodic, on, domain.Facts{"operator": operator}) {
-		if res.Rule == rule {
-			kept = append(kept, res)
-		}
-	}
-	return kept
+	return r.Policy.Judge(domain.StagePeriodic, on, domain.Facts{"operator": operator}, rule)
 }
 
 func evolve(s State, e Event) State {

@@ -67,10 +67,8 @@ var (
 func byRule(e *domain.Rejection, p domain.Policy, rule string, on domain.Day) *domain.Rejection {
 	c := *e
 	c.Rule = rule
-	for _, r := range p.InForce(on) {
-		if r.ID == rule {
-			c.RuleVersion = r.Version
-		}
+	if r, ok := p.InForceOf(rule, on); ok {
+		c.RuleVersion = r.Version
 	}
 	return &c
 }

@@ -45,10 +45,10 @@ func proposeDeduction(s State, r domain.Request[Command], c ProposeDeduction) ([
 		return nil, ErrDeductionTooHigh.With("held_fen", int64(s.DepositHeld())).At("/amount_fen")
 	}
 	inClause := slices.Contains(s.Plan.DeductionGrounds, c.Ground)
-	verdict := only(r.Policy.Judge(domain.StageFundOut, r.Today(), domain.Facts{
+	verdict := r.Policy.Judge(domain.StageFundOut, r.Today(), domain.Facts{
 		"deduction": domain.Facts{"ground": c.Ground, "amount_fen": int64(c.AmountFen), "in_clause": inClause},
 		"lease":     domain.Facts{"deduction_grounds": s.Plan.DeductionGrounds, "deposit_fen": int64(s.Plan.DepositFen)},
-	}), "C-22")
+	}, "C-22")
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}

@@ -1,8 +1,6 @@
 package escrow
 
 import (
-	"slices"
-
 	"zujian/domain"
 )
 
@@ -61,15 +59,4 @@ func planFacts(c Plan) domain.Facts {
 		},
 		"operator": domain.Facts{"collects": c.Operator},
 	}
-}
-
-// only keeps the results of the rules a decision is about: others of the stage lack their facts here.
-func only(v domain.Verdict, rules ...string) domain.Verdict {
-	var kept domain.Verdict
-	for _, r := range v {
-		if slices.Contains(rules, r.Rule) {
-			kept = append(kept, r)
-		}
-	}
-	return kept
 }

@@ -31,8 +31,8 @@ func plan(s State, r domain.Request[Command], c Plan) ([]Event, error) {
 		return nil, err
 	}
 	facts := planFacts(c)
-	verdict := only(append(r.Policy.Judge(domain.StageFundIn, c.SignedOn, facts),
-		r.Policy.Judge(domain.StageSign, c.SignedOn, facts)...), routing...)
+	verdict := append(r.Policy.Judge(domain.StageFundIn, c.SignedOn, facts, routing...),
+		r.Policy.Judge(domain.StageSign, c.SignedOn, facts, routing...)...)
 	mode := modeOf(c, verdict)
 	if mode == ModeNone {
 		return nil, nil

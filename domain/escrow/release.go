@@ -61,13 +61,13 @@ func orderRelease(s State, r domain.Request[Command], c OrderRelease) ([]Event, 
 		return nil, ErrReleaseBeforeDue.With("due", t.Due.String()).With("on", on.String())
 	}
 	unpaid := s.ownerUnpaid(t.Due)
-	verdict := only(r.Policy.Judge(domain.StageFundOut, on, domain.Facts{
+	verdict := r.Policy.Judge(domain.StageFundOut, on, domain.Facts{
 		"fund": domain.Facts{
 			"amount_fen": int64(t.AmountFen), "class": t.class(), "payee": string(t.Payee), "due": t.Due, "value_date": on,
 			"owner_unpaid_fen": int64(unpaid), "frozen": false, "tenant_refund": false,
 		},
 		"operator": domain.Facts{"collects": s.Plan.Operator},
-	}), "M-04", "M-05", "M-11")
+	}, "M-04", "M-05", "M-11")
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func Shipped() domain.Policy {
 		panic("ruleset: calendar.json: " + err.Error())
 	}
 	p.Rules = file.Rules
-	return p
+	return p.Prepared()
 }
 
 func strict(data []byte, into any, more bool) error {
@@ -57,7 +57,7 @@ func Sources() map[string]string {
 func Policy(shipped domain.Policy, s State) domain.Policy {
 	shipped.Version = 1 + len(s.Approved)
 	shipped.Rules = slices.Concat(shipped.Rules, s.Approved)
-	return shipped
+	return shipped.Prepared()
 }
 
 // FactGroup is a part of the fact vocabulary: which facts someone gives at which stages.

@@ -111,10 +111,8 @@ func (s State) refuse(r domain.Request[Command], o, other Occupancy) error {
 		why = ErrUnderHeadLease
 	}
 	why = why.At("/start").With("free_from", s.FreeFrom(o, r.At))
-	for _, rule := range r.Policy.InForce(r.Today()) {
-		if rule.ID == "U-10" {
-			why.Rule, why.RuleVersion = rule.ID, rule.Version
-		}
+	if rule, ok := r.Policy.InForceOf("U-10", r.Today()); ok {
+		why.Rule, why.RuleVersion = rule.ID, rule.Version
 	}
 	return why
 }

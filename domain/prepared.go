@@ -1,0 +1,76 @@
+package domain
+
+import "slices"
+
+// prepared is what a rule set says of every day, worked out once. It changes only where a version begins or ends.
+type prepared struct {
+	rules []Rule // Which rule set: a policy given other rules is not prepared.
+	days  []span // In order; none before the first rule.
+}
+
+// span is the rules in force from a day until the next span's.
+type span struct {
+	from   Day
+	all    []*Rule
+	stages map[Stage][]*Rule
+}
+
+// Prepared is the same policy, quick to ask: which version of which rule is in force, and judged at which stage, is
+// worked out for all days. A policy that was not prepared, or was given other rules since, says the same and works it
+// out at each question.
+func (p Policy) Prepared() Policy {
+	var turns []Day
+	for i := range p.Rules {
+		turns = append(turns, p.Rules[i].EffectiveFrom)
+		if to := p.Rules[i].EffectiveTo; to != 0 {
+			turns = append(turns, to+1)
+		}
+	}
+	slices.Sort(turns)
+	out := &prepared{rules: p.Rules}
+	for _, from := range slices.Compact(turns) {
+		s := span{from: from, all: p.workOut(from), stages: map[Stage][]*Rule{}}
+		for _, stage := range allStages {
+			s.stages[stage] = ofStage(s.all, stage)
+		}
+		out.days = append(out.days, s)
+	}
+	p.ready = out
+	return p
+}
+
+// on is what is known of a day; ok is false of a policy that is not prepared.
+func (p Policy) on(day Day) (s span, ok bool) {
+	r := p.ready
+	if r == nil || len(r.rules) != len(p.Rules) || len(r.rules) > 0 && &r.rules[0] != &p.Rules[0] {
+		return span{}, false
+	}
+	i, exact := slices.BinarySearchFunc(r.days, day, func(s span, d Day) int { return int(s.from) - int(d) })
+	switch {
+	case exact:
+		return r.days[i], true
+	case i == 0:
+		return span{}, true
+	}
+	return r.days[i-1], true
+}
+
+// inForce are the rules in force on a day, in the rule set's order. Nobody changes the list.
+func (p Policy) inForce(on Day) []*Rule {
+	if s, ok := p.on(on); ok {
+		return s.all
+	}
+	return p.workOut(on)
+}
+
+// atStage are those judged at a stage.
+func (p Policy) atStage(stage Stage, on Day) []*Rule {
+	if s, ok := p.on(on); ok {
+		return s.stages[stage]
+	}
+	return ofStage(p.workOut(on), stage)
+}
+
+func ofStage(rules []*Rule, stage Stage) []*Rule {
+	return slices.DeleteFunc(slices.Clone(rules), func(r *Rule) bool { return !slices.Contains(r.Stages, stage) })
+}

@@ -1,0 +1,196 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// RuleResult is what one rule said, as stored in events: a pass as the text "C-04@1" ("U-02@1?" if unconfirmed), anything
+// else as an object.
+type RuleResult struct {
+	Rule        string         `json:"rule"`    // "C-04"
+	Version     int            `json:"version"` // Version of the rule, not of the rule set.
+	Outcome     Outcome        `json:"outcome"`
+	Code        string         `json:"code,omitempty"`        // Public code, when it did not pass.
+	Unconfirmed bool           `json:"unconfirmed,omitempty"` // The rule's text is unconfirmed: it never refuses.
+	Params      map[string]any `json:"params,omitempty"`      // Parameters and facts used, when it did not pass.
+
+	Pointer string `json:"-"` // Of a refusal: the field to blame.
+	Detail  string `json:"-"` // Of a refusal: the rule's English message.
+}
+
+// Verdict is what all rules of a stage said, in rule order. Most results of most events are passes, so it reads and
+// writes those itself.
+type Verdict []RuleResult
+
+// Err is the refusal of the first rule that rejects, else of the first that wants a document, else nil.
+func (v Verdict) Err() error {
+	for _, refuses := range []Outcome{OutcomeReject, OutcomeRequireDoc} {
+		for _, r := range v {
+			if r.Outcome == refuses {
+				return &Rejection{
+					Code: r.Code, Detail: r.Detail, Pointer: r.Pointer,
+					Rule: r.Rule, RuleVersion: r.Version, Params: maps.Clone(r.Params),
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Holds is true when a human must look first: a rule holds, or a confirmed rule lacks a fact.
+func (v Verdict) Holds() bool {
+	return slices.ContainsFunc(v, func(r RuleResult) bool {
+		return r.Outcome == OutcomeHold || (r.Outcome == OutcomeUnknown && !r.Unconfirmed)
+	})
+}
+
+// Routed is true when rule changes the process.
+func (v Verdict) Routed(rule string) bool {
+	return slices.ContainsFunc(v, func(r RuleResult) bool { return r.Rule == rule && r.Outcome == OutcomeRoute })
+}
+
+// Fired is every result that did not pass.
+func (v Verdict) Fired() Verdict {
+	var out Verdict
+	for _, r := range v {
+		if r.Outcome != OutcomePass {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (v Verdict) MarshalJSON() ([]byte, error) {
+	if v == nil {
+		return []byte("null"), nil
+	}
+	b := append(make([]byte, 0, 2+10*len(v)), '[')
+	for i := range v {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = v[i].appendJSON(b); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+// MarshalJSON writes a pass as a text, anything else as an object.
+func (r RuleResult) MarshalJSON() ([]byte, error) { return r.appendJSON(nil) }
+
+func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
+	if r.Outcome != OutcomePass {
+		type plain RuleResult
+		object, err := json.Marshal((*plain)(r))
+		return append(b, object...), err
+	}
+	if strings.ContainsFunc(r.Rule, quoted) {
+		return b, fmt.Errorf("rule result: %q is no rule", r.Rule)
+	}
+	b = append(append(b, '"'), r.Rule...)
+	b = strconv.AppendInt(append(b, '@'), int64(r.Version), 10)
+	if r.Unconfirmed {
+		b = append(b, '?')
+	}
+	return append(b, '"'), nil
+}
+
+// quoted are the characters that JSON, as we write it, does not leave alone.
+func quoted(c rune) bool {
+	return c < ' ' || c > '~' || strings.ContainsRune(`"\<>&`, c)
+}
+
+var errVerdict = errors.New("rule results: not a list of texts and objects")
+
+func (v *Verdict) UnmarshalJSON(b []byte) error {
+	b = bytes.TrimSpace(b)
+	if string(b) == "null" {
+		*v = nil
+		return nil
+	}
+	if len(b) < 2 || b[0] != '[' || b[len(b)-1] != ']' {
+		return errVerdict
+	}
+	b = bytes.TrimSpace(b[1 : len(b)-1])
+	out := make(Verdict, 0, bytes.Count(b, []byte{','})+1) // A few more, for what objects hold.
+	for len(b) > 0 {
+		n := element(b)
+		out = append(out, RuleResult{})
+		if err := out[len(out)-1].UnmarshalJSON(b[:n]); err != nil {
+			return err
+		}
+		if b = bytes.TrimLeft(b[n:], " \t\r\n"); len(b) == 0 {
+			break
+		}
+		if b[0] != ',' {
+			return errVerdict
+		}
+		b = bytes.TrimLeft(b[1:], " \t\r\n")
+	}
+	*v = slices.Clip(out)
+	return nil
+}
+
+// element is the length of the first value of valid JSON.
+func element(b []byte) int {
+	depth, text := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+			if !text && depth == 0 {
+				return i + 1
+			}
+		case text:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case c == ',' && depth == 0:
+			return i
+		}
+	}
+	return len(b)
+}
+
+// UnmarshalJSON keeps whole numbers in Params whole, so that a decoded verdict equals the one decided.
+func (r *RuleResult) UnmarshalJSON(b []byte) error {
+	if len(b) >= 2 && b[0] == '"' {
+		rule, version, _ := strings.Cut(string(b[1:len(b)-1]), "@")
+		*r = RuleResult{Rule: rule, Outcome: OutcomePass}
+		version, r.Unconfirmed = strings.CutSuffix(version, "?")
+		n, err := strconv.Atoi(version)
+		if err != nil {
+			return fmt.Errorf("rule result %s: %w", b, err)
+		}
+		r.Version = n
+		return nil
+	}
+	type plain RuleResult
+	var p plain
+	if err := decodeNumbers(b, &p); err != nil {
+		return err
+	}
+	for k, v := range p.Params {
+		x, err := literal(v)
+		if err != nil {
+			return fmt.Errorf("rule result: %w", err)
+		}
+		p.Params[k] = x
+	}
+	*r = RuleResult(p)
+	return nil
+}
