@@ -255,7 +255,7 @@ func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day)
 		Banned: s.Banned(on), Erased: s.Erased || s.MergedInto != "", OpeningReported: s.OpeningReported(), Roster: s.Brokerage,
 	}
 	if s.Registered.Birth != "" && !s.Erased {
-		born, err := d.o.Vault.Open(ctx, id, "party-"+id, "birth", string(s.Registered.Birth))
+		born, err := d.open(ctx, id, "birth", s.Registered.Birth)
 		if err != nil {
 			return f, false, err
 		}

@@ -66,6 +66,9 @@ type Desk struct {
 	policy  policyCache
 	numbers allocator
 	keys    keyCache
+	books   books
+
+	sublettings func(ctx context.Context, party string) (int, error)
 }
 
 // New makes a Desk.
@@ -73,6 +76,7 @@ func New(o Options) *Desk {
 	d := &Desk{o: o}
 	d.numbers.blocks = map[string]*block{}
 	d.keys.at = map[string]cachedKey{}
+	d.sublettings = d.sublettingsNow
 	return d
 }
 

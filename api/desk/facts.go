@@ -39,7 +39,7 @@ func (d *Desk) neighbours(ctx context.Context, f *contract.UnitFacts, u unit.Sta
 // sublets counts what a natural person sublets already (S-09). It is read from the view of people: what was filed in the
 // moment before may be missing, and then the event that the process "leasing" writes brings it to light.
 func (d *Desk) sublets(ctx context.Context, s *contract.Subject, t contract.Terms) error {
-	if t.Kind != contract.KindOut || t.Parent == "" || d.o.Views == nil {
+	if t.Kind != contract.KindOut || t.Parent == "" {
 		return nil
 	}
 	for i, p := range s.Parties {
@@ -47,13 +47,23 @@ func (d *Desk) sublets(ctx context.Context, s *contract.Subject, t contract.Term
 		if p.Kind != party.KindPerson || !lets {
 			continue
 		}
-		err := d.o.Views.Read(ctx, people.Projection{}.Name(), func(r projections.Reader) (err error) {
-			s.Parties[i].SublettingHomes, err = people.Sublets(ctx, r, p.ID)
-			return err
-		})
+		n, err := d.sublettings(ctx, p.ID)
 		if err != nil {
 			return err
 		}
+		s.Parties[i].SublettingHomes = n
 	}
 	return nil
+}
+
+// sublettingsNow reads what a party sublets from the view of people.
+func (d *Desk) sublettingsNow(ctx context.Context, id string) (n int, err error) {
+	if d.o.Views == nil {
+		return 0, nil
+	}
+	err = d.o.Views.Read(ctx, people.Projection{}.Name(), func(r projections.Reader) (err error) {
+		n, err = people.Sublets(ctx, r, id)
+		return err
+	})
+	return n, err
 }

@@ -110,7 +110,7 @@ func (d *Desk) SubmitListing(ctx context.Context, call Call, id string) (listing
 	if err != nil {
 		return s, Receipt{}, err
 	}
-	facts, err := d.listingFacts(ctx, call, s.Offer)
+	facts, err := d.listingFacts(ctx, call, s.Offer, d.bookInForce)
 	if err != nil {
 		return s, Receipt{}, err
 	}
@@ -140,15 +140,20 @@ func (d *Desk) newCode(ctx context.Context, call Call, id, district string) (str
 	if err != nil {
 		return "", 0, err
 	}
+	return code, codeUntil(policy, today), nil
+}
+
+// codeUntil is the last day of a code taken today.
+func codeUntil(policy domain.Policy, today domain.Day) domain.Day {
 	days, ok := policy.Param("L-02", "valid_days", today)
 	if !ok {
 		days = 60 // What the rule ships with.
 	}
-	return code, today.AddDays(int(days)), nil
+	return today.AddDays(int(days))
 }
 
-// listingFacts copies what a verification needs of the unit, the publisher and the owner.
-func (d *Desk) listingFacts(ctx context.Context, call Call, o listing.Offer) (listing.Facts, error) {
+// listingFacts copies what a verification needs of the unit, the publisher and the owner, and the guidance price.
+func (d *Desk) listingFacts(ctx context.Context, call Call, o listing.Offer, in priceBook) (listing.Facts, error) {
 	today := domain.DayOf(call.At)
 	u, _, _, err := load(ctx, d, unit.Decider, o.Unit)
 	if err != nil {
@@ -192,7 +197,8 @@ func (d *Desk) listingFacts(ctx context.Context, call Call, o listing.Offer) (li
 		f.Mandated = f.Mandated || f.HeadLessee == o.Publisher // The operator lets what it rents.
 	}
 	f.Let = letOn(u, o.Rooms, from)
-	return f, nil
+	f.Guidance, err = d.listingPrice(ctx, o, f.Unit, u.Home.Fitout, today, in)
+	return f, err
 }
 
 func (d *Desk) listingParties(ctx context.Context, o listing.Offer) (publisher, owner party.State, err error) {
@@ -218,7 +224,7 @@ func (d *Desk) PublishListing(ctx context.Context, call Call, id string) (Receip
 	if err != nil {
 		return Receipt{}, err
 	}
-	facts, err := d.listingFacts(ctx, call, s.Offer)
+	facts, err := d.listingFacts(ctx, call, s.Offer, d.bookInForce)
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -102,9 +102,6 @@ func (l lease) effect() (e projections.Effect) {
 			if name != "lessor" || kind != "out" {
 				continue
 			}
-			if l.Sublet {
-				e.Sum(cell, "sublets", int64(max(l.Rooms, 1)))
-			}
 			if l.Rooms == 0 {
 				e.Sum(cell, "homes_whole", 1)
 			} else {
@@ -114,6 +111,7 @@ func (l lease) effect() (e projections.Effect) {
 	}
 	side(l.Lessors, "lessor")
 	side(l.Lessees, "lessee")
+	l.sublets(func(party string, n int) { e.Sum(projections.Key(keyTally, party), "sublets", int64(n)) })
 	return e
 }
 

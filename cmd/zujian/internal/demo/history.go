@@ -164,10 +164,8 @@ func (g *generator) sign(d *deal) error {
 	if d.renew != nil {
 		t.Renews = d.renew.id
 	}
-	if f.firm == g.subletter && g.o.Views != nil { // How much he sublets already is read from a view (S-09).
-		if err := g.o.Views(); err != nil {
-			return err
-		}
+	if err := g.countSublets(f); err != nil {
+		return err
 	}
 	id, s, _, err := g.o.Desk.DraftContract(g.ctx, g.call(lessor.actor), t, nil)
 	if err != nil {
@@ -180,6 +178,14 @@ func (g *generator) sign(d *deal) error {
 	}
 	d.id = id
 	return nil
+}
+
+// countSublets waits for the view that what the subletter sublets already is read from (S-09).
+func (g *generator) countSublets(f *flat) error {
+	if f.firm != g.subletter || g.o.Views == nil {
+		return nil
+	}
+	return g.o.Views()
 }
 
 func capacity(t contract.Terms) string {
@@ -205,6 +211,9 @@ func (g *generator) file(d *deal) error {
 	}
 	if d.self {
 		by = d.tenant
+	}
+	if err := g.countSublets(d.flat); err != nil {
+		return err
 	}
 	s, _, err := g.o.Desk.File(g.ctx, g.call(by.actor), d.id)
 	if err != nil {
