@@ -87,6 +87,7 @@ const (
 	DecisionAccount   = "account" // Of an operator.
 	DecisionParty     = "party"
 	DecisionRooms     = "rooms"
+	DecisionPrices    = "prices" // Of a guidance cell, by hand.
 )
 
 // codeSerial is that of the code which a listing that got none would have had.
@@ -156,6 +157,7 @@ func (p *Past) Decision(ctx context.Context, group []eventstore.Recorded) (*Deci
 	gather := map[string]func(context.Context, *Decision, string, []eventstore.Recorded) error{
 		contract.Decider.Category: p.contract, listing.Decider.Category: p.listing, escrow.Decider.Category: p.ledger,
 		account.Decider.Category: p.account, party.Decider.Category: p.party, unit.Decider.Category: p.unit,
+		guidance.Decider.Category: p.guidance,
 	}[category]
 	if gather == nil {
 		return nil, nil
@@ -527,4 +529,16 @@ func (p *Past) unit(ctx context.Context, d *Decision, id string, group []eventst
 		d.Concern.ReportUnit, d.Concern.District = s.Home.ReportUnit, s.Home.AdminCode
 	}
 	return err
+}
+
+func (p *Past) guidance(ctx context.Context, d *Decision, id string, group []eventstore.Recorded) error {
+	s, events, err := before(ctx, p, d, guidance.Decider, id, group)
+	if err != nil {
+		return err
+	}
+	if cmd, ok := guidance.Asked(events); ok {
+		d.Kind = DecisionPrices
+		d.again = again(guidance.Decider, s, pastCall(group), "", cmd)
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"zujian/domain/account"
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
+	"zujian/domain/guidance"
 	"zujian/domain/listing"
 	"zujian/domain/party"
 	"zujian/domain/unit"
@@ -65,6 +66,8 @@ func verdictOf(e domain.Event) domain.Verdict {
 	case party.PractitionerRostered:
 		return e.Rules
 	case party.DataCorrected:
+		return e.Rules
+	case guidance.CellAdjusted:
 		return e.Rules
 	case unit.RoomsProposed:
 		return e.Rules

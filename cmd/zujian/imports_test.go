@@ -34,6 +34,7 @@ var layers = []struct{ part, may string }{
 	{"projections/", "domain domain/ eventstore projections"},
 	{"projections", "domain eventstore"},
 	{"api/desk", "domain domain/ eventstore eventstore/aggregate eventstore/seal projections projections/"},
+	{"api/whatif", "api/desk domain domain/ eventstore eventstore/aggregate projections projections/"},
 	{"api/", "api domain domain/ eventstore projections projections/"},
 	{"api", "api/ domain domain/ eventstore eventstore/aggregate eventstore/leaf eventstore/register eventstore/seal projections projections/"},
 	{"cmd/", "*"},

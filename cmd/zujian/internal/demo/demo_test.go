@@ -56,6 +56,8 @@ type made struct {
 	keys  map[string]demo.Key
 	truth *demo.Truth
 	model rentindex.Model
+	desk  *desk.Desk
+	city  *domain.City
 }
 
 func judge(t *testing.T) money.Judge {
@@ -90,7 +92,7 @@ func build(t *testing.T, homes, months int, seed uint64) made {
 	var now atomic.Int64
 	now.Store(today.AddMonths(-months - 3).Start().UnixMicro())
 	clock := func() time.Time { return time.UnixMicro(now.Load()).UTC() }
-	m := made{store: &memory.Store{Now: clock}, model: model}
+	m := made{store: &memory.Store{Now: clock}, model: model, city: city}
 	vault, err := seal.Open(t.TempDir(), seal.Options{Now: clock, DeferSync: true})
 	if err != nil {
 		t.Fatal(err)
@@ -110,12 +112,12 @@ func build(t *testing.T, homes, months int, seed uint64) made {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- runner.Run(t.Context(), kept) }()
-	d := desk.New(desk.Options{
+	m.desk = desk.New(desk.Options{
 		Runner: aggregate.Runner{Store: m.store, Catalogue: types, Cache: aggregate.NewCache(10_000)}, Vault: remote.Here{Vault: vault},
 		Views: views, City: city, Shipped: ruleset.Shipped(), Log: slog.New(slog.DiscardHandler), NewID: uuid.New,
 	})
 	m.keys, m.truth, err = demo.Build(t.Context(), demo.Options{
-		Homes: homes, Months: months, Today: today, City: city, Seed: seed, Desk: d, Clock: func(at time.Time) { now.Store(at.UnixMicro()) },
+		Homes: homes, Months: months, Today: today, City: city, Seed: seed, Desk: m.desk, Clock: func(at time.Time) { now.Store(at.UnixMicro()) },
 		Views: caughtUp,
 	})
 	if err = errors.Join(err, memo.Check(catalogue)); err != nil {
