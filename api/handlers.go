@@ -147,6 +147,16 @@ func handlers() map[string]handler {
 		"approveIndexRelease":  approveIndexRelease,
 		"withdrawIndexRelease": with(withdrawIndexRelease),
 
+		"listAlerts":       listAlerts,
+		"listIndicators":   listIndicators,
+		"readAlertQuality": readAlertQuality,
+		"readHealth":       readHealth,
+		"readAlert":        readAlert,
+		"listAlertChanges": listAlertChanges,
+		"viewExposure":     viewExposure,
+		"judgeAlert":       with(judgeAlert),
+		"reportMiss":       with(reportMiss),
+
 		"listPlans":     listPlans,
 		"readPlan":      readPlan,
 		"loadPlan":      with(loadPlan),

@@ -23,6 +23,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/access"
 	"zujian/domain/account"
+	"zujian/domain/alert"
 	"zujian/domain/apikey"
 	"zujian/domain/building"
 	"zujian/domain/claim"
@@ -44,6 +45,7 @@ import (
 	"zujian/eventstore/seal"
 	"zujian/eventstore/seal/remote"
 	"zujian/projections"
+	"zujian/projections/alerts"
 	prices "zujian/projections/guidance"
 	"zujian/projections/housing"
 	"zujian/projections/money"
@@ -135,9 +137,13 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 		now: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC), store: &memory.Store{},
 	}
 	w.store.Now = w.clock
-	catalogue := domain.NewCatalogue(access.Types, account.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types, index.Types,
+	catalogue := domain.NewCatalogue(access.Types, account.Types, alert.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types, index.Types,
 		listing.Types, numbering.Types, party.Types, plan.Types, ruleset.Types, statement.Types, unit.Types, webhook.Types)
 	vault, err := seal.Open(t.TempDir(), seal.Options{Suite: seal.INTL, Now: w.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	books, err := alert.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,11 +151,11 @@ func newTown(t testing.TB, change ...func(*api.Options)) *town {
 	log := slog.New(slog.NewJSONHandler(w.logs, nil))
 	w.desk = desk.New(desk.Options{
 		Runner: aggregate.Runner{Store: w.store, Catalogue: catalogue, Cache: aggregate.NewCache(1000)}, Vault: remote.Here{Vault: vault}, Views: views,
-		City: &city, Shipped: ruleset.Shipped(), Log: log, NewID: uuid.New,
+		City: &city, Shipped: ruleset.Shipped(), Books: books, Log: log, NewID: uuid.New,
 	})
 	model, _ := rentindex.Bundled("nanjing")
 	index := rentindex.Projection{Model: model}
-	held := []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, planview.Projection{}, prices.Projection{}, webhooks.Projection{}, index}
+	held := []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, planview.Projection{}, prices.Projection{}, webhooks.Projection{}, index, alerts.Projection{}}
 	w.runner = &projections.Runner{Store: w.store, Views: views, Catalogue: catalogue, Now: w.clock, BatchWait: time.Millisecond}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)

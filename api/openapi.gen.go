@@ -66,6 +66,38 @@ type AccountRef struct {
 	Last4       string `json:"last4"`
 }
 
+// Alert defines model for Alert.
+type Alert struct {
+	Id        string `json:"id"`
+	Indicator string `json:"indicator"`
+	Level     string `json:"level"`
+
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
+	Made                 Made                   `json:"made"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// AlertMiss defines model for AlertMiss.
+type AlertMiss struct {
+	Indicator IndicatorId `json:"indicator"`
+	Kind      SubjectKind `json:"kind"`
+	Note      string      `json:"note"`
+
+	// On A civil date in Asia/Shanghai
+	On DayText `json:"on"`
+
+	// SubjectId An id
+	SubjectId Ref `json:"subject_id"`
+}
+
+// AlertVerdict defines model for AlertVerdict.
+type AlertVerdict struct {
+	// Episode The latest when absent
+	Episode int    `json:"episode,omitempty,omitzero"`
+	Note    string `json:"note"`
+	Verdict string `json:"verdict"`
+}
+
 // Amendment defines model for Amendment.
 type Amendment struct {
 	Changes Changes `json:"changes,omitempty,omitzero"`
@@ -971,6 +1003,16 @@ type HandoverWord struct {
 	PartyId Ref `json:"party_id,omitempty,omitzero"`
 }
 
+// Health defines model for Health.
+type Health struct {
+	Area  string                   `json:"area"`
+	Items []map[string]interface{} `json:"items"`
+
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
+	Made                 Made                   `json:"made"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
 // History defines model for History.
 type History struct {
 	Events []HistoryEvent `json:"events"`
@@ -1060,6 +1102,22 @@ type IndexRevisions_Revisions_Item struct {
 
 	// RevisedBp Last figure less the first published, basis points of the log
 	RevisedBp            float32                `json:"revised_bp,omitempty,omitzero"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// IndicatorId defines model for IndicatorId.
+type IndicatorId = string
+
+// Indicators defines model for Indicators.
+type Indicators struct {
+	// ClearPercent A level clears when the value has come back to so much of the trigger's distance from the norm
+	ClearPercent int                      `json:"clear_percent"`
+	Items        []map[string]interface{} `json:"items"`
+
+	// Made How this answer was made, so that it can be checked: the view and where in the log it stood, the lists behind figures (each row names its stream), and where an auditor reads the events
+	Made                 Made                   `json:"made"`
+	On                   string                 `json:"on"`
+	Version              string                 `json:"version"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
@@ -2397,6 +2455,9 @@ type Subject struct {
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
+// SubjectKind defines model for SubjectKind.
+type SubjectKind = string
+
 // TrancheRow defines model for TrancheRow.
 type TrancheRow struct {
 	AmountFen domain.Fen `json:"amount_fen"`
@@ -2512,6 +2573,9 @@ type WebhookSecret struct {
 // AccountId An id
 type AccountId = Ref
 
+// AlertPath defines model for AlertPath.
+type AlertPath = string
+
 // AmendmentId An id
 type AmendmentId = Ref
 
@@ -2610,6 +2674,9 @@ type UnitQuery = Ref
 
 // Created defines model for Created.
 type Created = Done
+
+// RowsOrTable defines model for RowsOrTable.
+type RowsOrTable = Rows
 
 // ListAccountsParams defines parameters for ListAccounts.
 type ListAccountsParams struct {
@@ -2731,6 +2798,112 @@ type ResumeAccountParams struct {
 
 // SuspendAccountParams defines parameters for SuspendAccount.
 type SuspendAccountParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+
+	// IfMatch The ETag last seen; another one now is 412
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ListAlertsParams defines parameters for ListAlerts.
+type ListAlertsParams struct {
+	Indicator IndicatorId `form:"indicator,omitempty" json:"indicator,omitempty,omitzero"`
+	Dimension string      `form:"dimension,omitempty" json:"dimension,omitempty,omitzero"`
+	Kind      SubjectKind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// SubjectId City, a reporting unit, a street or an operator
+	SubjectId Ref `form:"subject_id,omitempty" json:"subject_id,omitempty,omitzero"`
+
+	// Level This level or beyond
+	Level string `form:"level,omitempty" json:"level,omitempty,omitzero"`
+
+	// Open Raised now, or not
+	Open string `form:"open,omitempty" json:"open,omitempty,omitzero"`
+
+	// Unjudged With an episode that has no verdict
+	Unjudged string `form:"unjudged,omitempty" json:"unjudged,omitempty,omitzero"`
+	Format   string `form:"format,omitempty" json:"format,omitempty,omitzero"`
+	Limit    Limit  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ReadHealthParams defines parameters for ReadHealth.
+type ReadHealthParams struct {
+	Area Area `form:"area,omitempty" json:"area,omitempty,omitzero"`
+
+	// From First day; a year before `on` when absent
+	From DayText `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// On Valid on this day
+	On     On     `form:"on,omitempty" json:"on,omitempty,omitzero"`
+	Format string `form:"format,omitempty" json:"format,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ListIndicatorsParams defines parameters for ListIndicators.
+type ListIndicatorsParams struct {
+	// On Valid on this day
+	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ReportMissParams defines parameters for ReportMiss.
+type ReportMissParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReadAlertQualityParams defines parameters for ReadAlertQuality.
+type ReadAlertQualityParams struct {
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ReadAlertParams defines parameters for ReadAlert.
+type ReadAlertParams struct {
+	// AsOf As recorded at this instant
+	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ListAlertChangesParams defines parameters for ListAlertChanges.
+type ListAlertChangesParams struct {
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// ViewExposureParams defines parameters for ViewExposure.
+type ViewExposureParams struct {
+	// On Valid on this day
+	On     On     `form:"on,omitempty" json:"on,omitempty,omitzero"`
+	Format string `form:"format,omitempty" json:"format,omitempty,omitzero"`
+	Limit  Limit  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor From the last page's Link; bound to caller and filter
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// ZujianAtLeast Wait at most 2 s until the answer includes this position
+	ZujianAtLeast AtLeast `json:"Zujian-At-Least,omitempty,omitzero"`
+}
+
+// JudgeAlertParams defines parameters for JudgeAlert.
+type JudgeAlertParams struct {
 	// IdempotencyKey The same key and body give the same answer for 24 h
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 
@@ -4224,6 +4397,12 @@ type ResumeAccountJSONRequestBody = Order
 // SuspendAccountJSONRequestBody defines body for SuspendAccount for application/json ContentType.
 type SuspendAccountJSONRequestBody = AccountOrder
 
+// ReportMissJSONRequestBody defines body for ReportMiss for application/json ContentType.
+type ReportMissJSONRequestBody = AlertMiss
+
+// JudgeAlertJSONRequestBody defines body for JudgeAlert for application/json ContentType.
+type JudgeAlertJSONRequestBody = AlertVerdict
+
 // ImportStatementJSONRequestBody defines body for ImportStatement for application/json ContentType.
 type ImportStatementJSONRequestBody = NewStatement
 
@@ -4467,6 +4646,111 @@ type RegisterWebhookJSONRequestBody = NewWebhook
 // ReplayWebhookJSONRequestBody defines body for ReplayWebhook for application/json ContentType.
 type ReplayWebhookJSONRequestBody = Replay
 
+// Getter for additional properties for Alert. Returns the specified
+// element and whether it was found
+func (a Alert) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for Alert
+func (a *Alert) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for Alert to handle AdditionalProperties
+func (a *Alert) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["id"]; found {
+		err = json.Unmarshal(raw, &a.Id)
+		if err != nil {
+			return fmt.Errorf("error reading 'id': %w", err)
+		}
+		delete(object, "id")
+	}
+
+	if raw, found := object["indicator"]; found {
+		err = json.Unmarshal(raw, &a.Indicator)
+		if err != nil {
+			return fmt.Errorf("error reading 'indicator': %w", err)
+		}
+		delete(object, "indicator")
+	}
+
+	if raw, found := object["level"]; found {
+		err = json.Unmarshal(raw, &a.Level)
+		if err != nil {
+			return fmt.Errorf("error reading 'level': %w", err)
+		}
+		delete(object, "level")
+	}
+
+	if raw, found := object["made"]; found {
+		err = json.Unmarshal(raw, &a.Made)
+		if err != nil {
+			return fmt.Errorf("error reading 'made': %w", err)
+		}
+		delete(object, "made")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for Alert to handle AdditionalProperties
+func (a Alert) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["id"], err = json.Marshal(a.Id)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'id': %w", err)
+	}
+
+	object["indicator"], err = json.Marshal(a.Indicator)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'indicator': %w", err)
+	}
+
+	object["level"], err = json.Marshal(a.Level)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'level': %w", err)
+	}
+
+	object["made"], err = json.Marshal(a.Made)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'made': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
 // Getter for additional properties for Figures. Returns the specified
 // element and whether it was found
 func (a Figures) Get(fieldName string) (value interface{}, found bool) {
@@ -4616,6 +4900,100 @@ func (a GuidancePeriod_Open) MarshalJSON() ([]byte, error) {
 	object["state"], err = json.Marshal(a.State)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'state': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for Health. Returns the specified
+// element and whether it was found
+func (a Health) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for Health
+func (a *Health) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for Health to handle AdditionalProperties
+func (a *Health) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["area"]; found {
+		err = json.Unmarshal(raw, &a.Area)
+		if err != nil {
+			return fmt.Errorf("error reading 'area': %w", err)
+		}
+		delete(object, "area")
+	}
+
+	if raw, found := object["items"]; found {
+		err = json.Unmarshal(raw, &a.Items)
+		if err != nil {
+			return fmt.Errorf("error reading 'items': %w", err)
+		}
+		delete(object, "items")
+	}
+
+	if raw, found := object["made"]; found {
+		err = json.Unmarshal(raw, &a.Made)
+		if err != nil {
+			return fmt.Errorf("error reading 'made': %w", err)
+		}
+		delete(object, "made")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for Health to handle AdditionalProperties
+func (a Health) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["area"], err = json.Marshal(a.Area)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'area': %w", err)
+	}
+
+	if a.Items != nil {
+		object["items"], err = json.Marshal(a.Items)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'items': %w", err)
+		}
+	}
+
+	object["made"], err = json.Marshal(a.Made)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'made': %w", err)
 	}
 
 	for fieldName, field := range a.AdditionalProperties {
@@ -5282,6 +5660,126 @@ func (a IndexRevisions_Revisions_Item) MarshalJSON() ([]byte, error) {
 	object["revised_bp"], err = json.Marshal(a.RevisedBp)
 	if err != nil {
 		return nil, fmt.Errorf("error marshaling 'revised_bp': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for Indicators. Returns the specified
+// element and whether it was found
+func (a Indicators) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for Indicators
+func (a *Indicators) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for Indicators to handle AdditionalProperties
+func (a *Indicators) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["clear_percent"]; found {
+		err = json.Unmarshal(raw, &a.ClearPercent)
+		if err != nil {
+			return fmt.Errorf("error reading 'clear_percent': %w", err)
+		}
+		delete(object, "clear_percent")
+	}
+
+	if raw, found := object["items"]; found {
+		err = json.Unmarshal(raw, &a.Items)
+		if err != nil {
+			return fmt.Errorf("error reading 'items': %w", err)
+		}
+		delete(object, "items")
+	}
+
+	if raw, found := object["made"]; found {
+		err = json.Unmarshal(raw, &a.Made)
+		if err != nil {
+			return fmt.Errorf("error reading 'made': %w", err)
+		}
+		delete(object, "made")
+	}
+
+	if raw, found := object["on"]; found {
+		err = json.Unmarshal(raw, &a.On)
+		if err != nil {
+			return fmt.Errorf("error reading 'on': %w", err)
+		}
+		delete(object, "on")
+	}
+
+	if raw, found := object["version"]; found {
+		err = json.Unmarshal(raw, &a.Version)
+		if err != nil {
+			return fmt.Errorf("error reading 'version': %w", err)
+		}
+		delete(object, "version")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for Indicators to handle AdditionalProperties
+func (a Indicators) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["clear_percent"], err = json.Marshal(a.ClearPercent)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'clear_percent': %w", err)
+	}
+
+	if a.Items != nil {
+		object["items"], err = json.Marshal(a.Items)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'items': %w", err)
+		}
+	}
+
+	object["made"], err = json.Marshal(a.Made)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'made': %w", err)
+	}
+
+	object["on"], err = json.Marshal(a.On)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'on': %w", err)
+	}
+
+	object["version"], err = json.Marshal(a.Version)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'version': %w", err)
 	}
 
 	for fieldName, field := range a.AdditionalProperties {

@@ -59,6 +59,9 @@ var mayCall = map[string]string{
 	"readRentLevels": "*", "readRentComparison": "*", "readIndexRevisions": "*", "listIndexReleases": "*", "readIndexRelease": "*", "computeIndexRelease": "C",
 	"reviewIndexRelease": "C", "approveIndexRelease": "C", "withdrawIndexRelease": "C",
 
+	"listAlerts": "DCA", "listIndicators": "DCA", "readAlertQuality": "DCA", "readHealth": "DCA", "readAlert": "DCA", "listAlertChanges": "DCA",
+	"viewExposure": "DCA", "judgeAlert": "DC", "reportMiss": "DC",
+
 	"listPlans": "*", "readPlan": "*", "loadPlan": "C", "setPlanTarget": "DC", "reportPlan": "DC",
 
 	"viewSubject": "ltcbDCA", "viewSubjects": "ltcbDCA", "viewContracts": "ltcbDCA", "viewUnit": "ltcbpDCA", "viewUnits": "ltcbDCA",

@@ -51,6 +51,7 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 		Homes: homes, Months: months, Seed: seed, Today: domain.DayOf(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
 		Clock: func(t time.Time) { simulated.Store(t.UnixMicro()) },
 		Views: func() error { return views.caughtUp(g.Ctx) },
+		Watch: func(at time.Time, id string) error { return h.watchDay(g.Ctx, at, id) },
 		Step: func(done, total int) {
 			if bar == nil {
 				bar = newProgress(g.Stderr, "demo city", int64(total))

@@ -12,6 +12,7 @@ import (
 
 	"zujian/api"
 	"zujian/api/desk"
+	"zujian/cmd/zujian/internal/watch"
 	"zujian/domain"
 	"zujian/domain/ruleset"
 	"zujian/eventstore"
@@ -20,7 +21,10 @@ import (
 	"zujian/eventstore/esdb"
 	"zujian/eventstore/seal"
 	"zujian/projections/feed"
+	"zujian/projections/process"
+	"zujian/projections/process/warnings"
 	"zujian/projections/redisviews"
+	"zujian/projections/rentindex"
 )
 
 // house is an opened data folder: log, views, keys, and the desk over them.
@@ -94,6 +98,7 @@ const (
 	stateCache = 50_000           // Aggregate states kept in memory.
 	eventMemo  = 4096             // Events kept decoded: what a quarter of a second writes under full load.
 	connectMax = 30 * time.Second // To a log elsewhere, at the start.
+	catchUpMax = 30 * time.Second // Views that are still built are waited for again.
 )
 
 // openHouse opens (or makes) the data folder. One process at a time.
@@ -130,6 +135,30 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 	h.desk = h.newDesk(g)
 	h.runner = h.keeper(g, o)
 	return h, nil
+}
+
+// figures are what warnings are judged from, composed of the views.
+func (h *house) figures() warnings.Figures {
+	return watch.Figures{
+		Views: h.views, City: &h.city.City, Index: rentindex.Projection{Model: h.city.Model}, Desk: h.desk,
+		Wait: func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, catchUpMax)
+			defer cancel()
+			return (&keptViews{h: h}).caughtUp(ctx)
+		},
+	}
+}
+
+// watchDay evaluates the warnings of a day, as their process does.
+func (h *house) watchDay(ctx context.Context, at time.Time, id string) error {
+	policy, err := h.desk.Policy(ctx)
+	if err != nil {
+		return err
+	}
+	p := warnings.Process{}
+	base := process.Base{ID: id, At: at, Actor: domain.Actor{ID: "process:" + p.Name(), Role: domain.RoleSystem}, Policy: policy}
+	r := aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}
+	return warnings.Round(ctx, r, base, h.figures(), h.city.Books, domain.DayOf(at))
 }
 
 func (h *house) newDesk(g *globals) *desk.Desk {

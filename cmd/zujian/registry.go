@@ -21,6 +21,7 @@ import (
 	"zujian/domain/unit"
 	"zujian/domain/webhook"
 	"zujian/projections"
+	"zujian/projections/alerts"
 	prices "zujian/projections/guidance"
 	"zujian/projections/housing"
 	"zujian/projections/money"
@@ -30,6 +31,7 @@ import (
 	"zujian/projections/process/forgetting"
 	"zujian/projections/process/funds"
 	"zujian/projections/process/leasing"
+	"zujian/projections/process/warnings"
 	"zujian/projections/rentindex"
 	"zujian/projections/webhooks"
 )
@@ -69,6 +71,7 @@ func views(c *cityProfile) []projections.Projection {
 		planview.Projection{},
 		prices.Projection{},
 		rentindex.Projection{Model: c.Model},
+		alerts.Projection{},
 		webhooks.Projection{},
 	}
 }
@@ -79,5 +82,6 @@ func processes(h *house) []process.Process {
 		leasing.Process{},                       // contract ↔ unit, listings, subleases; expiries
 		forgetting.Process{Erase: h.keys.Erase}, // keys of the erased
 		funds.Process{},                         // releases due, silent deposits
+		warnings.Process{Figures: h.figures(), Books: h.city.Books}, // figures → alerts, day by day
 	}
 }

@@ -59,6 +59,8 @@ func (w *world) concerned(suffix, district, street, building string, n int) conc
 		"building":  w.get("city", "/v1/units/"+f.id).text("building_id"),
 		"plan":      "145",
 		"account":   account,
+		"alert": w.post(district, "/v1/alerts/misses", fmt.Sprintf(`{"indicator":"OFF_ACCOUNT","kind":"operator","subject_id":%q,"on":"2026-11-22","note":"示例"}`,
+			w.ids[name("company")])).want(http.StatusCreated).text("id"),
 	}}
 }
 
@@ -90,11 +92,14 @@ var seen = map[string]struct{ own, open string }{
 	"viewUnit":            {"lDCA", "CA"}, // A tenant's and an operator's file is their contract.
 	"viewLedger":          {"ltckDCA", "CA"},
 	"viewPostings":        {"ltckDCA", "CA"},
-	"readIndexRelease":    {"", ""}, // Public figures; nothing is released here.
 
 	"readGuidancePeriod":     {"", ""}, // Public; nothing is published here.
 	"listGuidanceObjections": {"", ""},
 	"testGuidance":           {"", ""},
+	"readIndexRelease":       {"", ""},      // Public figures; nothing is released here.
+	"readAlert":              {"DCA", "CA"}, // Whom it warns of does not see it.
+	"listAlertChanges":       {"DCA", "CA"},
+	"viewExposure":           {"DCA", "CA"},
 }
 
 var scopeRoles = map[string]string{
@@ -234,6 +239,7 @@ func (w *world) everything(c concern, suffix string) map[string]string {
 		"viewContracts": {"?limit=1", "?kind=HEAD", "?area=320115", "?area=city", "?state=FILED", "?on=2027-01-01"},
 		"viewUnits":     {"?limit=1", "?area=320115", "?area=city"}, "viewSubjects": {"?limit=1", "?kind=ORG", "?district=320115"},
 		"viewLedgers": {"?limit=1", "?state=FUNDED", "?district=320115"}, "viewReleasesDue": {"?on=2027-12-31"},
+		"listAlerts": {"?kind=operator", "?kind=city", "?limit=1", "?format=csv"}, "readHealth": {"?area=city", "?area=320102", "?format=csv"},
 		"viewBoards": {"?kind=area", "?kind=bank", "?kind=city", "?kind=area&id=320115"},
 	}
 	for _, r := range getRoutes(w.t) {

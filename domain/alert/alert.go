@@ -15,6 +15,9 @@
 // once a day, and never for a day before its last change: a day that is evaluated again, after a crash, by another
 // process, with later data, does not raise the same alert twice.
 //
+// Shares of one operator's own tenants, owners and homes are judged from ten on, not thirty: all of them are counted, none
+// is sampled, and most operators of a city are small. The blow-up watch wants two such signs at once.
+//
 // A figure that is not judged (too few observations, no base, too noisy) leaves its alert as it stands.
 package alert
 
@@ -94,6 +97,9 @@ func (b Book) Judge(i Indicator, f Figure, prev Level) (level Level, reason stri
 }
 
 func judge(clearPercent int64, i Indicator, f Figure, prev Level) (level Level, reason string) {
+	if i.Clear > 0 {
+		clearPercent = i.Clear
+	}
 	switch {
 	case f.N < i.MinN:
 		return prev, TooFew

@@ -49,8 +49,10 @@ func TestJudge(t *testing.T) {
 		{"INDEX_YEARLY", alert.Figure{Num: 1, Den: 0, N: 30}, alert.Blue, alert.Blue, alert.NoBase},
 		{"SHORTFALL", alert.Figure{Num: 100, Den: 100, N: 1}, alert.None, alert.Yellow, ""}, // Below is strict.
 		{"SHORTFALL", alert.Figure{Num: 97, Den: 100, N: 1}, alert.None, alert.Red, ""},
-		{"SHORTFALL", alert.Figure{Num: 1003, Den: 1000, N: 1}, alert.Red, alert.Red, ""}, // Clears at 1.004.
-		{"SHORTFALL", alert.Figure{Num: 1004, Den: 1000, N: 1}, alert.Red, alert.Orange, ""},
+		{"SHORTFALL", alert.Figure{Num: 979, Den: 1000, N: 1}, alert.Red, alert.Red, ""},
+		{"SHORTFALL", alert.Figure{Num: 100, Den: 100, N: 1}, alert.Red, alert.Yellow, ""},     // Clears at its trigger, as M-14 does.
+		{"RENEWAL_INTENT", alert.Figure{Num: 399, Den: 1000, N: 30}, alert.Red, alert.Red, ""}, // Clears at 40 %.
+		{"RENEWAL_INTENT", alert.Figure{Num: 400, Den: 1000, N: 30}, alert.Red, alert.Orange, ""},
 		{"ACTIVE_LEASES_YOY", alert.Figure{Num: -31, Den: 100, N: 30}, alert.None, alert.Red, ""},
 		{"ACTIVE_LEASES_YOY", alert.Figure{Num: 1 << 62, Den: 1, N: 30}, alert.None, alert.Red, ""},
 		{"LISTING_STOCK", alert.Figure{Num: 1, Den: 1, N: 30}, alert.None, alert.None, ""},

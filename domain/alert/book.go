@@ -24,11 +24,12 @@ type Indicator struct {
 	Unit      string   `json:"unit"`     // What one is: share, ratio, months, days, deviations. Values are ten-thousandths of it.
 	Subjects  []string `json:"subjects"` // Whom it is computed of: city, unit, street, operator.
 	Norm      int64    `json:"norm"`
-	Up        []int64  `json:"up,omitempty"`       // Blue, yellow, orange, red; rising away from Norm.
-	Down      []int64  `json:"down,omitempty"`     // The same, falling.
-	MinN      int64    `json:"min_n"`              // Below this many observations nothing is judged.
-	Rule      *OfRule  `json:"rule,omitempty"`     // The rule whose parameter one of the thresholds is.
-	Unscored  bool     `json:"unscored,omitempty"` // Warns, and counts for no score: another view of a figure that does.
+	Up        []int64  `json:"up,omitempty"`            // Blue, yellow, orange, red; rising away from Norm.
+	Down      []int64  `json:"down,omitempty"`          // The same, falling.
+	MinN      int64    `json:"min_n"`                   // Below this many observations nothing is judged.
+	Clear     int64    `json:"clear_percent,omitempty"` // Its own clear percentage; 0 = the book's. 100 clears at the trigger: exact money does not flicker.
+	Rule      *OfRule  `json:"rule,omitempty"`          // The rule whose parameter one of the thresholds is.
+	Unscored  bool     `json:"unscored,omitempty"`      // Warns, and counts for no score: another view of a figure that does.
 	AbsentZH  string   `json:"absent_zh,omitempty"`
 	AbsentEN  string   `json:"absent_en,omitempty"` // Why there are no facts for it yet; "" = there are.
 }
@@ -167,6 +168,8 @@ func (b Book) checkIndicator(i Indicator) error {
 		return fmt.Errorf("%s needs subjects of %v", i.ID, kinds)
 	case len(i.Up)+len(i.Down) == 0 || !away(i.Norm, i.Up, 1) || !away(i.Norm, i.Down, -1):
 		return fmt.Errorf("%s needs four thresholds moving away from its norm", i.ID)
+	case i.Clear < 0 || i.Clear > 100:
+		return fmt.Errorf("%s needs a clear_percent of 1–100", i.ID)
 	case i.Rule != nil && (i.Rule.ID == "" || i.Rule.Param == "" || i.Rule.Level == None || len(i.Up) > 0 && len(i.Down) > 0):
 		return fmt.Errorf("%s needs a rule's id, parameter and level, and thresholds on one side", i.ID)
 	}

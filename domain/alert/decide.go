@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 
@@ -50,7 +51,7 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 			return nil, nil
 		}
 		i, e := c.Indicator, c.Evidence
-		e.Value, e.Figure, e.ClearPercent = c.Figure.Value(), c.Figure, c.ClearPercent
+		e.Value, e.Figure, e.ClearPercent = c.Figure.Value(), c.Figure, cmp.Or(i.Clear, c.ClearPercent)
 		e.Norm, e.Up, e.Down = i.Norm, i.Up, i.Down
 		return s.change(level, Raised{Subject: c.Subject, Indicator: i.ID, Dimension: i.Dimension, Day: c.Day, Evidence: e}), nil
 	case Look:
@@ -58,12 +59,11 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 		e.Signs = c.Signs
 		return s.change(c.Watch.level(c.Day, c.Signs), Raised{Subject: c.Subject, Indicator: BlowUp, Dimension: "risk", Day: c.Day, Evidence: e}), nil
 	case Score:
-		scored := HealthScored(c.scored())
 		if old := s.Scored; old != nil && (c.Day < old.Day || old.Book == c.Book && old.Score == c.Score &&
 			reflect.DeepEqual(old.Parts, c.Parts) && slices.Equal(old.Missing, c.Missing)) {
 			return nil, nil
 		}
-		return []Event{scored}, nil
+		return []Event{HealthScored(c)}, nil
 	case CloseRound:
 		if c.Round.Day <= s.Round {
 			return nil, nil
@@ -75,10 +75,6 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 		return s.miss(r, c)
 	}
 	panic("alert: unhandled command") // Sealed set: only a programming error gets here.
-}
-
-func (c Score) scored() HealthScored {
-	return HealthScored{Subject: c.Subject, Book: c.Book, Day: c.Day, Score: c.Score, Parts: c.Parts, Missing: c.Missing}
 }
 
 // change is what follows from a level on a day: nothing when it is the level before, or the day was decided already.

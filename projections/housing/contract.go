@@ -46,7 +46,8 @@ type Contract struct {
 	ReportUnit     string            `json:"report_unit,omitempty"`
 	Street         string            `json:"street,omitempty"`
 	Start          domain.Day        `json:"start,omitzero"`
-	End            domain.Day        `json:"end,omitzero"` // Last day agreed.
+	End            domain.Day        `json:"end,omitzero"`     // Last day agreed.
+	AreaC          int64             `json:"area_c,omitempty"` // Of what is let, as filed, 0.01 ㎡.
 	MonthlyRentFen domain.Fen        `json:"monthly_rent_fen"`
 	PayCycleMonths int               `json:"pay_cycle_months,omitempty"`
 	DepositFen     domain.Fen        `json:"deposit_fen,omitzero"`
@@ -145,7 +146,7 @@ func (c Contract) after(id string, ev contract.Event) Contract {
 		c.State = StageReturned
 	case contract.Filed:
 		c.State, c.FilingNo, c.FiledOn, c.FiledByRole, c.Late, c.HeldReasons = StageFiled, e.FilingNo, e.FiledOn, e.ByRole, e.Late, nil
-		c.SignedOn = e.SignedOn
+		c.SignedOn, c.AreaC = e.SignedOn, e.Observation.AreaC
 		c = c.summary(e.Summary)
 	case contract.Amended:
 		c = c.summary(e.After)
@@ -207,7 +208,7 @@ func legacy(id string, e contract.LegacyRecorded) Contract {
 	c := Contract{
 		ID: id, Origin: "LEGACY", State: StageFiled, Kind: e.Kind, Unit: o.Unit, UnitText: e.UnitText, LetMode: o.LetMode, AdminCode: o.AdminCode,
 		ReportUnit: o.ReportUnit, Street: o.Street, Start: e.Start, End: e.End, MonthlyRentFen: e.MonthlyRentFen, DepositFen: e.DepositFen,
-		FilingNo: e.FilingNo, FiledOn: e.FiledOn,
+		FilingNo: e.FilingNo, FiledOn: e.FiledOn, AreaC: o.AreaC,
 	}
 	if c.FiledOn.IsZero() && !o.Month.IsZero() {
 		c.FiledOn = o.Month.First()
@@ -292,6 +293,14 @@ func (c Contract) inArea(e *projections.Effect, a string) {
 	}
 }
 
+// smallC is the largest area of a small home (小户型), in 0.01 ㎡.
+const smallC = 70_00
+
+// sized is true of a whole home let, of which the area is known.
+func (c Contract) sized() bool {
+	return c.Kind == contract.KindOut && c.LetMode == contract.LetWhole && c.AreaC > 0
+}
+
 const daysToFileMax = 99 // Longer waits count as this many.
 
 func (c Contract) filedIn(e *projections.Effect, a string) {
@@ -308,7 +317,8 @@ func (c Contract) filedIn(e *projections.Effect, a string) {
 	e.Sum(cell, fmt.Sprintf("days_%02d", min(max(0, int(c.FiledOn-c.SignedOn)), daysToFileMax)), 1)
 	for name, yes := range map[string]bool{
 		"filed_late": c.Late, "filed_by_room": c.LetMode != contract.LetWhole, "filed_long": c.Start.MonthsUntil(c.End) >= 12,
-		"filed_renewed": c.RenewedBy != "", "filed_renewal": c.Renews != "",
+		"filed_renewed": c.RenewedBy != "", "filed_renewal": c.Renews != "", "filed_new": c.Kind == contract.KindOut && c.Renews == "",
+		"filed_sized": c.sized(), "filed_small": c.sized() && c.AreaC <= smallC,
 	} {
 		if yes {
 			e.Sum(cell, name, 1)

@@ -27,7 +27,7 @@ type Projection struct{}
 func (Projection) Name() string { return "housing" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 3 }
+func (Projection) Version() int { return 4 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -66,6 +66,8 @@ const (
 	keyFlow      = "f"  // area, month → Counters
 	keyEstate    = "es" // area, estate → Counters{buildings}
 	keyMinutes   = "lm" // area, month verified, minutes → Counters{n}
+	keyMarket    = "mm" // area, month → Counters{n}: listings that came to the market minus those that left it
+	keyMarketFor = "md" // area, month let, days → Counters{n}: from publication to the letting
 	keyValid     = "lv" // area, last valid day → Counters{n}: published listings
 	keyActiveM   = "am" // area, month → Counters{out, head, out_by_room, rooms}: leases begun minus ended
 	keyActiveD   = "ad" // area, day → the same by day

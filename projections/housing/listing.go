@@ -22,10 +22,19 @@ type listingRow struct {
 	Minutes     *int64            `json:"minutes,omitempty"`     // From there to the first verification.
 	Rejections  int               `json:"rejections,omitempty"`
 	Duplicates  int               `json:"duplicates,omitempty"` // Times L-06 stopped it.
+	Revisions   []revision        `json:"revisions,omitempty"`
 	ObjectedOn  domain.Day        `json:"objected_on,omitzero"`
 	Overturned  bool              `json:"overturned,omitempty"`
 	Trail       projections.Trail `json:"trail"`
 }
+
+// revision is one change of the asking rent of a listing that had been published.
+type revision struct {
+	Month domain.Month `json:"month"`
+	Up    bool         `json:"up,omitempty"`
+}
+
+const revisionsMax = 100 // Of one listing; what is revised more often is not counted further.
 
 func listingEvent(ctx context.Context, v projections.View, e projections.Event, ev listing.Event) error {
 	id := projections.ID(e.Stream)
@@ -44,6 +53,10 @@ func listingEvent(ctx context.Context, v projections.View, e projections.Event, 
 		}
 		h := u.State.Home
 		after.State.Place = listing.Submitted{Building: h.Building, AdminCode: h.AdminCode, ReportUnit: h.ReportUnit, Street: h.Street, Address: h.Address}
+	case listing.Edited:
+		if was := before.State.Offer.RentFen; !before.Published.IsZero() && ev.RentFen != was && len(before.Revisions) < revisionsMax {
+			after.Revisions = append(slices.Clone(before.Revisions), revision{Month: on.Month(), Up: ev.RentFen > was})
+		}
 	case listing.Submitted:
 		after.Submitted, after.Submissions, after.SubmittedAt = orDay(after.Submitted, on), after.Submissions+1, e.Meta.At
 	case listing.Verified:
@@ -122,8 +135,34 @@ func listingEffect(id string, r listingRow) (e projections.Effect) {
 	return e
 }
 
+// daysOnMarketMax bounds the days counted one by one; longer waits count as this many.
+const daysOnMarketMax = 999
+
+// onMarketIn adds a listing's time on the market to the figures of one area: from its first publication until it ended.
+func (r listingRow) onMarketIn(e *projections.Effect, a string) {
+	if r.Published.IsZero() {
+		return
+	}
+	e.Sum(projections.Key(keyMarket, a, r.Published.Month().String()), "n", 1)
+	if !r.EndedOn.IsZero() {
+		e.Sum(projections.Key(keyMarket, a, r.EndedOn.Month().String()), "n", -1)
+	}
+	if r.State.Stage == listing.StageLet {
+		days := min(max(0, int(r.EndedOn-r.Published)), daysOnMarketMax)
+		e.Sum(projections.Key(keyMarketFor, a, r.EndedOn.Month().String(), fmt.Sprintf("%03d", days)), "n", 1)
+	}
+	for _, x := range r.Revisions {
+		name := "listings_rent_down"
+		if x.Up {
+			name = "listings_rent_up"
+		}
+		e.Sum(projections.Key(keyFlow, a, x.Month.String()), name, 1)
+	}
+}
+
 // countIn adds a listing's verification, its validity and its troubles to the figures of one area.
 func (r listingRow) countIn(e *projections.Effect, a string) {
+	r.onMarketIn(e, a)
 	if r.Minutes != nil {
 		e.Sum(projections.Key(keyMinutes, a, r.Verified.Month().String(), fmt.Sprintf("%06d", *r.Minutes)), "n", 1)
 	}

@@ -66,6 +66,14 @@ func (s Subject) standing(on domain.Day) Subject {
 	return s
 }
 
+// Seat is the district that supervises a company: where it reported its opening, else where it is registered.
+func (s Subject) Seat() string {
+	if s.Opening != nil && s.Opening.AdminCode != "" {
+		return s.Opening.AdminCode
+	}
+	return s.AdminCode
+}
+
 // SubjectStreams are the streams of a party and of all who ever were its practitioners. Its tally also counts contracts
 // and their ledgers, which the view of homes lists (housing.ContractsOf).
 func SubjectStreams(ctx context.Context, r projections.Reader, id string) ([]string, error) {

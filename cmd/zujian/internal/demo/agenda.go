@@ -17,6 +17,7 @@ const (
 	rankOwner   // Banks pass rent on: to owners first (M-05).
 	rankRelease // To lessors.
 	rankStatement
+	rankWatch
 )
 
 // event is something that happens on a day of the plan.
@@ -82,6 +83,7 @@ func (g *generator) makeHistory() error {
 		}
 	}
 	g.planStatements()
+	g.planWatch()
 	g.total = g.done + g.plan.Len()
 	for g.plan.Len() > 0 {
 		if err := g.ctx.Err(); err != nil {

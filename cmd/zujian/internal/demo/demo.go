@@ -37,6 +37,8 @@ type Options struct {
 	Clock  func(time.Time)       // Told each simulated instant before the commands of it.
 	Views  func() error          // Waits until the views know everything written; banks compare their days with them.
 	Step   func(done, total int) // Progress; may be nil.
+	// Watch evaluates a day's warnings at an instant of it, as the process does in a running product; nil leaves them out.
+	Watch func(at time.Time, id string) error
 }
 
 // Key is one line of demo-keys.json.

@@ -73,6 +73,22 @@ func (g *generator) clockwork(id string, c listing.Command) error {
 	return unexpected(err)
 }
 
+// watchedDays before today are evaluated for warnings.
+const watchedDays = 60
+
+// planWatch lets the warnings of the last days be evaluated each evening.
+func (g *generator) planWatch() {
+	if g.o.Watch == nil {
+		return
+	}
+	for day := max(g.truth.Start, g.o.Today.AddDays(-watchedDays)); day <= g.o.Today; day = day.AddDays(1) {
+		g.on(day, rankWatch, func() error {
+			call := g.call(g.city)
+			return g.o.Watch(call.At, call.ID)
+		})
+	}
+}
+
 // makeTrouble adds what a regulator looks for: listings of every state and a fake one, and an overcrowded flat.
 func (g *generator) makeTrouble() error {
 	if err := g.troubleListings(); err != nil {
