@@ -1,10 +1,6 @@
 package eventstore
 
-import (
-	"bytes"
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // NewEvent is an encoded fact on its way in.
 type NewEvent struct {
@@ -31,32 +27,6 @@ type Metadata struct {
 	Salt        Salt      `json:"salt,omitzero"`          // Of the commitment. Zero on the way in lets the store draw one.
 	Outside     bool      `json:"-"`                      // Written by a program that is no part of the product.
 	Raw         string    `json:"-"`                      // What it gave as metadata: any bytes.
-}
-
-// Bytes is the metadata as programs of others see it: JSON, or what an outsider gave.
-func (m *Metadata) Bytes() []byte {
-	if m.Outside {
-		return []byte(m.Raw)
-	}
-	raw, err := json.Marshal(m)
-	if err != nil {
-		panic("eventstore: metadata does not encode: " + err.Error()) // Check refuses the years that do not.
-	}
-	return raw
-}
-
-// ParseMetadata is the reverse of Bytes: bytes that are exactly what our own metadata encodes to are such, any others
-// are an outsider's.
-func ParseMetadata(raw []byte) (m Metadata) {
-	outside := Metadata{Outside: true, Raw: string(raw)}
-	if !bytes.HasPrefix(raw, []byte(`{"schema":`)) || json.Unmarshal(raw, &m) != nil || m.At.Nanosecond()%1000 != 0 {
-		return outside
-	}
-	e := NewEvent{ID: [16]byte{1}, Type: "x", Meta: m}.Normal()
-	if _, err := checkEvent(&e); err != nil || !bytes.Equal(e.Meta.Bytes(), raw) {
-		return outside
-	}
-	return e.Meta
 }
 
 // Recorded is a stored event.
