@@ -72,9 +72,15 @@ func serveBench(b *bench, g *globals, flats int) (_ *benchServer, world []benchF
 	if world, err = makeBenchWorld(b, g, flats); err != nil {
 		return nil, nil, fmt.Errorf("make homes: %w", err)
 	}
+	s, err := serveHouse(b, g)
+	return s, world, err
+}
+
+// serveHouse serves a folder, or what is elsewhere as its configuration says: then no register is kept, as in service.
+func serveHouse(b *bench, g *globals) (_ *benchServer, err error) {
 	h, err := openHouse(g, openOptions{})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s := &benchServer{b: b, h: h, failed: make(chan error, 4), stop: func() {}}
 	defer func() {
@@ -82,21 +88,23 @@ func serveBench(b *bench, g *globals, flats int) (_ *benchServer, world []benchF
 			err = errors.Join(err, s.close())
 		}
 	}()
-	flags := registerFlags{Origin: "localhost/bench"}
-	if s.register, err = flags.open(g, h); err != nil {
-		return nil, nil, err
+	if h.log != nil {
+		flags := registerFlags{Origin: "localhost/bench"}
+		if s.register, err = flags.open(g, h); err != nil {
+			return nil, err
+		}
 	}
 	server, err := api.New(api.Options{
 		Desk: h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies, Store: h.store,
 		Catalogue: h.catalogue, Index: rentindex.Projection{Model: h.city.Model}, Log: g.Log, Now: g.Now, NewID: uuid.New, Version: version,
-		Register: s.register, StoreName: "embedded", RatePerSecond: -1, InFlight: max(api.InFlightDefault, b.clients),
+		Register: s.register, StoreName: h.storeName(), RatePerSecond: -1, InFlight: max(api.InFlightDefault, b.clients),
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(b.ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s.url = "http://" + listener.Addr().String()
 	s.client = benchClient(b.clients)
@@ -104,7 +112,9 @@ func serveBench(b *bench, g *globals, flats int) (_ *benchServer, world []benchF
 	ctx, stop := context.WithCancel(b.ctx)
 	s.stop = stop
 	s.run(func() error { return h.runner.Run(ctx, views(h.city)) })
-	s.run(func() error { return keepRegister(ctx, g, s.register) })
+	if s.register != nil {
+		s.run(func() error { return keepRegister(ctx, g, s.register) })
+	}
 	s.run(func() error { return h.reactor(g).Run(ctx, processes(h)) })
 	s.run(func() error {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -114,9 +124,9 @@ func serveBench(b *bench, g *globals, flats int) (_ *benchServer, world []benchF
 	})
 	head, err := h.store.Head(b.ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return s, world, s.seen(b.ctx, head.Position)
+	return s, s.seen(b.ctx, head.Position)
 }
 
 // benchClient keeps a connection for each of so many clients.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,7 +48,7 @@ func benchRedis(b *bench) (_ []benchRow, err error) {
 	for range benchRedisRounds {
 		for i, v := range sides {
 			for _, p := range views(h.city) {
-				err = errors.Join(err, forget(b.ctx, v, p))
+				err = errors.Join(err, projections.Retire(b.ctx, v, p.Name()))
 			}
 			s, err1 := foldInto(b, h, v)
 			if err = errors.Join(err, err1); err != nil {
@@ -73,16 +72,6 @@ func benchRedis(b *bench) (_ []benchRow, err error) {
 		compare(fmt.Sprintf("reading a page of %d, in Redis", benchPage), "reads/s", "in Pebble", page[0], page[1], rate),
 		compare(fmt.Sprintf("reading a page of %d, in Pebble", benchPage), "reads/s", "in Redis", page[1], page[0], rate),
 	}, nil
-}
-
-// forget empties a view: another version is shown for the moment, so that the one in use can be dropped.
-func forget(ctx context.Context, v projections.Views, p projections.Projection) error {
-	active, err := v.Active(ctx, p.Name())
-	if err != nil || active == 0 {
-		return err
-	}
-	none := 2*projections.VersionMax - 1
-	return errors.Join(v.Activate(ctx, p.Name(), none), v.Drop(ctx, p.Name(), active))
 }
 
 // askViews reads rows and pages of the view of people, as a query does, one after the other.

@@ -137,18 +137,23 @@ func foldAll(b *bench, h *house) (s slicing, err error) {
 }
 
 // foldInto builds every view from the first event in an empty view store.
-func foldInto(b *bench, h *house, v projections.Views) (s slicing, err error) {
-	r := projections.Runner{Store: h.store, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
+func foldInto(b *bench, h *house, v projections.Views) (slicing, error) {
+	return foldFrom(b, h, h.store, v, views(h.city))
+}
+
+// foldFrom builds some views of a city's log, called directly or far away, in an empty view store.
+func foldFrom(b *bench, h *house, log engine, v projections.Views, list []projections.Projection) (s slicing, err error) {
+	r := projections.Runner{Store: log, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
 	ctx, stop := context.WithCancel(b.ctx)
 	defer stop()
-	head, err := h.store.Head(b.ctx)
+	head, err := log.Head(b.ctx)
 	if err != nil {
 		return s, err
 	}
 	done := make(chan error, 1)
 	start := time.Now()
-	go func() { done <- r.Run(ctx, views(h.city)) }()
-	for _, p := range views(h.city) {
+	go func() { done <- r.Run(ctx, list) }()
+	for _, p := range list {
 		err = errors.Join(err, r.WaitFor(ctx, p.Name(), head.Position))
 	}
 	s.rate = float64(head.Events) / time.Since(start).Seconds()

@@ -42,7 +42,7 @@ func (b *bench) wireWith(dir string, writers int) (rows []benchRow, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, served.Close()) }()
-	far, stop, err := b.protocol(dir, served)
+	far, _, stop, err := b.protocol(dir, served)
 	if err != nil {
 		return nil, err
 	}
@@ -73,34 +73,34 @@ func (b *bench) wireWith(dir string, writers int) (rows []benchRow, err error) {
 	return append(rows, more...), err
 }
 
-// protocol serves a log as zujian store does, and connects to it.
-func (b *bench) protocol(dir string, log *embedded.Store) (far *esdb.Store, stop func() error, err error) {
+// protocol serves a log as zujian store does, and connects to it by a connection string.
+func (b *bench) protocol(dir string, log *embedded.Store) (far *esdb.Store, connection string, stop func() error, err error) {
 	own := *b.g
 	own.Data = dir
 	l, err := (&net.ListenConfig{}).Listen(b.ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, err
+		return nil, "", nil, err
 	}
 	o := wireOptions(&own, log)
 	o.Write = true
 	if _, err := (&storeCmd{}).secure(&own, &o, l.Addr()); err != nil {
-		return nil, nil, errors.Join(err, l.Close())
+		return nil, "", nil, errors.Join(err, l.Close())
 	}
 	keys, err := storeKeys(&own, l.Addr(), "")
 	if err != nil {
-		return nil, nil, errors.Join(err, l.Close())
+		return nil, "", nil, errors.Join(err, l.Close())
 	}
 	ctx, cancel := context.WithCancel(b.ctx)
 	done, err := serveWire(ctx, o, l)
 	if err != nil {
 		cancel()
-		return nil, nil, err
+		return nil, "", nil, err
 	}
 	stop = func() error { cancel(); return <-done }
 	if far, err = esdb.Open(b.ctx, esdb.Options{Connection: keys[0].Connection}); err != nil {
-		return nil, nil, errors.Join(err, stop())
+		return nil, "", nil, errors.Join(err, stop())
 	}
-	return far, stop, nil
+	return far, keys[0].Connection, stop, nil
 }
 
 const wireReadMax = 200_000 // Events read in one round.
