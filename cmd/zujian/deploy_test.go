@@ -87,12 +87,17 @@ func variables(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	out := map[string]bool{}
-	for _, f := range parser.Model.AllFlags(false) {
-		for _, flag := range f {
+	var read func(*kong.Node)
+	read = func(n *kong.Node) {
+		for _, flag := range n.Flags {
 			for _, v := range flag.Envs {
 				out[v] = true
 			}
 		}
+		for _, c := range n.Children {
+			read(c)
+		}
 	}
+	read(parser.Model.Node)
 	return out
 }
