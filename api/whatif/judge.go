@@ -93,7 +93,9 @@ func judge(d *desk.Decision, p policies, r Request) (j judged) {
 	j.differs = j.then.Err != nil || !alike(j.then.Events, d.Recorded)
 	j.effect, j.because = compare(j.then, j.now)
 	if j.effect == Refused && r.Refused == Capped && d.Rent > 1 && mayCap(d.Kind) {
-		j.cap = ceiling(d, p.now)
+		if j.cap = ceiling(d, p.now); j.cap > 0 { // Its money is what it would be at that rent.
+			j.now.Ledger = d.AtRent(p.now, j.cap).Ledger
+		}
 	}
 	return j
 }

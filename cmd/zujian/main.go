@@ -51,23 +51,24 @@ type cli struct {
 	Vault     vaultFlags      `embed:""`
 	Config    kong.ConfigFlag `help:"Configuration file (JSON with flag names as keys)." env:"ZUJIAN_CONFIG" placeholder:"FILE"`
 
-	Serve      serveCmd   `cmd:"" help:"Run the product."`
-	LogStore   storeCmd   `cmd:"" name:"store" help:"Run the log alone, for several servers."`
-	VaultAlone vaultCmd   `cmd:"" name:"vault" help:"Serve the keys of personal data, for several servers."`
-	Import     importCmd  `cmd:"" help:"Load a legacy register."`
-	Export     exportCmd  `cmd:"" help:"Write views as CSV, XLSX or Parquet."`
-	Index      indexCmd   `cmd:"" help:"Rent index tools."`
-	Verify     verifyCmd  `cmd:"" help:"Check log, register and seals, and views against a replay; exit 1 and the position when wrong."`
-	Witness    witnessCmd `cmd:"" help:"Cosign the checkpoints of a register, as somebody else than its operator."`
-	Backup     backupCmd  `cmd:"" help:"Copy the data folder while it is in use, whole or what came since an earlier copy."`
-	Restore    restoreCmd `cmd:"" help:"Make a data folder of a backup."`
-	Resume     resumeCmd  `cmd:"" help:"Let a restored register sign again, by the newest checkpoint that is known."`
-	Copy       copyCmd    `cmd:"" help:"Copy the log from one store to another, and compare their roots; exit 1 when they differ."`
-	Keys       keysCmd    `cmd:"" help:"Issue, list and revoke API keys."`
-	Bench      benchCmd   `cmd:"" help:"Measure, each figure beside its limit in the same run."`
-	Soak       soakCmd    `cmd:"" help:"Break it for as long as asked, and check that nothing is lost."`
-	ShowConfig configCmd  `cmd:"" name:"config" help:"Print the resulting configuration, without secrets."`
-	Version    struct{}   `cmd:"" help:"Print the version."`
+	Serve      serveCmd    `cmd:"" help:"Run the product."`
+	LogStore   storeCmd    `cmd:"" name:"store" help:"Run the log alone, for several servers."`
+	VaultAlone vaultCmd    `cmd:"" name:"vault" help:"Serve the keys of personal data, for several servers."`
+	Import     importCmd   `cmd:"" help:"Load a legacy register."`
+	Export     exportCmd   `cmd:"" help:"Write views as CSV, XLSX or Parquet."`
+	Index      indexCmd    `cmd:"" help:"Rent index tools."`
+	Simulate   simulateCmd `cmd:"" help:"Replay a period of the log under other rules or guidance prices, and say what would change; nothing is written."`
+	Verify     verifyCmd   `cmd:"" help:"Check log, register and seals, and views against a replay; exit 1 and the position when wrong."`
+	Witness    witnessCmd  `cmd:"" help:"Cosign the checkpoints of a register, as somebody else than its operator."`
+	Backup     backupCmd   `cmd:"" help:"Copy the data folder while it is in use, whole or what came since an earlier copy."`
+	Restore    restoreCmd  `cmd:"" help:"Make a data folder of a backup."`
+	Resume     resumeCmd   `cmd:"" help:"Let a restored register sign again, by the newest checkpoint that is known."`
+	Copy       copyCmd     `cmd:"" help:"Copy the log from one store to another, and compare their roots; exit 1 when they differ."`
+	Keys       keysCmd     `cmd:"" help:"Issue, list and revoke API keys."`
+	Bench      benchCmd    `cmd:"" help:"Measure, each figure beside its limit in the same run."`
+	Soak       soakCmd     `cmd:"" help:"Break it for as long as asked, and check that nothing is lost."`
+	ShowConfig configCmd   `cmd:"" name:"config" help:"Print the resulting configuration, without secrets."`
+	Version    struct{}    `cmd:"" help:"Print the version."`
 }
 
 // errUsage makes the process exit with 2.
