@@ -716,7 +716,7 @@ func TestProcessLeavesNewEventsAloneForAWhile(t *testing.T) {
 		if got := s.facts(t); got != "order-o1 placed" {
 			t.Errorf("within the second: %s", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		s.idle(t)
 		if got := s.facts(t); got != oneOrder {
 			t.Errorf("after it: %s", got)
