@@ -20,6 +20,7 @@ type fuse struct {
 	kill  bool                    // The process ends instead; it hears nothing more of its disk.
 	fails bool                    // The disk fails instead, at that operation, and the power at the end.
 	stays bool                    // It goes on failing.
+	spare func(errorfs.Op) bool   // What is not counted and never fails; nothing if nil.
 	place func(errorfs.Op) string // In what kind of file an operation is.
 	phase atomic.Value            // A string: what is under way.
 	taken func()                  // Called before the disk is taken: what is acknowledged now must be on it.
@@ -42,7 +43,7 @@ func (f *fuse) before(op errorfs.Op) error {
 	if f.fails {
 		return f.fail(op)
 	}
-	if changes(op) && f.left.Add(-1) == 0 {
+	if changes(op) && !f.spares(op) && f.left.Add(-1) == 0 {
 		f.blow(f.phase.Load().(string) + " " + f.place(op))
 	}
 	if f.kill && f.dead.Load() && changes(op) && f.place(op) != "index" { // The index is of what was synced before.
@@ -51,9 +52,11 @@ func (f *fuse) before(op errorfs.Op) error {
 	return nil
 }
 
+func (f *fuse) spares(op errorfs.Op) bool { return f.spare != nil && f.spare(op) }
+
 // fail is before, for a disk that fails.
 func (f *fuse) fail(op errorfs.Op) error {
-	if Kind(op) == "" {
+	if Kind(op) == "" || f.spares(op) {
 		return nil
 	}
 	left := f.left.Add(-1)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"strconv"
 	"strings"
 
@@ -123,15 +124,19 @@ func (s *signed) save(fs vfs.FS, dir string) error {
 }
 
 // loadSigned reads the checkpoint. There may be none: ok is false.
-func loadSigned(fs vfs.FS, dir string) (s signed, ok bool, err error) {
-	path := fs.PathJoin(dir, checkpointName)
-	if _, err := fs.Stat(path); err != nil {
-		if _, err := fs.Stat(fs.PathJoin(dir, leavesName)); err == nil {
+func loadSigned(disk vfs.FS, dir string) (s signed, ok bool, err error) {
+	path := disk.PathJoin(dir, checkpointName)
+	if _, err := disk.Stat(path); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return s, false, fmt.Errorf("look for the checkpoint: %w", err)
+		}
+		// A start that ended before the first checkpoint, of an empty tree, leaves a tree without leaves.
+		if leaves, err := disk.Stat(disk.PathJoin(dir, leavesName)); err == nil && leaves.Size() > 0 {
 			return s, false, damage(0, "the tree is there, but its checkpoint file is missing: restore it from a backup")
 		}
 		return s, false, nil
 	}
-	f, err := fs.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return s, false, fmt.Errorf("open checkpoint: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"sync"
@@ -132,6 +133,9 @@ func Open(ctx context.Context, o Options) (_ *Register, err error) {
 	if err := o.FS.MkdirAll(o.Dir, foldersPerms); err != nil {
 		return nil, fmt.Errorf("register: make folder: %w", err)
 	}
+	if err := syncDir(o.FS, o.FS.PathDir(o.Dir)); err != nil { // A checkpoint in a folder without a name is lost.
+		return nil, fmt.Errorf("register: %w", err)
+	}
 	if r.lock, err = o.FS.Lock(o.FS.PathJoin(o.Dir, lockName)); err != nil {
 		return nil, fmt.Errorf("register: the folder is in use by another process: %w", err)
 	}
@@ -150,15 +154,21 @@ func (r *Register) open(ctx context.Context) error {
 		if err := last.verify(r.o.Keys); err != nil {
 			return err
 		}
+		// A process killed after it renamed the checkpoint may never have made that durable, and it is about to be handed out.
+		if err := syncDir(r.o.FS, r.o.Dir); err != nil {
+			return err
+		}
 		if last.Origin != r.o.Origin {
 			r.o.Logger.Warn("the register's origin has changed", "from", last.Origin, "to", r.o.Origin)
 		}
 	}
 	last.Origin = r.o.Origin
-	_, deleted := r.o.FS.Stat(r.o.FS.PathJoin(r.o.Dir, leavesName))
+	_, missing := r.o.FS.Stat(r.o.FS.PathJoin(r.o.Dir, leavesName))
 	switch {
-	case !there || deleted != nil:
+	case !there || errors.Is(missing, fs.ErrNotExist):
 		err = r.rebuild(ctx, &last)
+	case missing != nil:
+		err = missing
 	default:
 		if r.tree, err = openTree(r.o.FS, r.o.Dir, last.Size); err != nil {
 			err = damage(last.Last, "the tree does not reach to its last checkpoint: %v", err)
@@ -185,7 +195,12 @@ func (r *Register) open(ctx context.Context) error {
 
 // rebuild makes the tree of the last checkpoint again from the log.
 func (r *Register) rebuild(ctx context.Context, last *signed) (err error) {
-	if r.tree, err = openTree(r.o.FS, r.o.Dir, 0); err != nil || last.Size == 0 {
+	if last.Size == 0 {
+		r.tree, err = openTree(r.o.FS, r.o.Dir, 0)
+		return err
+	}
+	const unfinished = leavesName + ".next"
+	if r.tree, err = openTreeAs(unfinished, r.o.FS, r.o.Dir, 0); err != nil {
 		return err
 	}
 	r.o.Logger.Warn("the register's tree is made again from the log", "leaves", last.Size)
@@ -203,7 +218,13 @@ func (r *Register) rebuild(ctx context.Context, last *signed) (err error) {
 	if r.tree.size < last.Size {
 		return damage(r.pos, "the log ends after %d events, the last checkpoint has %d: it was rolled back", r.tree.size, last.Size)
 	}
-	return r.tree.sync()
+	if err := r.tree.sync(); err != nil {
+		return err
+	}
+	if err := r.o.FS.Rename(r.o.FS.PathJoin(r.o.Dir, unfinished), r.o.FS.PathJoin(r.o.Dir, leavesName)); err != nil {
+		return err
+	}
+	return syncDir(r.o.FS, r.o.Dir)
 }
 
 // guard refuses a log that does not go on from the last checkpoint.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,7 +18,6 @@ import (
 
 	"zujian/eventstore"
 	"zujian/eventstore/embedded"
-	"zujian/eventstore/faults"
 	"zujian/eventstore/leaf"
 	"zujian/eventstore/memory"
 	"zujian/eventstore/storetest"
@@ -348,98 +346,6 @@ func TestTwoProcesses(t *testing.T) {
 			t.Errorf("origin %q was taken", origin)
 		}
 	}
-}
-
-// TestPowerLoss cuts the power at random moments, also while opening, with any part of what was not synced, and holds
-// every life to all checkpoints that any life before published: no size ever has two roots, and none is signed whose
-// tree is lost.
-func TestPowerLoss(t *testing.T) {
-	for seed := range uint64(8) {
-		if n, err := powerLoss(seed, 4, false); err != nil {
-			t.Fatalf("seed %d, life %d: %v", seed, n, err)
-		}
-	}
-	// The mutant that signs before its tree is durable does not live long.
-	for seed := range uint64(50) {
-		if n, err := powerLoss(seed, 6, true); err != nil {
-			t.Logf("the mutant died at seed %d, life %d: %v", seed, n, err)
-			return
-		}
-	}
-	t.Fatal("a register that does not sync its tree was not found out")
-}
-
-func powerLoss(seed uint64, lives int, skipSync bool) (life int, err error) {
-	rng := rand.New(rand.NewPCG(seed, 3))
-	disk := faults.NewDisk()
-	roots := map[uint64][32]byte{}
-	next := 0
-	for life = range lives {
-		s, err := embedded.Open(embedded.Options{Dir: "log", FS: disk, SegmentBytes: 1 << 20})
-		if err != nil {
-			return life, err
-		}
-		o := options("register", s)
-		o.FS, o.skipSync = disk, skipSync
-		r, err := Open(context.Background(), o)
-		if err != nil {
-			return life, errors.Join(err, s.Close())
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- r.Run(ctx) }()
-		events := 1 + rng.IntN(900)
-		for range events {
-			if _, err := s.Append(ctx, fmt.Sprintf("contract-%d", rng.IntN(9)), eventstore.AnyRevision, storetest.Event(next)); err != nil {
-				cancel()
-				return life, err
-			}
-			next++
-			c := r.Checkpoint()
-			if was, ok := roots[c.Size]; ok && was != c.Root {
-				cancel()
-				return life, fmt.Errorf("two roots for size %d", c.Size)
-			}
-			roots[c.Size] = c.Root
-		}
-		time.Sleep(time.Duration(rng.IntN(250)) * time.Millisecond) // Somewhere around a checkpoint.
-		after := disk.PowerLoss(faults.Survival[rng.IntN(len(faults.Survival))], rng)
-		cancel()
-		if err := errors.Join(<-done, r.Close(), s.Close()); err != nil {
-			return life, err
-		}
-		if err := hold(after, roots); err != nil {
-			return life, err
-		}
-		disk = after
-	}
-	return lives, nil
-}
-
-// hold opens what a power loss left and holds it to all that was published.
-func hold(disk *faults.Disk, roots map[uint64][32]byte) (err error) {
-	s, err := embedded.Open(embedded.Options{Dir: "log", FS: disk, SegmentBytes: 1 << 20})
-	if err != nil {
-		return err
-	}
-	o := options("register", s)
-	o.FS = disk
-	r, err := Open(context.Background(), o)
-	if err != nil {
-		return errors.Join(err, s.Close())
-	}
-	defer func() { err = errors.Join(err, r.Close(), s.Close()) }()
-	size := r.Checkpoint().Size
-	for n, want := range roots {
-		if n > size {
-			return fmt.Errorf("size %d was published, after the power loss there are %d", n, size)
-		}
-		if got, err := r.RootAt(n); err != nil || got != want {
-			return fmt.Errorf("two roots for size %d, or: %w", n, err)
-		}
-	}
-	_, err = Verify(context.Background(), o, nil)
-	return err
 }
 
 func BenchmarkOpen(b *testing.B) {

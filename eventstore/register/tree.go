@@ -45,14 +45,20 @@ type tree struct {
 }
 
 // openTree opens the files as a tree of size leaves; what they hold beyond is not used. It fails if they hold less.
-func openTree(fs vfs.FS, dir string, size uint64) (_ *tree, err error) {
+func openTree(fs vfs.FS, dir string, size uint64) (*tree, error) {
+	return openTreeAs(leavesName, fs, dir, size)
+}
+
+// openTreeAs opens a tree whose leaves are in a file of another name. A folder without leaves has no tree: so one that is
+// being made again has them under another name until it is whole.
+func openTreeAs(leaves string, fs vfs.FS, dir string, size uint64) (_ *tree, err error) {
 	t := &tree{fs: fs, dir: dir, size: size, written: size}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.close())
 		}
 	}()
-	if t.leaves, err = t.open(leavesName); err != nil {
+	if t.leaves, err = t.open(leaves); err != nil {
 		return nil, err
 	}
 	for l, n := 0, size; l < levelsMax; l, n = l+1, n>>tileHeight {

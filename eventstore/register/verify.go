@@ -100,7 +100,10 @@ func (v *verifier) check(c *leaf.Committed) error {
 	for l := 0; len(v.edge[l]) == tileWidth; l++ {
 		h := perfect(v.edge[l])
 		got, err := v.tree.hashes(nil, l+1, n>>(tileHeight*(l+1))-1, 1)
-		if err != nil || got[0] != h {
+		if err != nil {
+			return damage(c.Position, "%s cannot be read: %v", levelName(l+1), err)
+		}
+		if got[0] != h {
 			return damage(c.Position, "%s does not have the hash of the %d leaves up to %d", levelName(l+1), 1<<(tileHeight*(l+1)), n-1)
 		}
 		v.edge[l], v.edge[l+1] = v.edge[l][:0], append(v.edge[l+1], h)
