@@ -142,6 +142,61 @@ var mutants = []mutant{
 		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
 	},
 	{
+		name: "a checkpoint is signed before its tree is durable", file: "eventstore/register/register.go",
+		old: "\t} else if err := r.tree.sync(); err != nil {", new: "\t} else if err := r.tree.flush(); err != nil {",
+		pkg: "eventstore/register", test: "TestPowerLoss",
+	},
+	{
+		name: "a checkpoint is published before it is durable", file: "eventstore/register/register.go",
+		old: "\tif err := next.save(r.o.FS, r.o.Dir); err != nil {\n\t\treturn fmt.Errorf(\"register: %w\", err)\n\t}\n\tr.last, r.signedAt = next, r.o.Now()\n\tr.publish()\n", new: "\tr.last, r.signedAt = next, r.o.Now()\n\tr.publish()\n\tif err := next.save(r.o.FS, r.o.Dir); err != nil {\n\t\treturn fmt.Errorf(\"register: %w\", err)\n\t}\n",
+		pkg: "eventstore/register", test: "TestPowerLoss",
+	},
+	{
+		name: "a checkpoint that a killed process renamed is believed", file: "eventstore/register/register.go",
+		old: "\t\tif err := syncDir(r.o.FS, r.o.Dir); err != nil {\n\t\t\treturn err\n\t\t}\n", new: "",
+		pkg: "eventstore/register", test: "TestEveryStartThatIsKilled",
+	},
+	{
+		name: "the register's folder has no durable name", file: "eventstore/register/register.go",
+		old: "\tif err := syncDir(o.FS, o.FS.PathDir(o.Dir)); err != nil {", new: "\tif err := error(nil); err != nil {",
+		pkg: "eventstore/register", test: "TestPowerLoss",
+	},
+	{
+		name: "a tree being made again passes for a whole one", file: "eventstore/register/register.go",
+		old: "leavesName + \".next\"", new: "leavesName + \"\"",
+		pkg: "eventstore/register", test: "TestEveryStartThatIsKilled",
+	},
+	{
+		name: "the root of a tree made again is not compared", file: "eventstore/register/register.go",
+		old: "\tif !bytes.Equal(root[:], last.Root) {", new: "\tif len(root) != len(last.Root) {",
+		pkg: "eventstore/register", test: "TestLogsThatDoNotGoOn",
+	},
+	{
+		name: "the last events are not compared with their leaves", file: "eventstore/register/audit.go",
+		old: "c.same = e.Ordinal == c.at.Events && bytes.Equal(c.leaf, c.chunk[:leaf.Size])", new: "c.same = e.Ordinal == c.at.Events && !bytes.Equal(c.leaf, nil)",
+		pkg: "eventstore/register", test: "TestLogsThatDoNotGoOn",
+	},
+	{
+		name: "a tile is served of a width that was never signed", file: "eventstore/register/tile.go",
+		old: " || !pub.Widths[level].has(width) || ", new: " || ",
+		pkg: "eventstore/register", test: "TestTiles",
+	},
+	{
+		name: "one witness too few confirms", file: "eventstore/register/panel.go",
+		old: "\tif len(lines) >= p.quorum {", new: "\tif len(lines) >= p.quorum-1 {",
+		pkg: "eventstore/register", test: "TestTwoOfThreeWitnessesConfirm",
+	},
+	{
+		name: "an old cosignature is played again", file: "eventstore/register/panel.go",
+		old: "\t\tif at.Before(s.seen) || ", new: "\t\tif ",
+		pkg: "eventstore/register", test: "TestReplayedCosignature",
+	},
+	{
+		name: "one of the two signatures is enough", file: "eventstore/register/checkpoint.go",
+		old: "\tif err != nil || len(n.Sigs) != 2 {", new: "\tif err != nil {",
+		pkg: "eventstore/register", test: "TestLogsThatDoNotGoOn",
+	},
+	{
 		name: "damaged keys are cut like torn ones", file: "eventstore/seal/slots.go",
 		old: "\tif count < atLeast {", new: "\tif count < atLeast-atLeast {",
 		pkg: "eventstore/seal", test: "TestTornTails",

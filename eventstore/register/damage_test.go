@@ -204,4 +204,16 @@ func TestLogsThatDoNotGoOn(t *testing.T) {
 			t.Errorf("%s cut: %v", cut, err)
 		}
 	}
+	for _, gone := range []string{leavesName, levelName(1)} { // The tree is made again, and is another one.
+		if err := os.Remove(filepath.Join(dir, gone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Open(t.Context(), options(dir, Over(log(800, swap(100, 102)))))
+	if err == nil {
+		_ = r.Close()
+	}
+	if !named(err) || !strings.Contains(err.Error(), "does not have the root that was signed") {
+		t.Errorf("tree deleted, two swapped: %v", err)
+	}
 }
