@@ -37,6 +37,7 @@ import (
 type storeCmd struct {
 	Listen   string  `help:"Address to listen on." default:"127.0.0.1:2113" env:"ZUJIAN_STORE_LISTEN"`
 	ReadOnly bool    `help:"Take no writes." env:"ZUJIAN_STORE_READ_ONLY"`
+	Reserve  int64   `help:"MiB of the disk left free, as serve does. 0 watches nothing." default:"256" env:"ZUJIAN_RESERVE"`
 	TLS      tlsFlag `embed:"" prefix:"tls-"`
 	Insecure bool    `help:"No TLS and no keys: whoever is on this machine may do everything. Only on a loopback address."`
 }
@@ -68,7 +69,9 @@ func (c *storeCmd) Run(g *globals) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	log, err := embedded.Open(embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: g.Now, Logger: g.Log})
+	log, err := embedded.Open(embedded.Options{
+		Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: g.Now, Logger: g.Log, ReserveBytes: c.Reserve << 20,
+	})
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func startStore(t *testing.T, data string, args ...string) *storeProcess {
 		t.Fatal(err)
 	}
 	p := &storeProcess{logs: &lockedBuffer{}, done: make(chan error, 1)}
-	p.cmd = exec.Command(bin, append([]string{"store", "--data", data}, args...)...)
+	p.cmd = exec.Command(bin, append([]string{"store", "--data", data, "--reserve=4"}, args...)...)
 	p.cmd.Stderr = p.logs
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -122,6 +122,49 @@ func TestReadmePathOverTheProtocol(t *testing.T) {
 	var printed, errs bytes.Buffer
 	if code := run(t.Context(), []string{"verify", "--data", data}, &printed, &errs); code != 0 {
 		t.Fatalf("verify: exit %d\n%s%s", code, &printed, &errs)
+	}
+}
+
+// TestStoreKeepsAReserve: the log alone refuses writes while less of the disk is free than it was told to leave, serves
+// reads, and keeps a ballast once there is room.
+func TestStoreKeepsAReserve(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts real processes")
+	}
+	data := t.TempDir()
+	appends := func(reserve string) error {
+		p := startStore(t, data, "--listen", "127.0.0.1:0", "--insecure", "--reserve="+reserve)
+		defer p.stop(t)
+		config, err := esdb.ParseConnectionString("esdb://" + p.at + "?tls=false&maxDiscoverAttempts=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.Logger = esdb.NoopLogging()
+		client, err := esdb.NewClient(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		_, err = client.AppendToStream(t.Context(), "theirs", esdb.AppendToStreamOptions{}, esdb.EventData{EventType: "x", ContentType: esdb.ContentTypeJson, Data: []byte("{}")})
+		stream, rerr := client.ReadAll(t.Context(), esdb.ReadAllOptions{}, 10)
+		if rerr != nil {
+			t.Fatalf("reading with a reserve of %s MiB: %v\n%s", reserve, rerr, p.logs)
+		}
+		stream.Close()
+		return err
+	}
+	ballast := filepath.Join(data, "log", "ballast")
+	if err := appends("1000000000"); err == nil { // A petabyte is not free.
+		t.Error("a write was taken with less free than the reserve")
+	}
+	if _, err := os.Stat(ballast); err == nil {
+		t.Error("a ballast was made without room")
+	}
+	if err := appends("4"); err != nil {
+		t.Errorf("with room: %v", err)
+	}
+	if info, err := os.Stat(ballast); err != nil || info.Size() != 1<<20 {
+		t.Errorf("the ballast of 4 MiB: %v, %v", info, err)
 	}
 }
 
