@@ -25,8 +25,12 @@ import (
 // routeRegister adds the verifiable register as C2SP tlog-tiles has it, outside /v1.
 func (s *Server) routeRegister(e *echo.Echo) {
 	e.GET("/checkpoint", s.open(func(c echo.Context) error {
+		text := s.o.Register.Checkpoint().Note
+		if text == "" { // This node's tree has not come as far as what was signed.
+			return errBehind
+		}
 		c.Response().Header().Set("Cache-Control", "public, max-age=1")
-		return c.Blob(http.StatusOK, "text/plain; charset=utf-8", []byte(s.o.Register.Checkpoint().Note))
+		return c.Blob(http.StatusOK, "text/plain; charset=utf-8", []byte(text))
 	}))
 	e.GET("/tile/*", s.open(func(c echo.Context) error {
 		// The path as it was sent: another spelling of a tile is another path.
@@ -71,7 +75,11 @@ func readCheckpoint(_ context.Context, s *Server, _ *call) (answer, error) {
 	if r == nil {
 		return answer{}, errNotFound
 	}
-	body := CheckpointAnswer{Checkpoint: checkpointBody(r.Checkpoint())}
+	last := r.Checkpoint()
+	if last.Note == "" {
+		return answer{}, errBehind
+	}
+	body := CheckpointAnswer{Checkpoint: checkpointBody(last)}
 	body.Keys.Ed25519, body.Keys.Sm2 = r.VerifierKeys()
 	body.Witnesses, body.Quorum = r.WitnessKeys()
 	if c, ok := r.Confirmed(); ok {

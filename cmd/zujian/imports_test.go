@@ -24,6 +24,7 @@ var layers = []struct{ part, may string }{
 	{"eventstore/seal/remote", "eventstore/seal"},
 	{"eventstore/seal", ""},
 	{"eventstore/leaf", "eventstore"},
+	{"eventstore/register/notary", "eventstore/register"},
 	{"eventstore/", "eventstore eventstore/leaf"},
 	{"eventstore", ""},
 	{"projections/pebbleviews", "eventstore projections"},

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDashboardNamesRealMetrics holds the dashboard and the alerts of deploy/ to what /metrics shows.
@@ -14,7 +15,10 @@ func TestDashboardNamesRealMetrics(t *testing.T) {
 	}
 	p := startServer(t, t.TempDir())
 	p.must(t, 200, "GET", "/v1/rules", "", nil)
-	shown := string(p.must(t, 200, "GET", "/metrics", "", nil).body)
+	shown := ""
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(shown, "\nzujian_view_up{") && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		shown = string(p.must(t, 200, "GET", "/metrics", "", nil).body) // Views begin after the server answers.
+	}
 	drawn := ""
 	named := regexp.MustCompile(`\b(zujian|process|go)_[a-z_]+\b`)
 	for _, file := range []string{"../../deploy/grafana.json", "../../deploy/alerts.yaml"} {

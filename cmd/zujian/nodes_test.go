@@ -83,22 +83,39 @@ func (n *nodes) node(name string) *serverProcess {
 
 func startVault(t *testing.T, more ...string) (url, tokenFile string) {
 	t.Helper()
+	v := &vaultProcess{t: t, data: t.TempDir(), listen: "127.0.0.1:0", more: more}
+	v.start()
+	return v.url, v.token
+}
+
+// vaultProcess is a vault that may be killed, and started again where it was.
+type vaultProcess struct {
+	t          *testing.T
+	data       string
+	listen     string
+	more       []string
+	url, token string
+	cmd        *exec.Cmd
+}
+
+func (v *vaultProcess) start() {
+	v.t.Helper()
 	bin, err := program()
 	if err != nil {
-		t.Fatal(err)
+		v.t.Fatal(err)
 	}
-	data := t.TempDir()
-	cmd := exec.Command(bin, append([]string{"vault", "--data", data, "--listen", "127.0.0.1:0"}, more...)...)
+	cmd := exec.Command(bin, append([]string{"vault", "--data", v.data, "--listen", v.listen}, v.more...)...)
 	logs := &lockedBuffer{}
 	cmd.Stderr = logs
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		v.t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		v.t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	v.cmd = cmd
+	v.t.Cleanup(func() {
 		_ = cmd.Process.Kill() // It may have ended already.
 		_ = cmd.Wait()         // A killed process says so here.
 	})
@@ -111,14 +128,21 @@ func startVault(t *testing.T, more ...string) (url, tokenFile string) {
 		}
 		close(where)
 	}()
+	v.url = ""
 	select {
-	case url = <-where:
+	case v.url = <-where:
 	case <-time.After(time.Minute):
 	}
-	if url == "" {
-		t.Fatalf("the vault did not start\n%s", logs)
+	if v.url == "" {
+		v.t.Fatalf("the vault did not start\n%s", logs)
 	}
-	return url, filepath.Join(data, vaultTokenFile)
+	_, v.listen, _ = strings.Cut(v.url, "://")
+	v.token = filepath.Join(v.data, vaultTokenFile)
+}
+
+func (v *vaultProcess) kill() {
+	_ = v.cmd.Process.Kill() // It lives, or the test has failed before.
+	_ = v.cmd.Wait()         // A killed process says so here.
 }
 
 // TestVaultOverTLS: the vault is reached by its own authority's word alone, and with its token alone.

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"zujian/eventstore"
 	"zujian/eventstore/register"
+	"zujian/eventstore/register/notary"
+	"zujian/eventstore/seal"
+	"zujian/eventstore/seal/remote"
 )
 
 // registerFlags configure the verifiable register.
@@ -25,10 +29,48 @@ func registerDir(g *globals) string { return filepath.Join(g.Data, "register") }
 // registerOptions are what every use of the register in the data folder shares. A register that has signed must have its
 // keys; only a fresh one gets new ones.
 func (h *house) registerOptions(g *globals) (o register.Options, err error) {
-	_, missing := os.Stat(filepath.Join(registerDir(g), "checkpoint"))
 	o = register.Options{Dir: registerDir(g), Log: registerLog(h.store), Now: g.Now, Logger: g.Log}
-	o.Keys.Log, o.Keys.Ed25519, o.Keys.SM2, err = h.vault.RegisterKeys(g.Ctx, errors.Is(missing, os.ErrNotExist))
+	o.Keys, err = registerKeys(g, h.vault)
 	return o, err
+}
+
+func registerKeys(g *globals, v *seal.Vault) (k register.Keys, err error) {
+	_, missing := os.Stat(filepath.Join(registerDir(g), "checkpoint"))
+	k.Log, k.Ed25519, k.SM2, err = v.RegisterKeys(g.Ctx, errors.Is(missing, os.ErrNotExist))
+	return k, err
+}
+
+// openNotary opens the notary that a vault elsewhere is for the processes that make the tree. Its folder has the form of a
+// register's: it may be the one of a register of one process before.
+func openNotary(g *globals, v *seal.Vault) (*register.LocalNotary, error) {
+	k, err := registerKeys(g, v)
+	if err != nil {
+		return nil, err
+	}
+	return register.OpenNotary(nil, registerDir(g), k, g.Log)
+}
+
+// memberOptions are those of a process whose vault is elsewhere, which signs what the process proposes.
+func (h *house) memberOptions(g *globals, origin string, c *remote.Client) (o register.Options, err error) {
+	n := notary.Client{Call: c.Call}
+	o = register.Options{Dir: registerDir(g), Log: registerLog(h.store), Now: g.Now, Logger: g.Log, Notary: n}
+	if h.shared != nil {
+		o.Turn = func(ctx context.Context, f func(context.Context) error) error {
+			return h.shared.Hold(ctx, "register", f)
+		}
+	}
+	ask, cancel := context.WithTimeout(g.Ctx, connectMax)
+	defer cancel()
+	for {
+		if o.Keys, o.Public, err = n.Keys(ask, origin); !errors.Is(err, register.ErrNotaryAway) {
+			return o, err
+		}
+		select { // It may be started after this process.
+		case <-ask.Done():
+			return o, err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // registerLog is the store as the register reads it.
@@ -39,9 +81,15 @@ func registerLog(s eventstore.Store) register.Log {
 	return register.Over(s)
 }
 
-// openRegister opens the register that serve keeps. It fails if the log does not go on from what was signed.
+// open opens the register that serve keeps. It fails if the log does not go on from what was signed.
 func (f *registerFlags) open(g *globals, h *house) (*register.Register, error) {
-	o, err := h.registerOptions(g)
+	var o register.Options
+	var err error
+	if client, elsewhere := h.keys.(*remote.Client); elsewhere {
+		o, err = h.memberOptions(g, f.Origin, client)
+	} else {
+		o, err = h.registerOptions(g)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +129,7 @@ func registerMetrics(reg *prometheus.Registry, r *register.Register) {
 		"witnesses_agreeing":   {"Witnesses that have cosigned since the start.", func(s register.Status) float64 { return float64(s.Agreeing) }},
 		"witnesses_dissenting": {"Witnesses that have cosigned another log under this name.", func(s register.Status) float64 { return float64(s.Dissenting) }},
 		"stopped":              {"1 when nothing is signed because witnesses dissent.", func(s register.Status) float64 { return boolean(s.Stopped) }},
+		"leads":                {"1 while this process proposes checkpoints and asks witnesses; always where no other does.", func(s register.Status) float64 { return boolean(s.Leads) }},
 		"held":                 {"1 while a restored register signs nothing new until it is told to.", func(s register.Status) float64 { return boolean(s.Held) }},
 		"waiting":              {"1 while nothing is signed until witnesses have answered.", func(s register.Status) float64 { return boolean(s.Waiting) }},
 	} {

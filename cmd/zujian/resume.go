@@ -86,8 +86,8 @@ type resumeCmd struct {
 
 // Run implements the command.
 func (c *resumeCmd) Run(g *globals) error {
-	if err := needsFolder(g, "resume"); err != nil {
-		return err
+	if g.Config.Vault.URL != "" { // The log may be elsewhere: what was restored then is the vault's folder.
+		return errVaultElsewhere
 	}
 	if !c.said() {
 		return fmt.Errorf("%w: say what was signed last, by --witnessed FILE, or --roll-back", errUsage)

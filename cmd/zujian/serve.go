@@ -73,7 +73,7 @@ func (c *serveCmd) Run(g *globals) error {
 		return err
 	}
 	var r *register.Register
-	if c.Role.is(roleProject) && h.vault != nil { // Of many processes none has both the log's tree and the keys to sign it.
+	if c.Role.is(roleAPI) && (c.Role.is(roleProject) || h.vault == nil) { // Of many processes each that answers makes the tree; the vault signs.
 		if r, err = c.Register.open(g, h); err != nil {
 			return errors.Join(err, h.Close())
 		}

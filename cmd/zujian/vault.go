@@ -18,6 +18,7 @@ import (
 
 	"zujian/api/desk"
 	"zujian/eventstore/faults"
+	"zujian/eventstore/register/notary"
 	"zujian/eventstore/seal"
 	"zujian/eventstore/seal/remote"
 )
@@ -121,6 +122,14 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 	if err != nil {
 		return err
 	}
+	n, err := openNotary(g, h.vault)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	mux := http.NewServeMux()
+	mux.Handle("/", remote.Server(h.vault, token))
+	mux.Handle(notary.Prefix, remote.Guard(token, notary.Handler(n)))
 	l, err := (&net.ListenConfig{}).Listen(g.Ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -134,7 +143,7 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 		scheme, l = "https", tls.NewListener(l, config)
 	}
 	server := &http.Server{
-		Handler: remote.Server(h.vault, token), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
 	}
 	served := make(chan error, 1)

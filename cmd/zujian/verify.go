@@ -128,6 +128,9 @@ func (c *verifyCmd) verifyRegister(g *globals, h *house, res *verifyResult) erro
 	}
 	o := register.Options{Dir: registerDir(g), Log: registerLog(h.store), Now: g.Now, Logger: g.Log}
 	o.Public.Ed25519 = c.RegisterKey
+	if h.vault == nil && res.Limit == "" {
+		res.Limit = "the vault is elsewhere: tags of leaves were not tied to their streams"
+	}
 	if h.vault != nil {
 		var err error
 		if o, err = h.registerOptions(g); err != nil {

@@ -180,7 +180,11 @@ func (p *panel) run(ctx context.Context, r *Register) {
 		case <-p.wake:
 		case <-retry.C:
 		}
-		if !p.round(ctx, r.published.Load()) {
+		pub := r.published.Load()
+		if pub.Note == "" { // Nothing was signed yet.
+			continue
+		}
+		if !p.round(ctx, pub) {
 			retry.Reset(witnessRetry)
 		}
 	}

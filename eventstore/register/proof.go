@@ -24,7 +24,7 @@ type Checkpoint struct {
 	At     time.Time
 }
 
-// Checkpoint returns the last one.
+// Checkpoint returns the last one. With a Notary its note is "" until the tree has come as far as what was signed.
 func (r *Register) Checkpoint() Checkpoint {
 	p := r.published.Load()
 	return Checkpoint{Origin: p.Origin, Size: p.Size, Root: [32]byte(p.Root), Note: r.panel.cosigned(p.Note), At: p.at}
@@ -132,7 +132,7 @@ func (r *Register) StreamKey(stream string) [32]byte {
 
 // VerifierKeys are what outsiders check the register's two signature lines with: Ed25519, then SM2.
 func (r *Register) VerifierKeys() (ed25519, sm2 string) {
-	return r.signers[0].(*signer).key, r.signers[1].(*signer).key
+	return r.o.Public.Ed25519, r.o.Public.SM2
 }
 
 // WitnessKeys are the verifier keys of the witnesses, and how many of them confirm a checkpoint.

@@ -60,14 +60,18 @@ func (o over) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[l
 	}
 }
 
-// Options configure a register. Dir, Log, Origin, Keys and Now are mandatory.
+// Options configure a register. Dir, Log, Origin, Keys and Now are mandatory. With a Notary only Keys.Log and Public are
+// needed of the keys.
 type Options struct {
-	Dir       string
-	FS        vfs.FS // The real disk if nil.
-	Log       Log
-	Origin    string // The log's URL without scheme: the first line of every checkpoint.
-	Keys      Keys
-	Public    PublicKeys // Only for Verify without Keys.
+	Dir    string
+	FS     vfs.FS // The real disk if nil.
+	Log    Log
+	Origin string // The log's URL without scheme: the first line of every checkpoint.
+	Keys   Keys
+	Public PublicKeys // With a Notary, and for Verify without Keys.
+	Notary Notary     // Signs, if several processes make the tree; nil signs here.
+	// Turn calls f while no other process has the turn to propose, with a Notary; nil is always.
+	Turn      func(ctx context.Context, f func(context.Context) error) error
 	Witnesses []Witness
 	Quorum    int // Cosignatures that confirm a checkpoint; a majority if 0.
 	Now       func() time.Time
@@ -93,6 +97,8 @@ type Register struct {
 	signedAt time.Time
 	scratch  []byte
 
+	dissentSince time.Time
+
 	tagging   sync.Mutex // Guards askTagger.
 	askTagger *leaf.Tagger
 
@@ -101,6 +107,7 @@ type Register struct {
 	held      atomic.Bool   // Restored, and nobody has said yet that no more was signed.
 	panel     *panel
 	audited   auditFigures
+	leads     atomic.Bool // It has the turn; always without a Notary.
 }
 
 // published is a checkpoint that anybody may ask for, and the tree it covers.
@@ -123,9 +130,10 @@ func Open(ctx context.Context, o Options) (_ *Register, err error) {
 	if err := checkOrigin(o.Origin); err != nil {
 		return nil, err
 	}
-	r := &Register{
-		o: o, tagger: leaf.NewTagger(o.Keys.Log), askTagger: leaf.NewTagger(o.Keys.Log),
-		signers: []note.Signer{newEd25519(o.Origin, o.Keys.Ed25519), newSM2(o.Origin, o.Keys.SM2)},
+	r := &Register{o: o, tagger: leaf.NewTagger(o.Keys.Log), askTagger: leaf.NewTagger(o.Keys.Log)}
+	if o.Notary == nil {
+		ed, sm := newEd25519(o.Origin, o.Keys.Ed25519), newSM2(o.Origin, o.Keys.SM2)
+		r.signers, r.o.Public = []note.Signer{ed, sm}, PublicKeys{Ed25519: ed.key, SM2: sm.key}
 	}
 	if r.panel, err = newPanel(&o); err != nil {
 		return nil, err
@@ -146,6 +154,10 @@ func Open(ctx context.Context, o Options) (_ *Register, err error) {
 }
 
 func (r *Register) open(ctx context.Context) error {
+	if r.o.Notary != nil {
+		return r.openMember(ctx)
+	}
+	r.leads.Store(true)
 	last, there, err := loadSigned(r.o.FS, r.o.Dir)
 	if err != nil {
 		return err
@@ -162,11 +174,26 @@ func (r *Register) open(ctx context.Context) error {
 			r.o.Logger.Warn("the register's origin has changed", "from", last.Origin, "to", r.o.Origin)
 		}
 	}
+	if err := r.openAt(ctx, &last, there); err != nil {
+		return err
+	}
+	if r.held.Store(Held(r.o.FS, r.o.Dir)); r.held.Load() && r.panel.empty() {
+		r.o.Logger.Error("the register was restored from a backup and signs nothing new: `zujian resume` lets it go on", "size", last.Size)
+	}
+	if !there { // An empty tree is a prefix of every log; with it witnesses can be asked what they know.
+		return r.sign()
+	}
+	r.publish()
+	return nil
+}
+
+// openAt opens the tree of what was signed last, and holds the log to it.
+func (r *Register) openAt(ctx context.Context, last *signed, there bool) (err error) {
 	last.Origin = r.o.Origin
 	_, missing := r.o.FS.Stat(r.o.FS.PathJoin(r.o.Dir, leavesName))
 	switch {
 	case !there || errors.Is(missing, fs.ErrNotExist):
-		err = r.rebuild(ctx, &last)
+		err = r.rebuild(ctx, last)
 	case missing != nil:
 		err = missing
 	default:
@@ -175,21 +202,14 @@ func (r *Register) open(ctx context.Context) error {
 		}
 	}
 	if err == nil && there {
-		err = r.guard(ctx, &last)
+		err = r.guard(ctx, last)
 	}
 	if err != nil {
 		return err
 	}
-	if r.held.Store(Held(r.o.FS, r.o.Dir)); r.held.Load() && r.panel.empty() {
-		r.o.Logger.Error("the register was restored from a backup and signs nothing new: `zujian resume` lets it go on", "size", last.Size)
-	}
-	r.last, r.pos, r.before = last, last.Last, last.Before
+	r.last, r.pos, r.before = *last, last.Last, last.Before
 	r.audited.mark.Store(&mark{last.Audited.Events, last.Audited.Position})
 	r.behind.Store(last.Size)
-	if !there { // An empty tree is a prefix of every log; with it witnesses can be asked what they know.
-		return r.sign()
-	}
-	r.publish()
 	return nil
 }
 
@@ -275,7 +295,13 @@ func (r *Register) Close() error {
 func (r *Register) Run(ctx context.Context) error {
 	witnessing, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
-	work.Go(func() { r.panel.run(witnessing, r) })
+	work.Go(func() {
+		if r.o.Notary == nil {
+			r.panel.run(witnessing, r)
+		} else {
+			r.lead(witnessing)
+		}
+	})
 	defer work.Wait()
 	defer stop()
 	ctx, end := context.WithCancel(ctx)
@@ -288,10 +314,15 @@ func (r *Register) Run(ctx context.Context) error {
 	})
 	r.signedAt = r.o.Now()
 	for {
-		if err := r.follow(ctx); err != nil {
+		if err := r.follow(ctx); r.patient(ctx, err) {
+			continue
+		} else if err != nil {
 			return err
 		}
 		err := r.pause(ctx)
+		if r.patient(ctx, err) {
+			continue
+		}
 		if found := r.audited.err(); found != nil {
 			return found
 		}
@@ -302,12 +333,15 @@ func (r *Register) Run(ctx context.Context) error {
 			if ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
 				return fmt.Errorf("wait for the log: %w", err)
 			}
+			if r.o.Notary != nil {
+				return nil // Another process goes on, or this one when it is started again.
+			}
 			if may, err := r.may(); err != nil || !may || r.tree.size == r.last.Size {
 				return err
 			}
 			return r.sign()
 		}
-		if err := r.panel.err(); err != nil {
+		if err := r.dissent(); err != nil {
 			return err
 		}
 	}
@@ -327,12 +361,12 @@ func (r *Register) follow(ctx context.Context) error {
 			return err
 		}
 		if n++; n%addedAtOnce == 0 {
-			if err := r.signIfDue(); err != nil {
+			if err := r.signIfDue(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	return r.signIfDue()
+	return r.signIfDue(ctx)
 }
 
 func (r *Register) add(c *leaf.Committed) error {
@@ -348,9 +382,12 @@ func (r *Register) add(c *leaf.Committed) error {
 	return nil
 }
 
-func (r *Register) signIfDue() error {
+func (r *Register) signIfDue(ctx context.Context) error {
 	if r.due() > 0 {
 		return nil
+	}
+	if r.o.Notary != nil {
+		return r.consult(ctx)
 	}
 	if may, err := r.may(); err != nil || !may {
 		return err
@@ -361,6 +398,9 @@ func (r *Register) signIfDue() error {
 // due is how long it is to the next checkpoint.
 func (r *Register) due() time.Duration {
 	wait := signIdle
+	if r.o.Notary != nil {
+		wait = signEvery // Others may have had more signed.
+	}
 	switch fresh := r.tree.size - r.last.Size; {
 	case fresh >= signEvents:
 		wait = signPause
@@ -415,11 +455,9 @@ func (r *Register) sign() error {
 	next := r.last.next(r.tree.size)
 	next.Root, next.Last, next.Before, next.Audited = root[:], r.pos, r.before, *r.audited.mark.Load()
 	next.moveTail()
-	msg, err := note.Sign(&note.Note{Text: body(r.o.Origin, next.Size, root)}, r.signers...)
-	if err != nil {
-		return fmt.Errorf("register: sign checkpoint: %w", err)
+	if err := next.sign(r.signers...); err != nil {
+		return err
 	}
-	next.Note = string(msg)
 	if c := r.panel.confirmed.Load(); c != nil {
 		next.Confirmed = c.note
 	}

@@ -1,5 +1,5 @@
 // Package remote lets many processes share one vault: a Server beside the keys, and a Client in each that seals and opens
-// through it. No key ever leaves the server; whoever holds the token may ask it to open anything, as if it had the folder.
+// through it. No key of a person ever leaves the server; whoever holds the token may ask it to open anything, as if it had the folder.
 package remote
 
 import (
@@ -40,9 +40,21 @@ type reply struct {
 // codes are the errors that callers of a vault tell from others.
 var codes = map[string]error{"erased": seal.ErrErased, "no_key": seal.ErrNoKey}
 
+// Guard lets in whoever has the token.
+func Guard(token string, h http.Handler) http.Handler {
+	want := sha256.Sum256([]byte("Bearer " + token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got := sha256.Sum256([]byte(r.Header.Get("Authorization")))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // Server answers for a vault to whoever has the token.
 func Server(v *seal.Vault, token string) http.Handler {
-	want := sha256.Sum256([]byte("Bearer " + token))
 	acts := map[string]func(ctx context.Context, q question) (string, error){
 		"/seal": func(ctx context.Context, q question) (string, error) {
 			return v.Seal(ctx, q.Subject, q.Stream, q.Field, q.Value)
@@ -53,12 +65,7 @@ func Server(v *seal.Vault, token string) http.Handler {
 		"/erase": func(ctx context.Context, q question) (string, error) { return "", v.Erase(ctx, q.Subject) },
 		"/blind": func(_ context.Context, q question) (string, error) { return v.Blind(q.Field, q.Value), nil },
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got := sha256.Sum256([]byte(r.Header.Get("Authorization")))
-		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
+	return Guard(token, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		act, ok := acts[r.URL.Path]
 		if !ok || r.Method != http.MethodPost {
 			w.WriteHeader(http.StatusNotFound)
@@ -81,7 +88,7 @@ func Server(v *seal.Vault, token string) http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(answer) // The client went away: nobody is left to tell.
-	})
+	}))
 }
 
 // Here is a vault of this process, by the names of a Client's methods.
@@ -117,34 +124,43 @@ func NewClient(url, token string, transport *http.Transport) *Client {
 func (c *Client) String() string   { return "[vault at " + c.url + "]" }
 func (c *Client) GoString() string { return c.String() }
 
-func (c *Client) ask(ctx context.Context, act string, q question) (string, error) {
-	raw, err := json.Marshal(q)
+// Call posts a question to a path of the server as JSON, and reads its answer into out. It is seal.ErrUnavailable when
+// there is none.
+func (c *Client) Call(ctx context.Context, path string, in, out any) error {
+	raw, err := json.Marshal(in)
 	if err != nil {
-		return "", err
+		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+act, bytes.NewReader(raw))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+path, bytes.NewReader(raw))
 	if err != nil {
-		return "", err
+		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	res, err := c.client.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return "", ctx.Err()
+			return ctx.Err()
 		}
-		return "", fmt.Errorf("%w: %w", seal.ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", seal.ErrUnavailable, err)
 	}
 	defer func() { _ = res.Body.Close() }() // Only read from.
 	body, err := io.ReadAll(io.LimitReader(res.Body, 2*bodyMax))
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", seal.ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", seal.ErrUnavailable, err)
 	}
-	var answer reply
 	if res.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%w: it answers %s", seal.ErrUnavailable, res.Status)
+		return fmt.Errorf("%w: it answers %s", seal.ErrUnavailable, res.Status)
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return "", fmt.Errorf("%w: its answer is none", seal.ErrUnavailable)
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%w: its answer is none", seal.ErrUnavailable)
+	}
+	return nil
+}
+
+func (c *Client) ask(ctx context.Context, act string, q question) (string, error) {
+	var answer reply
+	if err := c.Call(ctx, act, q, &answer); err != nil {
+		return "", err
 	}
 	if known, ok := codes[answer.Code]; ok {
 		return "", fmt.Errorf("vault: %w", known)
