@@ -162,6 +162,11 @@ func TestKeeperInParts(t *testing.T) {
 			settled(k, map[int]int{0: max(1, lastParts(t, views)), 1: 1, 2: 2, 3: 3, 4: 4}[parts])
 			stop()
 		}
+		left := PartName("a", 2, 3) // A crash left it, after readers had moved.
+		leave := func(View) error { return nil }
+		if err := errors.Join(views.Batch(t.Context(), left, 1, 0, 9, leave), views.Activate(t.Context(), left, 1)); err != nil {
+			t.Fatal(err)
+		}
 		one, stopOne := keep(2)
 		_, stopTwo := keep(2)
 		settled(one, 2)

@@ -12,7 +12,7 @@ import (
 
 const layoutEvery = 500 * time.Millisecond // Between two looks at which parts readers see.
 
-// layout is what to keep of a list: the parts wanted of each view, and the ones readers see now where these are others.
+// layout is what to keep of a list: the parts wanted of each view, and others that are there until readers do not see them.
 func (k *Keeper) layout(ctx context.Context, list []Projection) (out []keptView) {
 	for _, p := range list {
 		for {
@@ -44,16 +44,18 @@ func (k *Keeper) layoutOf(ctx context.Context, p Projection) (out []keptView, er
 	for _, part := range PartsOf(p, want) {
 		out = append(out, keptView{Projection: part, whole: p, parts: want})
 	}
-	if now == want {
-		return out, nil
-	}
-	for _, part := range PartsOf(p, now) {
-		active, err := k.Views.Active(ctx, part.Name())
-		if err != nil {
-			return nil, err
+	for of := 1; of <= PartsMax; of++ { // Those in use, and what a crash left of those before.
+		if of == want {
+			continue
 		}
-		if active != 0 {
-			out = append(out, keptView{Projection: part, whole: p, parts: now, old: true})
+		for _, part := range PartsOf(p, of) {
+			active, err := k.Views.Active(ctx, part.Name())
+			if err != nil {
+				return nil, err
+			}
+			if active != 0 && active != retired {
+				out = append(out, keptView{Projection: part, whole: p, parts: of, old: true})
+			}
 		}
 	}
 	return out, nil

@@ -71,7 +71,7 @@ func benchNodeViews(b *bench) (_ []benchRow, err error) {
 		log  engine
 		in   projections.Views
 		list []projections.Projection
-	}{{far, redis, all}, {h.store, pebble, all}, {far, redis, part}, {far, redis, whole}}
+	}{{far, redis, all}, {h.store, pebble, all}, {far, redis, part}, {far, redis, whole}, {h.store, pebble, part}, {h.store, pebble, whole}}
 	return profiled(b, func() ([]benchRow, error) {
 		got := make([][]slicing, len(kinds))
 		for range benchNodesRounds {
@@ -92,6 +92,7 @@ func benchNodeViews(b *bench) (_ []benchRow, err error) {
 		return []benchRow{
 			compare("catch-up of all views, log by the protocol, kept in Redis", "events/s", "one folder", got[0], got[1], rate),
 			compare(fmt.Sprintf("catch-up of one of %d parts of the index, likewise", benchIndexParts), "events/s", "the whole index", got[2], got[3], rate),
+			compare(fmt.Sprintf("catch-up of one of %d parts of the index, in one folder", benchIndexParts), "events/s", "the whole index", got[4], got[5], rate),
 		}, nil
 	})
 }
