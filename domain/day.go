@@ -33,24 +33,65 @@ func DayOf(t time.Time) Day {
 
 // ParseDay reads "2026-03-01". It refuses impossible dates and those outside [DayMin, DayMax].
 func ParseDay(s string) (Day, error) {
-	t, err := time.Parse("2006-01-02", s)
-	if err != nil || len(s) != len("2006-01-02") {
+	d, ok := readDay(s)
+	if !ok {
 		return 0, fmt.Errorf("domain: %q is not a date", s)
 	}
-	d := Date(t.Date())
 	if d < DayMin || d > DayMax || d == 0 {
 		return 0, fmt.Errorf("domain: %q is out of range", s)
 	}
 	return d, nil
 }
 
+// readDay reads "2026-03-01", of any year; ok is false for what is no date.
+func readDay[T string | []byte](s T) (d Day, ok bool) {
+	if len(s) != len("2006-01-02") || s[4] != '-' || s[7] != '-' {
+		return 0, false
+	}
+	year, month, day := digits(s[:4]), digits(s[5:7]), digits(s[8:])
+	if year < 0 || month < 1 || month > 12 || day < 1 {
+		return 0, false
+	}
+	d = Date(year, time.Month(month), day)
+	_, m, _ := d.Date()
+	return d, int(m) == month // Else the month has fewer days.
+}
+
+// digits is a number of decimal digits alone; -1 for anything else.
+func digits[T string | []byte](s T) (n int) {
+	for i := range len(s) {
+		c := s[i] - '0'
+		if c > 9 {
+			return -1
+		}
+		n = n*10 + int(c)
+	}
+	return n
+}
+
 func (d Day) time() time.Time { return time.Unix(int64(d)*86400, 0).UTC() }
 
 func (d Day) String() string {
+	var buf [dateBytes]byte
+	return string(d.append(buf[:0]))
+}
+
+const dateBytes = len("2006-01-02") + 2 // In quotes.
+
+// append writes String's text.
+func (d Day) append(b []byte) []byte {
 	if d == 0 {
-		return ""
+		return b
 	}
-	return d.time().Format("2006-01-02")
+	y, m, day := d.Date()
+	if y < 0 || y > 9999 {
+		return d.time().AppendFormat(b, "2006-01-02")
+	}
+	return append(appendMonth(b, y, int(m)), '-', byte('0'+day/10), byte('0'+day%10))
+}
+
+func appendMonth(b []byte, y, m int) []byte {
+	return append(b, byte('0'+y/1000), byte('0'+y/100%10), byte('0'+y/10%10), byte('0'+y%10), '-', byte('0'+m/10), byte('0'+m%10))
 }
 
 // IsZero is true of the absent day.
@@ -94,13 +135,6 @@ func (d Day) MonthsUntil(end Day) int {
 	return n
 }
 
-func (d Day) MarshalJSON() ([]byte, error) { return quote(d.String()), nil }
-
-// quote makes a JSON text of one that needs no escapes.
-func quote(s string) []byte {
-	return append(append(append(make([]byte, 0, len(s)+2), '"'), s...), '"')
-}
-
 // unquote reads a JSON text.
 func unquote(b []byte) (s string, err error) {
 	if n := len(b) - 1; n > 0 && b[0] == '"' && !bytes.ContainsRune(b, '\\') {
@@ -110,7 +144,19 @@ func unquote(b []byte) (s string, err error) {
 	return s, err
 }
 
+// MarshalJSON writes the text in quotes.
+func (d Day) MarshalJSON() ([]byte, error) {
+	return append(d.append(append(make([]byte, 0, dateBytes), '"')), '"'), nil
+}
+
+// UnmarshalJSON reads what ParseDay takes, and "" as the absent day.
 func (d *Day) UnmarshalJSON(b []byte) error {
+	if len(b) == dateBytes && b[0] == '"' { // Most are: a quoted text without escapes.
+		if v, ok := readDay(b[1 : len(b)-1]); ok && v >= DayMin && v <= DayMax && v != 0 {
+			*d = v
+			return nil
+		}
+	}
 	s, err := unquote(b)
 	if err != nil {
 		return err
@@ -140,17 +186,30 @@ func ParseMonth(s string) (Month, error) {
 func (m Month) First() Day { return Date(int(m)/12, time.Month(int(m)%12+1), 1) }
 
 func (m Month) String() string {
+	var buf [dateBytes]byte
+	return string(m.append(buf[:0]))
+}
+
+// append writes String's text.
+func (m Month) append(b []byte) []byte {
 	if m == 0 {
-		return ""
+		return b
 	}
-	return fmt.Sprintf("%04d-%02d", int(m)/12, int(m)%12+1)
+	if m < 0 || m >= 10_000*12 {
+		return fmt.Appendf(b, "%04d-%02d", int(m)/12, int(m)%12+1)
+	}
+	return appendMonth(b, int(m)/12, int(m)%12+1)
 }
 
 // IsZero is true of the absent month.
 func (m Month) IsZero() bool { return m == 0 }
 
-func (m Month) MarshalJSON() ([]byte, error) { return quote(m.String()), nil }
+// MarshalJSON writes the text in quotes.
+func (m Month) MarshalJSON() ([]byte, error) {
+	return append(m.append(append(make([]byte, 0, dateBytes), '"')), '"'), nil
+}
 
+// UnmarshalJSON reads what ParseMonth takes, and "" as the absent month.
 func (m *Month) UnmarshalJSON(b []byte) error {
 	s, err := unquote(b)
 	if err != nil {
