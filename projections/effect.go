@@ -10,70 +10,188 @@ import (
 // Effect is what one row adds beside itself: index entries, and sums in shared cells. A projection computes it as a pure
 // function of the row; Replace puts the difference in the view. So an index never keeps a stale entry and a sum is always
 // the sum over the rows.
+//
+// What a row adds to each of its areas alike is said once, by MarkEach and SumEach: keys are made of it for the areas only
+// where something changed. No entry may be marked both ways.
 type Effect struct {
+	areas []string
 	marks []entryMark
 	sums  []sum
 }
 
+// spot is a key: rest itself, or with a kind the key of kind, area and rest in every area.
+type spot struct{ kind, rest string }
+
+func (s spot) compare(t spot) int {
+	return cmp.Or(strings.Compare(s.kind, t.kind), strings.Compare(s.rest, t.rest))
+}
+
+// in is the key in an area.
+func (s spot) in(area string) string {
+	if s.rest == "" {
+		return s.kind + keySeparator + area
+	}
+	return s.kind + keySeparator + area + keySeparator + s.rest
+}
+
 // entryMark is an index entry; of two with one key the later counts.
-type entryMark struct{ key, value string }
+type entryMark struct {
+	spot
+	value string
+}
 
 // sum is what a row adds to one counter of a cell.
 type sum struct {
-	cell, counter string
-	n             int64
+	spot
+	counter string
+	n       int64
 }
 
+// Over says which areas MarkEach and SumEach are for, each once.
+func (e *Effect) Over(areas []string) { e.areas = areas }
+
 // Mark adds an index entry.
-func (e *Effect) Mark(key, value string) { e.marks = append(e.marks, entryMark{key, value}) }
+func (e *Effect) Mark(key, value string) { e.mark(spot{rest: key}, value) }
+
+// MarkEach adds the index entry Key(kind, area, rest), or Key(kind, area) without a rest, for every area.
+func (e *Effect) MarkEach(kind, rest, value string) { e.mark(spot{kind, rest}, value) }
+
+func (e *Effect) mark(at spot, value string) {
+	if e.marks == nil {
+		e.marks = make([]entryMark, 0, effectRoom)
+	}
+	e.marks = append(e.marks, entryMark{at, value})
+}
 
 // Sum adds n to a counter of a cell.
-func (e *Effect) Sum(cell, counter string, n int64) { e.sums = append(e.sums, sum{cell, counter, n}) }
+func (e *Effect) Sum(cell, counter string, n int64) { e.sum(spot{rest: cell}, counter, n) }
+
+// SumEach adds n to a counter of the cell Key(kind, area, rest), or Key(kind, area) without a rest, for every area.
+func (e *Effect) SumEach(kind, rest, counter string, n int64) { e.sum(spot{kind, rest}, counter, n) }
+
+func (e *Effect) sum(at spot, counter string, n int64) {
+	if e.sums == nil {
+		e.sums = make([]sum, 0, effectRoom)
+	}
+	e.sums = append(e.sums, sum{at, counter, n})
+}
+
+const effectRoom = 16 // Entries and sums of most rows.
 
 // Replace takes away what before added and adds what e adds, touching only what differs. It uses both up.
 func (e Effect) Replace(ctx context.Context, v View, before Effect) error {
-	was, now := sortMarks(before.marks), sortMarks(e.marks)
+	switch {
+	case len(e.marks)+len(e.sums) == 0:
+		e.areas = before.areas
+	case len(before.marks)+len(before.sums) > 0 && !slices.Equal(e.areas, before.areas):
+		e, before = e.spread(), before.spread()
+	}
+	e.replaceMarks(v, before.marks)
+	return addSums(ctx, v, e.areas, difference(e.sums, before.sums))
+}
+
+// spread says for each area by itself what was said once for all.
+func (e Effect) spread() (out Effect) {
+	for _, m := range e.marks {
+		for at := range m.keys(e.areas) {
+			out.Mark(at, m.value)
+		}
+	}
+	for _, s := range e.sums {
+		for at := range s.keys(e.areas) {
+			out.Sum(at, s.counter, s.n)
+		}
+	}
+	return out
+}
+
+// keys yields the keys of a spot.
+func (s spot) keys(areas []string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		if s.kind == "" {
+			yield(s.rest)
+			return
+		}
+		for _, area := range areas {
+			if !yield(s.in(area)) {
+				return
+			}
+		}
+	}
+}
+
+func (e Effect) replaceMarks(v View, before []entryMark) {
+	if slices.Equal(e.marks, before) {
+		return
+	}
+	was, now := sortMarks(before), sortMarks(e.marks)
+	set := func(m entryMark) {
+		for at := range m.keys(e.areas) {
+			v.Set(at, []byte(m.value))
+		}
+	}
 	for i, j := 0, 0; i < len(was) || j < len(now); {
+		order := 0
 		switch {
-		case j == len(now) || (i < len(was) && was[i].key < now[j].key):
-			v.Delete(was[i].key)
+		case j == len(now):
+			order = -1
+		case i == len(was):
+			order = 1
+		default:
+			order = was[i].compare(now[j].spot)
+		}
+		switch {
+		case order < 0:
+			for at := range was[i].keys(e.areas) {
+				v.Delete(at)
+			}
 			i++
-		case i == len(was) || now[j].key < was[i].key:
-			v.Set(now[j].key, []byte(now[j].value))
+		case order > 0:
+			set(now[j])
 			j++
 		default:
 			if was[i].value != now[j].value {
-				v.Set(now[j].key, []byte(now[j].value))
+				set(now[j])
 			}
 			i, j = i+1, j+1
 		}
 	}
-	all := slices.Grow(e.sums, len(before.sums))
-	for _, s := range before.sums {
-		all = append(all, sum{s.cell, s.counter, -s.n})
-	}
-	return addSums(ctx, v, all)
 }
 
 func sortMarks(marks []entryMark) []entryMark {
-	slices.SortStableFunc(marks, func(a, b entryMark) int { return strings.Compare(a.key, b.key) })
+	slices.SortStableFunc(marks, func(a, b entryMark) int { return a.compare(b.spot) })
 	out := marks[:0]
 	for i, m := range marks {
-		if i+1 == len(marks) || marks[i+1].key != m.key {
+		if i+1 == len(marks) || marks[i+1].spot != m.spot {
 			out = append(out, m)
 		}
 	}
 	return out
 }
 
+// difference is what to add so that now stands instead of before. Most stays, in the same order: that is struck out first.
+func difference(now, before []sum) []sum {
+	kept, at := 0, 0
+	for _, s := range before {
+		if i := slices.Index(now[at:], s); i >= 0 {
+			at += i
+			now[at].n = 0
+			at++
+			continue
+		}
+		s.n = -s.n
+		before[kept] = s
+		kept++
+	}
+	return slices.DeleteFunc(append(now, before[:kept]...), func(s sum) bool { return s.n == 0 })
+}
+
 // addSums adds to every cell at once what is to be added to it.
-func addSums(ctx context.Context, v View, all []sum) error {
-	slices.SortFunc(all, func(a, b sum) int {
-		return cmp.Or(strings.Compare(a.cell, b.cell), strings.Compare(a.counter, b.counter))
-	})
+func addSums(ctx context.Context, v View, areas []string, all []sum) error {
+	slices.SortFunc(all, func(a, b sum) int { return cmp.Or(a.compare(b.spot), strings.Compare(a.counter, b.counter)) })
 	out := all[:0]
 	for _, s := range all {
-		if n := len(out); n > 0 && out[n-1].cell == s.cell && out[n-1].counter == s.counter {
+		if n := len(out); n > 0 && out[n-1].spot == s.spot && out[n-1].counter == s.counter {
 			out[n-1].n += s.n
 		} else {
 			out = append(out, s)
@@ -82,11 +200,13 @@ func addSums(ctx context.Context, v View, all []sum) error {
 	out = slices.DeleteFunc(out, func(s sum) bool { return s.n == 0 })
 	for len(out) > 0 {
 		n := 1
-		for n < len(out) && out[n].cell == out[0].cell {
+		for n < len(out) && out[n].spot == out[0].spot {
 			n++
 		}
-		if err := bump(ctx, v, out[0].cell, out[:n]); err != nil {
-			return err
+		for cell := range out[0].keys(areas) {
+			if err := bump(ctx, v, cell, out[:n]); err != nil {
+				return err
+			}
 		}
 		out = out[n:]
 	}

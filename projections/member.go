@@ -21,6 +21,7 @@ type member struct {
 	seen       mark                // Read up to here; at or behind saved only events it does not want are missing.
 	failures   int                 // In a row.
 	rows       rows                // Decoded, as committed.
+	picked     []Event             // Of the chunk at hand; its memory serves the next.
 }
 
 // applyError is the projection's own failure: trying again would not help.
@@ -44,6 +45,7 @@ func (m *member) feed(ctx context.Context, r *Runner, c *chunk) error {
 		return nil
 	}
 	events, bad, decodeErr := m.pick(c)
+	defer clear(events) // Nothing of a chunk stays alive.
 	if len(events) > 0 {
 		next := c.last.position
 		if decodeErr != nil {
@@ -67,22 +69,24 @@ func (m *member) feed(ctx context.Context, r *Runner, c *chunk) error {
 	return nil
 }
 
+const pickedMin = 256 // Events whose memory is always kept.
+
 // pick is what m wants of a chunk, up to the first event that could not be decoded.
 func (m *member) pick(c *chunk) (events []Event, bad eventstore.Position, err error) {
+	if m.picked = m.picked[:0]; cap(m.picked) > pickedMin && cap(m.picked) > 4*len(c.events) {
+		m.picked = nil // Of a much larger chunk.
+	}
 	for i := range c.events {
 		e := &c.events[i]
 		if e.Position <= m.seen.position || !m.wants.wants(e.Type) {
 			continue
 		}
 		if err := c.errs[i]; err != nil {
-			return events, e.Position, err
+			return m.picked, e.Position, err
 		}
-		if events == nil {
-			events = make([]Event, 0, len(c.events)-i)
-		}
-		events = append(events, *e)
+		m.picked = append(m.picked, *e)
 	}
-	return events, 0, nil
+	return m.picked, 0, nil
 }
 
 // batch commits events. If the projection refuses them it goes event by event, so that all before the culprit count and its position is known.
@@ -119,6 +123,7 @@ func (m *member) commit(ctx context.Context, r *Runner, next eventstore.Position
 			return nil
 		}
 		w := &Watched{View: v}
+		m.rows.turn()
 		cached := &rowView{View: w, rows: &m.rows}
 		err := apply(ctx, m.projection, cached, slices.Clip(events))
 		if err == nil {

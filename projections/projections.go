@@ -139,20 +139,12 @@ func CheckReply(key string, value []byte, expires time.Time) error {
 // Get reads the JSON value at key; a missing key is the zero T. Inside a batch the value may be shared with the view's
 // rows in memory: whoever changes what it points to MUST Put or Delete it before the batch goes on.
 func Get[T any](ctx context.Context, r Reader, key string) (t T, err error) {
-	v, cached := r.(*rowView)
-	if cached {
-		if x, ok := v.value(key); ok {
-			if t, ok = x.(T); ok {
-				return t, ctx.Err()
-			}
-		}
+	if v, ok := r.(*rowView); ok {
+		return getRow[T](ctx, v, key)
 	}
 	raw, ok, err := r.Get(ctx, key)
 	if err == nil && ok {
 		err = json.Unmarshal(raw, &t)
-		if cached && err == nil {
-			v.rows.put(key, t)
-		}
 	}
 	return t, err
 }
@@ -160,7 +152,7 @@ func Get[T any](ctx context.Context, r Reader, key string) (t T, err error) {
 // Put stores a view value. It is encoded at the end of the batch, so it MUST NOT be changed but through another Put.
 func Put[T any](v View, key string, value T) {
 	if r, ok := v.(*rowView); ok {
-		r.putValue(key, value)
+		putRow(r, key, value)
 		return
 	}
 	v.Set(key, encodeRow(value))

@@ -6,69 +6,99 @@ import (
 	"iter"
 )
 
-// rowsMax bounds the decoded rows kept for one view, in each of two generations. A row is one or two KB.
+// rowsMax bounds the decoded rows kept for one view, in each of two generations, between batches; a batch may add all it
+// touches. A row is one or two KB.
 const rowsMax = 1 << 13
 
-// rows keeps the rows a view's batches used last as the values projections work with, so that a row is decoded when it is
-// first met and encoded once a batch, not once an event. It holds what is committed and nothing else: after a failed
-// batch it is emptied. When the young generation is full it becomes the old one, and the old is forgotten.
-type rows struct{ young, old map[string]any }
-
-func (r *rows) get(key string) (any, bool) {
-	if x, ok := r.young[key]; ok {
-		return x, true
-	}
-	x, ok := r.old[key]
-	if ok {
-		r.put(key, x)
-	}
-	return x, ok
+// rows keeps the rows a view's batches used last, as the values projections work with, so that a row is decoded when it is
+// first met and encoded once a batch, not once an event. Between batches it holds what is committed and nothing else:
+// after a failed batch it is emptied. When the young generation is full it becomes the old one, and the old is forgotten.
+type rows struct {
+	young, old map[string]*row
+	order      []*row // Put in this batch, as they first came since the last flush.
 }
 
-func (r *rows) put(key string, x any) {
-	if _, there := r.young[key]; !there && len(r.young) >= rowsMax {
+// row is one row as a value.
+type row struct {
+	key   string
+	value any
+	put   bool // In this batch, and the view has not got its bytes yet.
+}
+
+// turn makes room, between batches.
+func (r *rows) turn() {
+	if len(r.young) >= rowsMax {
 		r.old, r.young = r.young, nil
 	}
 	if r.young == nil {
-		r.young = map[string]any{}
+		r.young = map[string]*row{}
 	}
-	r.young[key] = x
+}
+
+func (r *rows) get(key string) *row {
+	if x := r.young[key]; x != nil {
+		return x
+	}
+	x := r.old[key]
+	if x != nil {
+		r.young[key] = x
+	}
+	return x
+}
+
+// keep remembers a row as read or put.
+func (r *rows) keep(key string, value any) *row {
+	x := r.get(key)
+	if x == nil {
+		x = &row{key: key}
+		r.young[key] = x
+	}
+	x.value = value
+	return x
 }
 
 func (r *rows) forget(key string) {
-	delete(r.young, key)
-	delete(r.old, key)
+	if x := r.get(key); x != nil {
+		x.put = false
+		delete(r.young, key)
+		delete(r.old, key)
+	}
 }
 
 // rowView is a view inside a batch whose rows are values. What was put is encoded by flush, or when somebody reads its bytes.
 type rowView struct {
 	View
-	rows  *rows
-	put   map[string]any // Put in this batch; gone once its bytes were replaced or deleted.
-	order []string       // Keys of put as they first came since the last flush.
+	rows *rows
 }
 
 var _ View = (*rowView)(nil)
 
-// value is the row at key, if it is known as a value.
-func (v *rowView) value(key string) (any, bool) {
-	if x, mine := v.put[key]; mine {
-		return x, true
+// getRow is Get of a view whose rows are values.
+func getRow[T any](ctx context.Context, v *rowView, key string) (t T, err error) {
+	if x := v.rows.get(key); x != nil {
+		if t, ok := x.value.(T); ok {
+			return t, ctx.Err()
+		}
 	}
-	return v.rows.get(key)
+	raw, ok, err := v.Get(ctx, key)
+	if err == nil && ok {
+		if err = json.Unmarshal(raw, &t); err == nil {
+			v.rows.keep(key, t)
+		}
+	}
+	return t, err
 }
 
-func (v *rowView) putValue(key string, x any) {
-	if v.put == nil {
-		v.put = map[string]any{}
+func putRow(v *rowView, key string, value any) {
+	if x := v.rows.keep(key, value); !x.put {
+		x.put = true
+		v.rows.order = append(v.rows.order, x)
 	}
-	v.put[key] = x
-	v.order = append(v.order, key)
 }
 
 // Get implements Reader.
 func (v *rowView) Get(ctx context.Context, key string) ([]byte, bool, error) {
-	if _, mine := v.put[key]; mine {
+	if x := v.rows.get(key); x != nil && x.put {
 		v.flush()
 	}
 	return v.View.Get(ctx, key)
@@ -82,37 +112,35 @@ func (v *rowView) Scan(ctx context.Context, from, to string, reverse bool) iter.
 
 // Set implements View.
 func (v *rowView) Set(key string, value []byte) {
-	v.forget(key)
+	v.rows.forget(key)
 	v.View.Set(key, value)
 }
 
 // Delete implements View.
 func (v *rowView) Delete(key string) {
-	v.forget(key)
+	v.rows.forget(key)
 	v.View.Delete(key)
 }
 
-func (v *rowView) forget(key string) {
-	delete(v.put, key)
-	v.rows.forget(key)
-}
-
-// flush gives the view the bytes of what was put since the last flush.
+// flush gives the view the bytes of what was put since the last flush. The rows stay: a batch that fails empties all.
 func (v *rowView) flush() {
-	for _, key := range v.order {
-		x, mine := v.put[key]
-		if !mine {
-			continue // Written otherwise since, or done: a key may come twice.
+	for _, x := range v.rows.order {
+		if x.put { // Else it was written otherwise since.
+			v.View.Set(x.key, encodeRow(x.value))
+			x.put = false
 		}
-		v.View.Set(key, encodeRow(x))
-		v.rows.put(key, x) // Of this batch still: a failure empties all.
-		delete(v.put, key)
 	}
-	v.order = v.order[:0]
+	clear(v.rows.order)
+	v.rows.order = v.rows.order[:0]
 }
 
 // encodeRow is the stored form of a row. View values are plain structs, so encoding can't fail.
 func encodeRow(x any) []byte {
+	if c, ok := x.(Counters); ok {
+		if raw, ok := c.append(nil); ok {
+			return raw
+		}
+	}
 	raw, err := json.Marshal(x)
 	if err != nil {
 		panic("projections: " + err.Error())

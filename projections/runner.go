@@ -31,7 +31,7 @@ type Runner struct {
 	Logger    *slog.Logger     // nil is silent.
 	Metrics   Metrics
 
-	BatchMax   int           // Wanted events in one batch; 2048 if 0: what many of them touch is written once.
+	BatchMax   int           // Wanted events in one batch; 8192 if 0: what many of them touch is written once.
 	BatchWait  time.Duration // How long a batch may collect; 50 ms if 0.
 	Pace       time.Duration // At the head, least time from one look at the log to the next: many small batches cost more than few.
 	BackoffMin time.Duration // First pause after an infrastructure error; 1 s if 0. It doubles each time.
@@ -58,7 +58,7 @@ type Metrics struct {
 	Stop  func(name string, err error)                      // A projection stopped for good.
 }
 
-func (r *Runner) batchMax() int            { return orElse(r.BatchMax, 2048) }
+func (r *Runner) batchMax() int            { return orElse(r.BatchMax, 8192) }
 func (r *Runner) batchWait() time.Duration { return orElse(r.BatchWait, 50*time.Millisecond) }
 
 func orElse[T ~int | ~int64](v, otherwise T) T {

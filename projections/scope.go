@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"zujian/eventstore"
@@ -157,7 +158,7 @@ type Counters map[string]int64
 func Bump(ctx context.Context, v View, key string, deltas Counters) error {
 	all := make([]sum, 0, len(deltas))
 	for name, d := range deltas {
-		all = append(all, sum{key, name, d})
+		all = append(all, sum{spot{rest: key}, name, d})
 	}
 	return bump(ctx, v, key, all)
 }
@@ -183,4 +184,26 @@ func bump(ctx context.Context, v View, key string, deltas []sum) error {
 	}
 	Put(v, key, cell)
 	return nil
+}
+
+// append writes the JSON of encoding/json; ok is false for a name it would escape.
+func (c Counters) append(b []byte) (_ []byte, ok bool) {
+	var room [32]string
+	names := room[:0]
+	for name := range c {
+		for i := range len(name) {
+			if ch := name[i]; ch < ' ' || ch > '~' || ch == '"' || ch == '\\' || ch == '<' || ch == '>' || ch == '&' {
+				return b, false
+			}
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	sep := byte('{')
+	for _, name := range names {
+		b = append(append(append(b, sep, '"'), name...), '"', ':')
+		b = strconv.AppendInt(b, c[name], 10)
+		sep = ','
+	}
+	return append(b, '}'), len(c) > 0
 }

@@ -2,16 +2,19 @@ package projections
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"sort"
 )
 
 // Writes are changes over stored rows: what a batch has written so far, for a view store. The zero Writes is empty and
-// ready. The caller locks.
+// ready. The caller locks. Writing is cheap; only who reads what was written pays for an index of it.
 type Writes struct {
-	at     map[string][]byte // nil is a deletion.
-	order  []string          // Keys as they first came.
-	sorted []string          // The first len(sorted) of order, sorted; brought up to date by a scan.
+	all    []Pair         // As they came; a nil value is a deletion.
+	at     map[string]int // Where in the first known of all a key came last.
+	known  int
+	sorted []string // The keys of at, when a scan last needed them.
+	peak   int      // The most this memory ever held.
 }
 
 // Set writes a value; nil counts as empty.
@@ -19,30 +22,65 @@ func (w *Writes) Set(key string, value []byte) {
 	if value == nil {
 		value = []byte{}
 	}
-	w.put(key, value)
+	w.all = append(w.all, Pair{Key: key, Value: value})
 }
 
 // Delete writes that a key is not there.
-func (w *Writes) Delete(key string) { w.put(key, nil) }
+func (w *Writes) Delete(key string) { w.all = append(w.all, Pair{Key: key}) }
 
-func (w *Writes) put(key string, value []byte) {
+// index brings at up to date.
+func (w *Writes) index() {
 	if w.at == nil {
-		w.at = map[string][]byte{}
+		w.at = make(map[string]int, len(w.all))
 	}
-	if _, again := w.at[key]; !again {
-		w.order = append(w.order, key)
+	for ; w.known < len(w.all); w.known++ {
+		w.at[w.all[w.known].Key] = w.known
 	}
-	w.at[key] = value
 }
 
 // Get finds what was written; mine is false for a key that was not, a nil value means deleted.
 func (w *Writes) Get(key string) (value []byte, mine bool) {
-	value, mine = w.at[key]
-	return value, mine
+	if len(w.all) == 0 {
+		return nil, false
+	}
+	w.index()
+	i, mine := w.at[key]
+	if !mine {
+		return nil, false
+	}
+	return w.all[i].Value, true
 }
 
-// Keys that were written, deletions too, in the order they first came.
-func (w *Writes) Keys() []string { return w.order }
+// All is what was written, in that order: of one key the last counts. A nil value is a deletion. It is valid until the
+// next write.
+func (w *Writes) All() []Pair { return w.all }
+
+// Last is All with only the last of each key.
+func (w *Writes) Last() []Pair {
+	w.index()
+	if len(w.at) == len(w.all) {
+		return w.all
+	}
+	out := make([]Pair, 0, len(w.at))
+	for i, p := range w.all {
+		if w.at[p.Key] == i {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Reset empties w and keeps its memory for as many writes again; of a much larger batch it keeps nothing.
+func (w *Writes) Reset() {
+	w.peak = max(w.peak, len(w.all))
+	if len(w.all)*8 < w.peak { // Emptying costs what it ever held.
+		*w = Writes{}
+		return
+	}
+	clear(w.at)
+	clear(w.all)
+	w.all, w.sorted, w.known = w.all[:0], w.sorted[:0], 0
+}
 
 // Over is stored with the writes made so far laid over it. stored yields the rows with from <= key < to in order, or in
 // the opposite order for reverse.
@@ -85,9 +123,9 @@ func (w *Writes) between(from, to string, reverse bool) []Pair {
 	if to != "" && from >= to {
 		return nil
 	}
-	if fresh := w.order[len(w.sorted):]; len(fresh) > 0 {
-		w.sorted = append(w.sorted, fresh...)
-		slices.Sort(w.sorted) // Nearly sorted already: pdqsort takes it in one go.
+	if w.index(); len(w.sorted) < len(w.at) {
+		w.sorted = slices.AppendSeq(w.sorted[:0], maps.Keys(w.at))
+		slices.Sort(w.sorted)
 	}
 	low := sort.SearchStrings(w.sorted, from)
 	high := len(w.sorted)
@@ -99,7 +137,7 @@ func (w *Writes) between(from, to string, reverse bool) []Pair {
 	}
 	out := make([]Pair, 0, high-low)
 	for _, key := range w.sorted[low:high] {
-		out = append(out, Pair{Key: key, Value: w.at[key]})
+		out = append(out, w.all[w.at[key]])
 	}
 	if reverse {
 		slices.Reverse(out)

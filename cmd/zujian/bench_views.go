@@ -133,17 +133,17 @@ func foldAll(b *bench, h *house) (s slicing, err error) {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, v.Close(), os.RemoveAll(dir)) }()
-	return foldInto(b, h, v)
+	return foldInto(b, h, v, 0)
 }
 
-// foldInto builds every view from the first event in an empty view store.
-func foldInto(b *bench, h *house, v projections.Views) (slicing, error) {
-	return foldFrom(b, h, h.store, v, views(h.city))
+// foldInto builds every view from the first event in an empty view store, so many events at once; 0 is the runner's choice.
+func foldInto(b *bench, h *house, v projections.Views, batchMax int) (slicing, error) {
+	return foldFrom(b, h, h.store, v, views(h.city), batchMax)
 }
 
 // foldFrom builds some views of a city's log, called directly or far away, in an empty view store.
-func foldFrom(b *bench, h *house, log engine, v projections.Views, list []projections.Projection) (s slicing, err error) {
-	r := projections.Runner{Store: log, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
+func foldFrom(b *bench, h *house, log engine, v projections.Views, list []projections.Projection, batchMax int) (s slicing, err error) {
+	r := projections.Runner{Store: log, Views: v, Catalogue: h.catalogue, Now: b.g.Now, BatchMax: batchMax}
 	ctx, stop := context.WithCancel(b.ctx)
 	defer stop()
 	head, err := log.Head(b.ctx)

@@ -109,6 +109,7 @@ func (h *house) keeper(g *globals, o openOptions) keeper {
 	if !ok {
 		return r
 	}
+	r.BatchMax = redisviews.BatchEvents
 	k := &projections.Keeper{Runner: r, Parts: o.parts, Store: h.store, Views: shared.Joined, Now: g.Now}
 	if o.role.keepsViews() {
 		k.Share = func(ctx context.Context, names []string, f func(context.Context, string) error) {

@@ -97,25 +97,45 @@ func (c Contract) filed() bool {
 	return c.State == StageFiled || c.State == StageEnded && c.FilingNo != "" || c.Origin == "LEGACY"
 }
 
-func contractEvent(ctx context.Context, v projections.View, e projections.Event, ev contract.Event) error {
+func (w *work) contract(ctx context.Context, e projections.Event, ev contract.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyContract, id)
-	before, err := projections.Get[Contract](ctx, v, key)
+	before, err := projections.Get[Contract](ctx, w.View, key)
 	if err != nil {
 		return err
 	}
 	after := before.after(id, ev)
 	after.Trail = before.Trail.Add(e)
-	projections.Put(v, key, after)
-	for _, p := range after.parties() {
-		if before.ID == "" || !slices.Contains(before.parties(), p) {
-			v.Set(projections.Key(keyConEver, p, id), nil)
-		}
-	}
+	projections.Put(w.View, key, after)
 	if before.ID != "" && quietContract(ev) {
 		return nil
 	}
-	return contractEffect(after).Replace(ctx, v, contractEffect(before))
+	known := before.parties()
+	for _, p := range after.parties() {
+		if before.ID == "" || !slices.Contains(known, p) {
+			w.Set(projections.Key(keyConEver, p, id), nil)
+		}
+	}
+	w.contracts.Changed(key, before, after)
+	if before.number() == after.number() {
+		return nil
+	}
+	return numberEffect(after).Replace(ctx, w.View, numberEffect(before))
+}
+
+// number is the filing number it is found by; legacy rows have an older system's.
+func (c Contract) number() string {
+	if c.Origin == "LEGACY" {
+		return ""
+	}
+	return c.FilingNo
+}
+
+func numberEffect(c Contract) (e projections.Effect) {
+	if n := c.number(); n != "" {
+		e.Mark(projections.Key(keyConNo, n), c.ID)
+	}
+	return e
 }
 
 // quietContract is true of events that change nothing listed or counted beside the row.
@@ -229,41 +249,39 @@ func contractEffect(c Contract) (e projections.Effect) {
 	if c.Parent != "" {
 		e.Mark(projections.Key(keyConParent, c.Parent, c.ID), "")
 	}
-	if c.FilingNo != "" && c.Origin != "LEGACY" {
-		e.Mark(projections.Key(keyConNo, c.FilingNo), c.ID)
-	}
-	for _, a := range areas(c.AdminCode, c.ReportUnit, c.Street) {
-		c.inArea(&e, a)
-	}
+	e.Over(areas(c.AdminCode, c.ReportUnit, c.Street))
+	c.inAreas(&e)
 	return e
 }
 
-// inArea adds what a contract is to one area: its place in the lists by day, and its share of the figures.
-func (c Contract) inArea(e *projections.Effect, a string) {
+// inAreas adds what a contract is to its areas: its place in the lists by day, and its share of the figures.
+func (c Contract) inAreas(e *projections.Effect) {
 	void := c.State == StageCancelled || c.State == StageAnnulled
 	if !c.SignedOn.IsZero() && !void {
-		cell := projections.Key(keyFlow, a, c.SignedOn.Month().String())
-		e.Mark(projections.Key(keyConSigned, a, c.SignedOn.String(), c.ID), "")
-		e.Sum(cell, "signed", 1)
+		month := c.SignedOn.Month().String()
+		e.MarkEach(keyConSigned, projections.Key(c.SignedOn.String(), c.ID), "")
+		e.SumEach(keyFlow, month, "signed", 1)
 		if !c.FiledOn.IsZero() {
-			e.Sum(cell, "signed_filed", 1)
+			e.SumEach(keyFlow, month, "signed_filed", 1)
 			if c.FiledOn <= c.FileBy {
-				e.Sum(cell, "signed_filed_in_time", 1)
+				e.SumEach(keyFlow, month, "signed_filed_in_time", 1)
 			}
 		} else if c.State != StageEnded {
-			e.Mark(projections.Key(keyUnfiled, a, c.FileBy.String(), c.ID), "")
+			fileBy := c.FileBy.String()
+			e.MarkEach(keyUnfiled, projections.Key(fileBy, c.ID), "")
 			for _, lessor := range c.Lessors {
-				e.Sum(projections.Key(keyUnfiledBy, a, lessor), c.FileBy.String(), 1)
+				e.SumEach(keyUnfiledBy, lessor, fileBy, 1)
 			}
 		}
 	}
 	if !c.FiledOn.IsZero() && !void {
-		c.filedIn(e, a)
+		c.filedIn(e)
 	}
 	if !c.EndedOn.IsZero() && !void {
-		e.Sum(projections.Key(keyFlow, a, c.EndedOn.Month().String()), "ended_"+c.EndedBy, 1)
+		month := c.EndedOn.Month().String()
+		e.SumEach(keyFlow, month, "ended_"+c.EndedBy, 1)
 		if c.Ground != "" {
-			e.Sum(projections.Key(keyFlow, a, c.EndedOn.Month().String()), "ended_ground_"+c.Ground, 1)
+			e.SumEach(keyFlow, month, "ended_ground_"+c.Ground, 1)
 		}
 	}
 	if c.filed() && !c.Start.IsZero() {
@@ -272,11 +290,11 @@ func (c Contract) inArea(e *projections.Effect, a string) {
 			counter = "head"
 		}
 		active := func(day domain.Day, n int64) {
-			for _, cell := range []string{projections.Key(keyActiveM, a, day.Month().String()), projections.Key(keyActiveD, a, day.String())} {
-				e.Sum(cell, counter, n)
+			for _, at := range [...]struct{ kind, when string }{{keyActiveM, day.Month().String()}, {keyActiveD, day.String()}} {
+				e.SumEach(at.kind, at.when, counter, n)
 				if c.Kind == contract.KindOut && len(c.Rooms) > 0 {
-					e.Sum(cell, "out_by_room", n)
-					e.Sum(cell, "rooms", n*int64(len(c.Rooms)))
+					e.SumEach(at.kind, at.when, "out_by_room", n)
+					e.SumEach(at.kind, at.when, "rooms", n*int64(len(c.Rooms)))
 				}
 			}
 		}
@@ -287,8 +305,9 @@ func (c Contract) inArea(e *projections.Effect, a string) {
 			}
 		}
 		if c.State == StageFiled && !c.End.IsZero() && c.Origin != "LEGACY" {
-			e.Mark(projections.Key(keyEnding, a, c.End.String(), c.ID), "")
-			e.Sum(projections.Key(keyEndingDay, a, c.End.String()), "n", 1)
+			end := c.End.String()
+			e.MarkEach(keyEnding, projections.Key(end, c.ID), "")
+			e.SumEach(keyEndingDay, end, "n", 1)
 		}
 	}
 }
@@ -303,25 +322,43 @@ func (c Contract) sized() bool {
 
 const daysToFileMax = 99 // Longer waits count as this many.
 
-func (c Contract) filedIn(e *projections.Effect, a string) {
-	cell := projections.Key(keyFlow, a, c.FiledOn.Month().String())
-	e.Mark(projections.Key(keyConFiled, a, c.FiledOn.String(), c.ID), "")
+func (c Contract) filedIn(e *projections.Effect) {
+	month := c.FiledOn.Month().String()
+	count := func(counter string, n int64) { e.SumEach(keyFlow, month, counter, n) }
+	e.MarkEach(keyConFiled, projections.Key(c.FiledOn.String(), c.ID), "")
 	if c.Origin == "LEGACY" {
-		e.Sum(cell, "legacy", 1)
+		count("legacy", 1)
 		return
 	}
-	e.Sum(cell, "filed", 1)
-	e.Sum(cell, "filed_"+c.FiledByRole, 1)
-	e.Sum(cell, "filed_"+c.Kind, 1)
-	e.Sum(cell, "term_months", int64(c.Start.MonthsUntil(c.End)))
-	e.Sum(cell, fmt.Sprintf("days_%02d", min(max(0, int(c.FiledOn-c.SignedOn)), daysToFileMax)), 1)
-	for name, yes := range map[string]bool{
-		"filed_late": c.Late, "filed_by_room": c.LetMode != contract.LetWhole, "filed_long": c.Start.MonthsUntil(c.End) >= 12,
-		"filed_renewed": c.RenewedBy != "", "filed_renewal": c.Renews != "", "filed_new": c.Kind == contract.KindOut && c.Renews == "",
-		"filed_sized": c.sized(), "filed_small": c.sized() && c.AreaC <= smallC,
+	term := int64(c.Start.MonthsUntil(c.End))
+	count("filed", 1)
+	count("filed_"+c.FiledByRole, 1)
+	count("filed_"+c.Kind, 1)
+	count("term_months", term)
+	count(daysToFile[min(max(0, int(c.FiledOn-c.SignedOn)), daysToFileMax)], 1)
+	for _, is := range [...]struct {
+		counter string
+		yes     bool
+	}{
+		{"filed_late", c.Late},
+		{"filed_by_room", c.LetMode != contract.LetWhole},
+		{"filed_long", term >= 12},
+		{"filed_renewed", c.RenewedBy != ""},
+		{"filed_renewal", c.Renews != ""},
+		{"filed_new", c.Kind == contract.KindOut && c.Renews == ""},
+		{"filed_sized", c.sized()},
+		{"filed_small", c.sized() && c.AreaC <= smallC},
 	} {
-		if yes {
-			e.Sum(cell, name, 1)
+		if is.yes {
+			count(is.counter, 1)
 		}
 	}
 }
+
+// daysToFile are the counters of filings by the days they took.
+var daysToFile = func() (names [daysToFileMax + 1]string) {
+	for i := range names {
+		names[i] = fmt.Sprintf("days_%02d", i)
+	}
+	return names
+}()

@@ -9,6 +9,7 @@ package housing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -85,23 +86,39 @@ func areas(admin, reportUnit, street string) []string {
 
 // Apply folds a batch.
 func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {
+	w := work{
+		View:     v,
+		units:    projections.Settling[unitRow]{Effect: unitEffect},
+		listings: projections.Settling[listingRow]{Effect: listingEffect}, contracts: projections.Settling[Contract]{Effect: contractEffect},
+	}
 	for _, e := range batch {
 		var err error
 		switch ev := e.Event.(type) {
 		case building.Event:
 			err = buildingEvent(ctx, v, e, ev)
 		case unit.Event:
-			err = unitEvent(ctx, v, e, ev)
+			err = w.unit(ctx, e, ev)
 		case listing.Event:
-			err = listingEvent(ctx, v, e, ev)
+			err = w.listing(ctx, e, ev)
 		case contract.Event:
-			err = contractEvent(ctx, v, e, ev)
+			err = w.contract(ctx, e, ev)
 		}
 		if err != nil {
 			return fmt.Errorf("housing: %s@%d: %w", e.Stream, e.Revision, err)
 		}
 	}
+	if err := errors.Join(w.units.Settle(ctx, v), w.listings.Settle(ctx, v), w.contracts.Settle(ctx, v)); err != nil {
+		return fmt.Errorf("housing: %w", err)
+	}
 	return nil
+}
+
+// work is a batch: the view, and the rows whose indexes and figures are settled at its end.
+type work struct {
+	projections.View
+	units     projections.Settling[unitRow]
+	listings  projections.Settling[listingRow]
+	contracts projections.Settling[Contract]
 }
 
 // Building is a building of the register.
@@ -173,11 +190,10 @@ func buildingEffect(b Building) (e projections.Effect) {
 	if b.ID == "" {
 		return e
 	}
-	for _, a := range areas(b.AdminCode, b.ReportUnit, b.Street) {
-		e.Sum(projections.Key(keyStock, a), "buildings", 1)
-		if b.Estate != "" {
-			e.Sum(projections.Key(keyEstate, a, b.Estate), "buildings", 1)
-		}
+	e.Over(areas(b.AdminCode, b.ReportUnit, b.Street))
+	e.SumEach(keyStock, "", "buildings", 1)
+	if b.Estate != "" {
+		e.SumEach(keyEstate, b.Estate, "buildings", 1)
 	}
 	return e
 }
@@ -187,19 +203,18 @@ type unitRow struct {
 	Trail projections.Trail `json:"trail"`
 }
 
-func unitEvent(ctx context.Context, v projections.View, e projections.Event, ev unit.Event) error {
-	id := projections.ID(e.Stream)
-	key := projections.Key(keyUnit, id)
-	before, err := projections.Get[unitRow](ctx, v, key)
+func (w *work) unit(ctx context.Context, e projections.Event, ev unit.Event) error {
+	key := projections.Key(keyUnit, projections.ID(e.Stream))
+	before, err := projections.Get[unitRow](ctx, w.View, key)
 	if err != nil {
 		return err
 	}
 	after := unitRow{State: unit.Decider.Evolve(before.State, ev), Trail: before.Trail.Add(e)}
-	projections.Put(v, key, after)
-	if before.Trail.Events > 0 && quietUnit(ev) {
-		return nil
+	projections.Put(w.View, key, after)
+	if before.Trail.Events == 0 || !quietUnit(ev) {
+		w.units.Changed(key, before, after)
 	}
-	return unitEffect(id, after).Replace(ctx, v, unitEffect(id, before))
+	return nil
 }
 
 // quietUnit is true of events that change nothing listed or counted beside the row.
@@ -211,36 +226,43 @@ func quietUnit(ev unit.Event) bool {
 	return false
 }
 
-func unitEffect(id string, r unitRow) (e projections.Effect) {
+func unitEffect(r unitRow) (e projections.Effect) {
 	if r.Trail.Events == 0 {
 		return e
 	}
 	s, h := r.State, r.State.Home
-	for _, a := range areas(h.AdminCode, h.ReportUnit, h.Street) {
-		cell := projections.Key(keyStock, a)
-		e.Mark(projections.Key(keyUnitArea, a, id), "")
-		if len(s.Successors) > 0 || s.Stage == unit.StageRetired {
-			e.Sum(cell, "units_retired", 1)
-			continue
+	e.Over(areas(h.AdminCode, h.ReportUnit, h.Street))
+	e.MarkEach(keyUnitArea, projections.ID(r.Trail.Stream), "")
+	if len(s.Successors) > 0 || s.Stage == unit.StageRetired {
+		e.SumEach(keyStock, "", "units_retired", 1)
+		return e
+	}
+	count := func(counter string, n int64) { e.SumEach(keyStock, "", counter, n) }
+	count("units", 1)
+	count("gross_area_c", h.GrossAreaC)
+	count("rooms", int64(len(s.Rooms)))
+	for _, is := range [...]struct {
+		counter string
+		yes     bool
+	}{
+		{"units_addressed", h.Address != ""},
+		{"units_rentable", rentable(s)},
+		{"units_titled", h.RealEstateUnitNo != "" || titled(s)},
+		{"units_owner_known", len(s.Ownership) > 0},
+		{"units_flagged", len(s.Flags) > 0},
+		{"units_safety_cd", s.Safety.Grade == "C" || s.Safety.Grade == "D"},
+		{"units_conversion_approved", s.Conversion != ""},
+	} {
+		if is.yes {
+			count(is.counter, 1)
 		}
-		e.Sum(cell, "units", 1)
-		e.Sum(cell, "gross_area_c", h.GrossAreaC)
-		e.Sum(cell, "rooms", int64(len(s.Rooms)))
-		for name, yes := range map[string]bool{
-			"units_addressed": h.Address != "", "units_rentable": rentable(s), "units_titled": h.RealEstateUnitNo != "" || titled(s), "units_owner_known": len(s.Ownership) > 0, "units_flagged": len(s.Flags) > 0,
-			"units_safety_cd": s.Safety.Grade == "C" || s.Safety.Grade == "D", "units_conversion_approved": s.Conversion != "",
-		} {
-			if yes {
-				e.Sum(cell, name, 1)
-			}
-		}
-		for _, flag := range s.Flags {
-			e.Sum(cell, "units_flag_"+flag, 1)
-		}
-		for _, room := range s.Rooms {
-			if room.Origin == unit.OriginPartition {
-				e.Sum(cell, "rooms_partition", 1)
-			}
+	}
+	for _, flag := range s.Flags {
+		count("units_flag_"+flag, 1)
+	}
+	for _, room := range s.Rooms {
+		if room.Origin == unit.OriginPartition {
+			count("rooms_partition", 1)
 		}
 	}
 	return e

@@ -36,10 +36,10 @@ type revision struct {
 
 const revisionsMax = 100 // Of one listing; what is revised more often is not counted further.
 
-func listingEvent(ctx context.Context, v projections.View, e projections.Event, ev listing.Event) error {
+func (w *work) listing(ctx context.Context, e projections.Event, ev listing.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyListing, id)
-	before, err := projections.Get[listingRow](ctx, v, key)
+	before, err := projections.Get[listingRow](ctx, w.View, key)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func listingEvent(ctx context.Context, v projections.View, e projections.Event, 
 	after.State, after.Trail = listing.Decider.Evolve(before.State, ev), before.Trail.Add(e)
 	switch ev := ev.(type) {
 	case listing.Drafted: // Its place is known at the submission; until then, from the unit.
-		u, err := projections.Get[unitRow](ctx, v, projections.Key(keyUnit, after.State.Offer.Unit))
+		u, err := projections.Get[unitRow](ctx, w.View, projections.Key(keyUnit, after.State.Offer.Unit))
 		if err != nil {
 			return err
 		}
@@ -80,8 +80,20 @@ func listingEvent(ctx context.Context, v projections.View, e projections.Event, 
 	if after.State.Ended() {
 		after.EndedOn = orDay(after.EndedOn, on)
 	}
-	projections.Put(v, key, after)
-	return listingEffect(id, after).Replace(ctx, v, listingEffect(id, before))
+	projections.Put(w.View, key, after)
+	w.listings.Changed(key, before, after)
+	if before.State.Code == after.State.Code {
+		return nil
+	}
+	return codeEffect(id, after).Replace(ctx, w.View, codeEffect(id, before))
+}
+
+// codeEffect is how a listing is found by its verification code.
+func codeEffect(id string, r listingRow) (e projections.Effect) {
+	if r.State.Code != "" {
+		e.Mark(projections.Key(keyCode, r.State.Code), id)
+	}
+	return e
 }
 
 const minutesMax = 999_999 // Longer waits count as this long.
@@ -101,83 +113,77 @@ func orDay(have, now domain.Day) domain.Day {
 	return have
 }
 
-func listingEffect(id string, r listingRow) (e projections.Effect) {
+func listingEffect(r listingRow) (e projections.Effect) {
 	if r.Trail.Events == 0 {
 		return e
 	}
-	s, place := r.State, r.State.Place
+	id, s, place := projections.ID(r.Trail.Stream), r.State, r.State.Place
 	e.Mark(projections.Key(keyOfUnit, s.Offer.Unit, id), "")
 	for _, p := range listingParties(s) {
 		e.Mark(projections.Key(keyOfParty, p, id), "")
 	}
-	if s.Code != "" {
-		e.Mark(projections.Key(keyCode, s.Code), id)
-	}
 	if s.Stage == listing.StagePublished {
 		e.Sum(projections.Key(keyShown, s.Offer.Unit), "published", 1)
 	}
-	for _, a := range areas(place.AdminCode, place.ReportUnit, place.Street) {
-		e.Mark(projections.Key(keyOfArea, a, string(s.Stage), id), "")
-		e.Sum(projections.Key(keyStock, a), "listings_"+string(s.Stage), 1)
-		for name, day := range map[string]domain.Day{"listings_submitted": r.Submitted, "listings_verified": r.Verified, "listings_published": r.Published} {
-			if !day.IsZero() {
-				e.Sum(projections.Key(keyFlow, a, day.Month().String()), name, 1)
-			}
-		}
-		r.countIn(&e, a)
-		if !r.EndedOn.IsZero() {
-			e.Sum(projections.Key(keyFlow, a, r.EndedOn.Month().String()), "listings_ended_"+string(s.Stage), 1)
-		}
-		if r.Rejections > 0 {
-			e.Sum(projections.Key(keyFlow, a, r.Submitted.Month().String()), "listings_rejections", int64(r.Rejections))
+	e.Over(areas(place.AdminCode, place.ReportUnit, place.Street))
+	e.MarkEach(keyOfArea, projections.Key(string(s.Stage), id), "")
+	e.SumEach(keyStock, "", "listings_"+string(s.Stage), 1)
+	flow := func(day domain.Day, counter string, n int64) { e.SumEach(keyFlow, day.Month().String(), counter, n) }
+	for _, first := range [...]struct {
+		counter string
+		day     domain.Day
+	}{{"listings_submitted", r.Submitted}, {"listings_verified", r.Verified}, {"listings_published", r.Published}} {
+		if !first.day.IsZero() {
+			flow(first.day, first.counter, 1)
 		}
 	}
+	if !r.EndedOn.IsZero() {
+		flow(r.EndedOn, "listings_ended_"+string(s.Stage), 1)
+	}
+	if r.Rejections > 0 {
+		flow(r.Submitted, "listings_rejections", int64(r.Rejections))
+	}
+	if r.Duplicates > 0 {
+		flow(r.Submitted, "listings_duplicates_stopped", int64(r.Duplicates))
+	}
+	if !r.ObjectedOn.IsZero() {
+		flow(r.ObjectedOn, "listings_objections", 1)
+		if r.Overturned {
+			flow(r.ObjectedOn, "listings_objections_upheld", 1)
+		}
+	}
+	if r.Minutes != nil {
+		e.SumEach(keyMinutes, projections.Key(r.Verified.Month().String(), fmt.Sprintf("%06d", *r.Minutes)), "n", 1)
+	}
+	if s.Stage == listing.StagePublished && !s.ValidUntil.IsZero() {
+		e.SumEach(keyValid, s.ValidUntil.String(), "n", 1)
+	}
+	r.onMarket(&e)
 	return e
 }
 
 // daysOnMarketMax bounds the days counted one by one; longer waits count as this many.
 const daysOnMarketMax = 999
 
-// onMarketIn adds a listing's time on the market to the figures of one area: from its first publication until it ended.
-func (r listingRow) onMarketIn(e *projections.Effect, a string) {
+// onMarket adds a listing's time on the market to the figures of its areas: from its first publication until it ended.
+func (r listingRow) onMarket(e *projections.Effect) {
 	if r.Published.IsZero() {
 		return
 	}
-	e.Sum(projections.Key(keyMarket, a, r.Published.Month().String()), "n", 1)
+	e.SumEach(keyMarket, r.Published.Month().String(), "n", 1)
 	if !r.EndedOn.IsZero() {
-		e.Sum(projections.Key(keyMarket, a, r.EndedOn.Month().String()), "n", -1)
+		e.SumEach(keyMarket, r.EndedOn.Month().String(), "n", -1)
 	}
 	if r.State.Stage == listing.StageLet {
 		days := min(max(0, int(r.EndedOn-r.Published)), daysOnMarketMax)
-		e.Sum(projections.Key(keyMarketFor, a, r.EndedOn.Month().String(), fmt.Sprintf("%03d", days)), "n", 1)
+		e.SumEach(keyMarketFor, projections.Key(r.EndedOn.Month().String(), fmt.Sprintf("%03d", days)), "n", 1)
 	}
 	for _, x := range r.Revisions {
 		name := "listings_rent_down"
 		if x.Up {
 			name = "listings_rent_up"
 		}
-		e.Sum(projections.Key(keyFlow, a, x.Month.String()), name, 1)
-	}
-}
-
-// countIn adds a listing's verification, its validity and its troubles to the figures of one area.
-func (r listingRow) countIn(e *projections.Effect, a string) {
-	r.onMarketIn(e, a)
-	if r.Minutes != nil {
-		e.Sum(projections.Key(keyMinutes, a, r.Verified.Month().String(), fmt.Sprintf("%06d", *r.Minutes)), "n", 1)
-	}
-	if r.State.Stage == listing.StagePublished && !r.State.ValidUntil.IsZero() {
-		e.Sum(projections.Key(keyValid, a, r.State.ValidUntil.String()), "n", 1)
-	}
-	if r.Duplicates > 0 {
-		e.Sum(projections.Key(keyFlow, a, r.Submitted.Month().String()), "listings_duplicates_stopped", int64(r.Duplicates))
-	}
-	if !r.ObjectedOn.IsZero() {
-		cell := projections.Key(keyFlow, a, r.ObjectedOn.Month().String())
-		e.Sum(cell, "listings_objections", 1)
-		if r.Overturned {
-			e.Sum(cell, "listings_objections_upheld", 1)
-		}
+		e.SumEach(keyFlow, x.Month.String(), name, 1)
 	}
 }
 

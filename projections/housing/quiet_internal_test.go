@@ -34,7 +34,7 @@ func TestQuietEvents(t *testing.T) {
 			same(t, stage+" "+ev.EventType(), contractEffect(row), contractEffect(row.after("c1", ev)))
 		}
 	}
-	home := unitRow{Trail: projections.Trail{Events: 1}}
+	home := unitRow{Trail: projections.Trail{Stream: "unit-u1", Events: 1}}
 	home.State = unit.Decider.Evolve(home.State, unit.Registered{Home: unit.Home{AdminCode: "320102", Street: "320102001"}})
 	from, until := domain.Day(20_000), domain.Day(20_364)
 	for _, ev := range []unit.Event{
@@ -50,7 +50,7 @@ func TestQuietEvents(t *testing.T) {
 		}
 		after := home
 		after.State = unit.Decider.Evolve(home.State, ev)
-		same(t, ev.EventType(), unitEffect("u1", home), unitEffect("u1", after))
+		same(t, ev.EventType(), unitEffect(home), unitEffect(after))
 		home = after
 	}
 }

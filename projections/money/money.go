@@ -88,13 +88,14 @@ type Cash struct {
 
 // Apply folds a batch.
 func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {
+	ledgers := projections.Settling[row]{Effect: figures}
 	for _, e := range batch {
 		var err error
 		switch ev := e.Event.(type) {
 		case account.Event:
 			err = accountEvent(ctx, v, e, ev)
 		case escrow.Event:
-			err = ledgerEvent(ctx, v, e, ev)
+			err = ledgerEvent(ctx, v, &ledgers, e, ev)
 		case statement.Event:
 			err = statementEvent(ctx, v, e, ev)
 		}
@@ -102,17 +103,22 @@ func (p Projection) Apply(ctx context.Context, v projections.View, batch []proje
 			return fmt.Errorf("money: %s@%d: %w", e.Stream, e.Revision, err)
 		}
 	}
+	if err := ledgers.Settle(ctx, v); err != nil {
+		return fmt.Errorf("money: %w", err)
+	}
 	return nil
 }
 
-func ledgerEvent(ctx context.Context, v projections.View, e projections.Event, ev escrow.Event) error {
+func ledgerEvent(ctx context.Context, v projections.View, ledgers *projections.Settling[row], e projections.Event, ev escrow.Event) error {
 	contract := projections.ID(e.Stream)
-	before, err := projections.Get[row](ctx, v, projections.Key(keyLedger, contract))
+	key := projections.Key(keyLedger, contract)
+	before, err := projections.Get[row](ctx, v, key)
 	if err != nil {
 		return err
 	}
 	after := row{State: escrow.Decider.Evolve(before.State, ev), Trail: before.Trail.Add(e)}
-	projections.Put(v, projections.Key(keyLedger, contract), after)
+	projections.Put(v, key, after)
+	ledgers.Changed(key, before, after)
 	if _, moved := ev.(escrow.PartiesReplaced); moved || before.Trail.Events == 0 {
 		for _, party := range parties(before.State) {
 			v.Delete(projections.Key(keyByParty, party, contract))
@@ -124,10 +130,17 @@ func ledgerEvent(ctx context.Context, v projections.View, e projections.Event, e
 	}
 	entry(v, contract, after.State.Plan.Account, e, ev)
 	due(v, contract, before.State, after.State)
-	if err := expected(after).Replace(ctx, v, expected(before)); err != nil {
-		return err
+	if sameDues(before.State, after.State) {
+		return nil
 	}
-	return board(ctx, v, before, after)
+	return expected(after).Replace(ctx, v, expected(before))
+}
+
+// sameDues is true of two states of one ledger with the same collections due: most events leave them untouched.
+func sameDues(before, after escrow.State) bool {
+	was, now := before.Plan.Collections, after.Plan.Collections
+	return len(was) == len(now) && (len(now) == 0 || &was[0] == &now[0]) &&
+		before.Plan.Lessor == after.Plan.Lessor && before.Bank == after.Bank && before.Ended == after.Ended
 }
 
 // expected is when a ledger's collections are due, for its lessor's account. What a lease that ended would still have
@@ -205,50 +218,62 @@ func dueKey(day domain.Day, contract string, no int) string {
 	return projections.Key(keyDue, day.String(), contract, fmt.Sprintf("%04d", no))
 }
 
-// figures of one ledger for the boards.
-func figures(r row) projections.Counters {
+// figures of one ledger, on each board it counts for; its first receipt may bring it to another bank's.
+func figures(r row) (e projections.Effect) {
 	s := r.State
 	if r.Trail.Events == 0 {
-		return nil
+		return e
 	}
-	c := projections.Counters{
-		"ledgers": 1, "expected_rent_fen": int64(s.Plan.RentFen), "expected_deposit_fen": int64(s.Plan.DepositFen),
-		"held_rent_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "rent"))), "held_deposit_fen": int64(s.DepositHeld()),
-		"disputed_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "disputed"))), "other_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "other"))),
-		"awarded_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "awarded"))), "unclassified_fen": int64(s.Held(escrow.HeldAccount(s.Plan.Contract, "unclassified"))),
-	}
+	e.Over(boards(s))
+	count := func(name string, n int64) { e.SumEach(keyBoard, "", name, n) }
+	held := func(name, part string) { count(name, int64(s.Held(escrow.HeldAccount(s.Plan.Contract, part)))) }
+	count("ledgers", 1)
+	count("expected_rent_fen", int64(s.Plan.RentFen))
+	count("expected_deposit_fen", int64(s.Plan.DepositFen))
+	count("held_deposit_fen", int64(s.DepositHeld()))
+	held("held_rent_fen", "rent")
+	held("disputed_fen", "disputed")
+	held("other_fen", "other")
+	held("awarded_fen", "awarded")
+	held("unclassified_fen", "unclassified")
 	if s.Bank != "" {
-		c["cash_fen"] = int64(s.Held(escrow.CashAccount(s.Bank)))
-		c["suspense_fen"] = int64(s.Held(escrow.SuspenseAccount(s.Bank)))
+		count("cash_fen", int64(s.Held(escrow.CashAccount(s.Bank))))
+		count("suspense_fen", int64(s.Held(escrow.SuspenseAccount(s.Bank))))
 	}
 	for _, to := range []string{"owner", "operator", "lessor", "tenant"} {
-		c["payable_"+to+"_fen"] = int64(s.Held(escrow.PayableAccount(s.Plan.Contract, to)))
+		count("payable_"+to+"_fen", int64(s.Held(escrow.PayableAccount(s.Plan.Contract, to))))
 	}
 	if s.ClosedOn.IsZero() {
-		c["open_ledgers"] = 1
+		count("open_ledgers", 1)
 	}
 	if slices.ContainsFunc(s.Freezes, func(f escrow.FreezeOrder) bool { return !f.Lifted }) {
-		c["frozen_ledgers"] = 1
+		count("frozen_ledgers", 1)
 	}
+	var received, paid, unpaid domain.Fen
 	for _, t := range s.Txns {
 		switch t.Kind {
 		case escrow.TxnReceipt:
-			c["received_fen"] += int64(t.AmountFen)
+			received += t.AmountFen
 		case escrow.TxnReversal:
-			c["received_fen"] -= int64(t.AmountFen)
+			received -= t.AmountFen
 		case escrow.TxnPayment:
-			c["paid_out_fen"] += int64(t.AmountFen)
+			paid += t.AmountFen
 		}
 	}
+	failed := int64(0)
 	for _, t := range s.Tranches {
 		if t.Payee == escrow.PayeeOwner && t.Stage == escrow.TranchePlanned {
-			c["owner_unpaid_fen"] += int64(t.AmountFen)
+			unpaid += t.AmountFen
 		}
 		if t.Attempts > 0 && t.Stage == escrow.TranchePlanned {
-			c["failed_tranches"]++
+			failed++
 		}
 	}
-	return c
+	count("received_fen", int64(received))
+	count("paid_out_fen", int64(paid))
+	count("owner_unpaid_fen", int64(unpaid))
+	count("failed_tranches", failed)
+	return e
 }
 
 // Kinds of board rows.
@@ -259,46 +284,12 @@ const (
 	BoardCity  = "city"
 )
 
-func boardKeys(r row) []string {
-	s, bank := r.State, r.State.Bank
-	if r.Trail.Events == 0 {
-		return nil
-	}
+// boards a ledger counts for: kind, id and bank.
+func boards(s escrow.State) []string {
 	return []string{
-		projections.Key(keyBoard, BoardParty, s.Plan.Lessor, bank), projections.Key(keyBoard, BoardArea, s.Plan.AdminCode, bank),
-		projections.Key(keyBoard, BoardBank, bank, ""), projections.Key(keyBoard, BoardCity, "", bank),
+		projections.Key(BoardParty, s.Plan.Lessor, s.Bank), projections.Key(BoardArea, s.Plan.AdminCode, s.Bank),
+		projections.Key(BoardBank, s.Bank, ""), projections.Key(BoardCity, "", s.Bank),
 	}
-}
-
-// board takes the ledger's old figures off its rows and adds the new ones; with its first receipt it may change rows.
-func board(ctx context.Context, v projections.View, before, after row) error {
-	was, now := figures(before), figures(after)
-	from, to := boardKeys(before), boardKeys(after)
-	for i, key := range to {
-		delta := projections.Counters{}
-		for name, n := range now {
-			delta[name] += n
-		}
-		if from != nil {
-			minus := projections.Counters{}
-			for name, n := range was {
-				minus[name] = -n
-			}
-			if from[i] != key {
-				if err := projections.Bump(ctx, v, from[i], minus); err != nil {
-					return err
-				}
-			} else {
-				for name, n := range minus {
-					delta[name] += n
-				}
-			}
-		}
-		if err := projections.Bump(ctx, v, key, delta); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // boardParts are the id and the bank in a board's key.

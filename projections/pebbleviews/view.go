@@ -3,7 +3,6 @@ package pebbleviews
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -109,10 +108,10 @@ func (c *cursor) next() (projections.Pair, bool) {
 
 // batchView is a view inside a batch: its own writes over the committed rows.
 type batchView struct {
-	projections.Writes
-	db    *pebble.DB
-	space *keyspace
-	free  []*pebble.Iterator // Of this batch, for the next scan: the committed rows stand still meanwhile.
+	*projections.Writes // The keyspace's, emptied.
+	db                  *pebble.DB
+	space               *keyspace
+	free                []*pebble.Iterator // Of this batch, for the next scan: the committed rows stand still meanwhile.
 }
 
 func (v *batchView) Position() eventstore.Position { return v.space.checkpoint }
@@ -169,31 +168,42 @@ func (v *batchView) release() {
 	v.free = nil
 }
 
+// Room of one operation in a batch beside its key and value: a kind and two lengths; and of the batch itself.
+const (
+	opOverhead    = 1 + 2*binary.MaxVarintLen32
+	batchOverhead = 64
+)
+
 // commit writes all and the checkpoint, and then makes the rows known.
 func (v *batchView) commit(checkpoint []byte, next eventstore.Position) error {
 	v.release()
-	b := v.db.NewBatch()
+	prefix, size := v.space.prefix, batchOverhead+len(checkpoint)+opOverhead+8
+	for _, p := range v.All() {
+		size += len(prefix) + len(p.Key) + len(p.Value) + opOverhead
+	}
+	b := v.db.NewBatchWithSize(size)
 	defer func() { _ = b.Close() }() // It was applied or is given up.
-	key := append(make([]byte, 0, 128), v.space.prefix...)
-	var errs []error
-	for _, k := range v.Keys() {
-		key = append(key[:len(v.space.prefix)], k...)
-		if value, _ := v.Writes.Get(k); value != nil {
-			errs = append(errs, b.Set(key, value, nil))
+	for _, p := range v.All() {
+		var op *pebble.DeferredBatchOp
+		if p.Value != nil {
+			op = b.SetDeferred(len(prefix)+len(p.Key), len(p.Value))
 		} else {
-			errs = append(errs, b.Delete(key, nil))
+			op = b.DeleteDeferred(len(prefix) + len(p.Key))
+		}
+		copy(op.Key[copy(op.Key, prefix):], p.Key)
+		copy(op.Value, p.Value)
+		if err := op.Finish(); err != nil {
+			return err
 		}
 	}
-	errs = append(errs, b.Set(checkpoint, binary.BigEndian.AppendUint64(nil, uint64(next)), nil))
-	if err := errors.Join(errs...); err != nil {
+	if err := b.Set(checkpoint, binary.BigEndian.AppendUint64(nil, uint64(next)), nil); err != nil {
 		return err
 	}
 	if err := b.Commit(pebble.NoSync); err != nil {
 		return err
 	}
-	for _, k := range v.Keys() {
-		value, _ := v.Writes.Get(k)
-		v.space.rows.Put(k, value)
+	for _, p := range v.All() {
+		v.space.rows.Put(p.Key, p.Value)
 	}
 	v.space.checkpoint = next
 	return nil

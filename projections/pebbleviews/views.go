@@ -74,6 +74,7 @@ type keyspace struct {
 	prefix     []byte
 	checkpoint eventstore.Position
 	rows       projections.RowCache
+	writes     projections.Writes // Of the batch that runs.
 }
 
 var _ projections.Views = (*Views)(nil)
@@ -187,7 +188,8 @@ func (v *Views) Batch(ctx context.Context, name string, version int, prev, next 
 	if k.checkpoint != prev {
 		return fmt.Errorf("batch %s@%d after %d: %w: it is at %d", name, version, prev, projections.ErrFenced, k.checkpoint)
 	}
-	view := &batchView{db: v.db, space: k}
+	view := &batchView{Writes: &k.writes, db: v.db, space: k}
+	defer k.writes.Reset()
 	defer view.release()
 	if err := f(view); err != nil {
 		return err

@@ -26,17 +26,18 @@ type lease struct {
 	Sublet       bool       `json:"sublet,omitempty"` // Under a head lease.
 }
 
-func contractEvent(ctx context.Context, v projections.View, e projections.Event, ev contract.Event) error {
+func (w *work) contract(ctx context.Context, e projections.Event, ev contract.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyContract, id)
-	before, err := projections.Get[lease](ctx, v, key)
+	before, err := projections.Get[lease](ctx, w.View, key)
 	if err != nil {
 		return err
 	}
 	after := before.after(ev)
 	after.ID = id
-	projections.Put(v, key, after)
-	return after.effect().Replace(ctx, v, before.effect())
+	projections.Put(w.View, key, after)
+	w.leases.Changed(key, before, after)
+	return nil
 }
 
 func (l lease) after(ev contract.Event) lease {
@@ -122,9 +123,9 @@ type ledger struct {
 	Orders map[string]bool `json:"orders,omitempty"` // Freezes not lifted.
 }
 
-func escrowEvent(ctx context.Context, v projections.View, e projections.Event, ev escrow.Event) error {
+func (w *work) escrow(ctx context.Context, e projections.Event, ev escrow.Event) error {
 	key := projections.Key(keyLedger, projections.ID(e.Stream))
-	before, err := projections.Get[ledger](ctx, v, key)
+	before, err := projections.Get[ledger](ctx, w.View, key)
 	if err != nil {
 		return err
 	}
@@ -146,8 +147,9 @@ func escrowEvent(ctx context.Context, v projections.View, e projections.Event, e
 	case escrow.Closed:
 		after.Open = false
 	}
-	projections.Put(v, key, after)
-	return after.effect().Replace(ctx, v, before.effect())
+	projections.Put(w.View, key, after)
+	w.ledgers.Changed(key, before, after)
+	return nil
 }
 
 func (l ledger) effect() (e projections.Effect) {

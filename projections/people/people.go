@@ -5,8 +5,10 @@ package people
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"zujian/domain"
 	"zujian/domain/contract"
@@ -105,37 +107,56 @@ type Subject struct {
 
 // Apply folds a batch.
 func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {
+	w := work{
+		View: v, subjects: projections.Settling[Subject]{Effect: effect},
+		leases: projections.Settling[lease]{Effect: lease.effect}, ledgers: projections.Settling[ledger]{Effect: ledger.effect},
+	}
 	for _, e := range batch {
 		var err error
 		switch ev := e.Event.(type) {
 		case party.Event:
-			err = partyEvent(ctx, v, e, ev)
+			err = w.party(ctx, e, ev)
 		case contract.Event:
-			err = contractEvent(ctx, v, e, ev)
+			err = w.contract(ctx, e, ev)
 		case escrow.Event:
-			err = escrowEvent(ctx, v, e, ev)
+			err = w.escrow(ctx, e, ev)
 		}
 		if err != nil {
 			return fmt.Errorf("people: %s@%d: %w", e.Stream, e.Revision, err)
 		}
 	}
+	if err := errors.Join(w.subjects.Settle(ctx, v), w.leases.Settle(ctx, v), w.ledgers.Settle(ctx, v)); err != nil {
+		return fmt.Errorf("people: %w", err)
+	}
 	return nil
 }
 
-func partyEvent(ctx context.Context, v projections.View, e projections.Event, ev party.Event) error {
+// work is a batch: the view, and the rows whose indexes and figures are settled at its end.
+type work struct {
+	projections.View
+	subjects projections.Settling[Subject]
+	leases   projections.Settling[lease]
+	ledgers  projections.Settling[ledger]
+}
+
+func (w *work) party(ctx context.Context, e projections.Event, ev party.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keySubject, id)
-	before, err := projections.Get[Subject](ctx, v, key)
+	before, err := projections.Get[Subject](ctx, w.View, key)
 	if err != nil {
 		return err
 	}
 	after := before.after(ev, domain.DayOf(e.Meta.At))
 	after.ID, after.Trail = id, before.Trail.Add(e)
-	projections.Put(v, key, after)
+	projections.Put(w.View, key, after)
 	if r, ok := ev.(party.PractitionerRostered); ok {
-		v.Set(projections.Key(keyEver, r.Brokerage, id), nil)
+		w.Set(projections.Key(keyEver, r.Brokerage, id), nil)
 	}
-	return effect(after).Replace(ctx, v, effect(before))
+	w.subjects.Changed(key, before, after)
+	if before.USCC == after.USCC && before.DocIndex == after.DocIndex {
+		return nil
+	}
+	return identity(after).Replace(ctx, w.View, identity(before))
 }
 
 func (s Subject) after(ev party.Event, on domain.Day) Subject {
@@ -205,17 +226,22 @@ func (s Subject) districts() []string {
 
 const countAll = "city"
 
-func effect(s Subject) (e projections.Effect) {
-	if s.ID == "" {
-		return e
-	}
-	e.Mark(projections.Key(keyKind, s.Kind, s.OrgKind, s.ID), "")
+// identity is how a party is found by its code or document.
+func identity(s Subject) (e projections.Effect) {
 	if s.USCC != "" {
 		e.Mark(projections.Key(keyUSCC, s.USCC), s.ID)
 	}
 	if s.DocIndex != "" {
 		e.Mark(projections.Key(keyIdentity, string(s.DocIndex)), s.ID)
 	}
+	return e
+}
+
+func effect(s Subject) (e projections.Effect) {
+	if s.ID == "" {
+		return e
+	}
+	e.Mark(projections.Key(keyKind, s.Kind, s.OrgKind, s.ID), "")
 	for _, m := range s.Mandates {
 		e.Mark(projections.Key(keyMandate, m.To, s.ID, m.MandateID), "")
 	}
@@ -223,21 +249,23 @@ func effect(s Subject) (e projections.Effect) {
 		e.Mark(projections.Key(keyRoster, s.Brokerage, s.ID), "")
 		e.Sum(projections.Key(keyTally, s.Brokerage), "practitioners", 1)
 	}
-	for _, d := range append(s.districts(), countAll) {
-		e.Sum(projections.Key(keyArea, d, s.ID), "own", 1)
-		if s.OpeningState != "" {
+	over := append(s.districts(), countAll)
+	e.Over(over)
+	e.SumEach(keyArea, s.ID, "own", 1)
+	if s.OpeningState != "" {
+		for _, d := range over {
 			e.Mark(projections.Key(keyOpening, s.OpeningState, d, s.ID), "")
-			e.Sum(projections.Key(keyCount, d), "openings_"+s.OpeningState, 1)
 		}
-		kind := s.Kind
-		if s.OrgKind != "" {
-			kind = s.OrgKind
-		}
-		e.Sum(projections.Key(keyCount, d), "parties_"+kind, 1)
-		e.Sum(projections.Key(keyCount, d), fmt.Sprintf("parties_level_%d", s.Level), 1)
-		if s.Suspended {
-			e.Sum(projections.Key(keyCount, d), "parties_suspended", 1)
-		}
+		e.SumEach(keyCount, "", "openings_"+s.OpeningState, 1)
+	}
+	kind := s.Kind
+	if s.OrgKind != "" {
+		kind = s.OrgKind
+	}
+	e.SumEach(keyCount, "", "parties_"+kind, 1)
+	e.SumEach(keyCount, "", "parties_level_"+strconv.Itoa(s.Level), 1)
+	if s.Suspended {
+		e.SumEach(keyCount, "", "parties_suspended", 1)
 	}
 	return e
 }

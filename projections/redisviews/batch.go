@@ -11,6 +11,9 @@ import (
 	"zujian/projections"
 )
 
+// BatchEvents is how many events a runner should fold at once: the script that stores them keeps Redis from everybody else.
+const BatchEvents = 2048
+
 const (
 	inlineWrites = 4000            // A batch with more, or …
 	inlineBytes  = 4 << 20         // … more bytes is staged in pieces.
@@ -99,17 +102,18 @@ func (v *Views) commit(ctx context.Context, s space, k *keyspace, view *batchVie
 	}
 	var sets, deletes []any
 	bytes := 0
-	for _, key := range view.own.Keys() {
-		if value, _ := view.own.Get(key); value != nil {
-			sets = append(sets, key, value)
-			bytes += len(key) + len(value)
+	last := view.own.Last()
+	for _, p := range last {
+		if p.Value != nil {
+			sets = append(sets, p.Key, p.Value)
+			bytes += len(p.Key) + len(p.Value)
 		} else {
-			deletes = append(deletes, key)
-			bytes += len(key)
+			deletes = append(deletes, p.Key)
+			bytes += len(p.Key)
 		}
 	}
 	args := append(head, len(sets)/2)
-	if len(view.own.Keys()) <= inlineWrites && bytes <= inlineBytes {
+	if len(last) <= inlineWrites && bytes <= inlineBytes {
 		args = append(append(args, sets...), deletes...)
 	} else {
 		if err := v.stage(ctx, s, mark, sets, deletes); err != nil {
@@ -147,9 +151,8 @@ func (k *keyspace) committed(raw []any, view *batchView) error {
 		return errDamaged
 	}
 	k.at = mark{gen, seq}
-	for _, key := range view.own.Keys() {
-		value, _ := view.own.Get(key)
-		k.rows.Put(key, value)
+	for _, p := range view.own.All() {
+		k.rows.Put(p.Key, p.Value)
 	}
 	return nil
 }
