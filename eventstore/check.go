@@ -35,6 +35,31 @@ func Check(stream string, expected Revision, events []NewEvent) error {
 	return nil
 }
 
+// CheckParts tells what is wrong with an append in parts. All events count towards the limits of one append.
+func CheckParts(parts []Part) error {
+	if len(parts) == 0 || len(parts) > PartsMax {
+		return fmt.Errorf("%w: %d parts, not 1 to %d", ErrInvalid, len(parts), PartsMax)
+	}
+	events, bytes := 0, 0
+	for i, p := range parts {
+		if p.Expected == AnyRevision {
+			return fmt.Errorf("%w: part %d expects any revision", ErrInvalid, i)
+		}
+		if err := Check(p.Stream, p.Expected, p.Events); err != nil {
+			return fmt.Errorf("part %d: %w", i, err)
+		}
+		events += len(p.Events)
+		for j := range p.Events {
+			n, _ := checkEvent(&p.Events[j]) // It passed above.
+			bytes += n
+		}
+	}
+	if events > AppendMax || bytes > AppendBytesMax {
+		return fmt.Errorf("%w: %d events of %d bytes in all parts, more than %d or %d", ErrInvalid, events, bytes, AppendMax, AppendBytesMax)
+	}
+	return nil
+}
+
 func appendMax(events []NewEvent) int {
 	if len(events) <= AppendMax || slices.ContainsFunc(events, func(e NewEvent) bool { return !e.Meta.Outside }) {
 		return AppendMax

@@ -106,3 +106,24 @@ type Store interface {
 	// Wait returns nil when an event after position after exists, ctx.Err() when ctx ends first, ErrClosed when the store closes.
 	Wait(ctx context.Context, after Position) error
 }
+
+// PartsMax is how many parts one append may have.
+const PartsMax = 8
+
+// Part is what an append in parts adds to the end of one stream.
+type Part struct {
+	Stream   string
+	Expected Revision // Never AnyRevision. Of the second part of a stream: where the first leaves it.
+	Events   []NewEvent
+}
+
+// Together is a Store that can append to several streams at once. Not every log can: EventStoreDB's client has no such
+// call. So whoever uses it also knows a way of single appends.
+type Together interface {
+	Store
+
+	// AppendTogether writes all parts or none, in their order, and returns the results of each only once all are durable.
+	// Nobody ever sees the log with some of them. If a stream is not where its part expects it, it MUST return
+	// ErrWrongRevision and write nothing, also when these very events are there already: who asks again looks first.
+	AppendTogether(ctx context.Context, parts ...Part) ([]Appended, error)
+}

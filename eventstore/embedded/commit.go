@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -47,6 +48,10 @@ func (s *Store) commit() {
 	var dups duplicates
 	var later []*request
 	for _, r := range s.taken {
+		if len(r.rest) > 0 {
+			s.judgeParts(r, &dups)
+			continue
+		}
 		switch v, err := s.judge(r, &dups); {
 		case err != nil:
 			r.err = err
@@ -69,12 +74,15 @@ func (s *Store) commit() {
 	}
 	// Only now: the refusals rest on what this group wrote.
 	for _, r := range s.refused {
-		if err != nil {
+		switch {
+		case err != nil:
 			r.mayRepeat = false
-			r.answer(eventstore.Appended{}, err)
-			continue
+			r.refuse(err)
+		case len(r.rest) > 0:
+			r.refuse(r.err)
+		default:
+			r.answer(r.result, r.err)
 		}
-		r.answer(r.result, r.err)
 	}
 	if len(later) > 0 {
 		s.queue.putBack(later)
@@ -124,6 +132,28 @@ func (s *Store) judge(r *request, dups *duplicates) (verdict, error) {
 	s.heads.put(r.stream, r.result.Revision)
 	dups.add(r)
 	return judgeAccept, nil
+}
+
+// judgeParts accepts all parts of r or none.
+func (s *Store) judgeParts(r *request, dups *duplicates) {
+	parts := append([]*request{r}, r.rest...)
+	for i, p := range parts {
+		v, err := s.judge(p, dups)
+		if err == nil && v == judgeAccept {
+			continue
+		}
+		if err == nil { // Beyond what it expects: whether these events are there is not asked.
+			err = &eventstore.WrongRevision{Stream: p.stream, Expected: p.expected, Actual: p.actual}
+		}
+		p.mayRepeat = false
+		for _, before := range slices.Backward(parts[:i]) {
+			s.heads.put(before.stream, before.expected)
+		}
+		r.err = err
+		s.refused = append(s.refused, r)
+		return
+	}
+	s.accepted = append(s.accepted, parts...)
 }
 
 // head returns the last revision of the stream, this group included.

@@ -18,7 +18,7 @@ type heads struct {
 }
 
 func newHeads(streams int) *heads {
-	return &heads{max: max(streams/2, 1), young: map[string]eventstore.Revision{}}
+	return &heads{max: max(streams/2, eventstore.PartsMax), young: map[string]eventstore.Revision{}}
 }
 
 func (h *heads) get(stream string) (eventstore.Revision, bool) {

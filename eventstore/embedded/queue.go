@@ -18,7 +18,8 @@ type request struct {
 	events   int
 	frames   []byte
 	since    time.Time
-	taken    bool // Under the queue's lock: it can no longer be withdrawn.
+	taken    bool       // Under the queue's lock: it can no longer be withdrawn.
+	rest     []*request // The other parts of an append in parts. Each gets its own answer.
 
 	result    eventstore.Appended
 	err       error
@@ -39,7 +40,7 @@ func newRequest(stream string, expected eventstore.Revision, events int) *reques
 
 // release gives r back. Only after its answer was received.
 func (r *request) release() {
-	r.stream = ""
+	r.stream, r.rest = "", nil
 	if cap(r.frames) > framesKept {
 		r.frames = nil
 	}
@@ -77,6 +78,23 @@ func (r *request) answer(res eventstore.Appended, err error) {
 	r.done <- struct{}{}
 }
 
+// refuse answers all parts.
+func (r *request) refuse(err error) {
+	for _, p := range r.rest {
+		p.answer(eventstore.Appended{}, err)
+	}
+	r.answer(eventstore.Appended{}, err)
+}
+
+// size is the bytes of the frames of all parts.
+func (r *request) size() int {
+	n := len(r.frames)
+	for _, p := range r.rest {
+		n += len(p.frames)
+	}
+	return n
+}
+
 // queue holds the appends that wait for a group, and says who leads.
 type queue struct {
 	mu      sync.Mutex
@@ -103,13 +121,13 @@ func (q *queue) put(r *request, now time.Time, ageMax time.Duration) (lead bool,
 	}
 	if n := len(q.waiting); n > 0 {
 		age := now.Sub(q.waiting[0].since)
-		if n >= queueAppendsMax || q.bytes+len(r.frames) > queueBytesMax || age > ageMax {
+		if n >= queueAppendsMax || q.bytes+r.size() > queueBytesMax || age > ageMax {
 			return false, fmt.Errorf("%w: %d appends wait, the oldest for %v", eventstore.ErrOverloaded, n, age)
 		}
 	}
 	r.since = now
 	q.waiting = append(q.waiting, r)
-	q.bytes += len(r.frames)
+	q.bytes += r.size()
 	lead = !q.leading
 	q.leading = true
 	return lead, nil
@@ -123,18 +141,22 @@ func (q *queue) withdraw(r *request) bool {
 		return false
 	}
 	q.waiting = slices.DeleteFunc(q.waiting, func(o *request) bool { return o == r })
-	q.bytes -= len(r.frames)
+	q.bytes -= r.size()
 	return true
 }
 
-// take moves appends that fit one group to dst.
-func (q *queue) take(dst []*request, requestsMax int) []*request {
+// take moves appends that fit one group to dst. Parts stay together.
+func (q *queue) take(dst []*request, partsMax int) []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, bytes := 0, 0
-	for n < len(q.waiting) && n < requestsMax && (n == 0 || bytes+len(q.waiting[n].frames) <= groupBytesMax) {
-		bytes += len(q.waiting[n].frames)
-		q.waiting[n].taken = true
+	n, parts, bytes := 0, 0, 0
+	for _, r := range q.waiting {
+		parts += 1 + len(r.rest)
+		if parts > partsMax || (n > 0 && bytes+r.size() > groupBytesMax) {
+			break
+		}
+		bytes += r.size()
+		r.taken = true
 		n++
 	}
 	dst = append(dst, q.waiting[:n]...)
@@ -149,11 +171,11 @@ func (q *queue) putBack(rs []*request) {
 	defer q.mu.Unlock()
 	for _, r := range rs {
 		if q.closed != nil {
-			r.answer(eventstore.Appended{}, q.closed)
+			r.refuse(q.closed)
 			continue
 		}
 		r.taken = false
-		q.bytes += len(r.frames)
+		q.bytes += r.size()
 	}
 	if q.closed == nil {
 		q.waiting = slices.Insert(q.waiting, 0, rs...)
@@ -211,7 +233,7 @@ func (q *queue) close(err error) {
 	}
 	for _, r := range q.waiting {
 		r.taken = true
-		r.answer(eventstore.Appended{}, q.closed)
+		r.refuse(q.closed)
 	}
 	q.waiting, q.bytes = nil, 0
 }

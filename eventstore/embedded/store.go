@@ -52,7 +52,7 @@ type Store struct {
 	counts counts
 }
 
-var _ eventstore.Store = (*Store)(nil)
+var _ eventstore.Together = (*Store)(nil)
 
 // counts are what Stats reports, kept so that asking does not disturb the leader.
 type counts struct {
@@ -121,12 +121,59 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.R
 	if err := r.encode(s.opts.Suite, &s.salt, events); err != nil {
 		return eventstore.Appended{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
+	if err := s.send(ctx, r); err != nil {
+		return eventstore.Appended{}, err
+	}
+	res, err := r.result, r.err
+	if r.mayRepeat {
+		res, err = s.repeated(r)
+	}
+	r.release()
+	return res, err
+}
+
+// AppendTogether implements eventstore.Together: all parts are in one group, which is whole or not there.
+func (s *Store) AppendTogether(ctx context.Context, parts ...eventstore.Part) ([]eventstore.Appended, error) {
+	if err := eventstore.CheckParts(parts); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("append to %s and others: %w", parts[0].Stream, err)
+	}
+	if err := s.refuse(); err != nil {
+		return nil, err
+	}
+	all := make([]*request, len(parts))
+	for i, p := range parts {
+		all[i] = newRequest(p.Stream, p.Expected, len(p.Events))
+		if err := all[i].encode(s.opts.Suite, &s.salt, p.Events); err != nil {
+			return nil, fmt.Errorf("append to %s: %w", p.Stream, err)
+		}
+	}
+	first := all[0]
+	first.rest = all[1:]
+	if err := s.send(ctx, first); err != nil {
+		return nil, err
+	}
+	out, err := make([]eventstore.Appended, len(all)), first.err
+	for i, r := range all {
+		out[i] = r.result
+		r.release()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// send takes a request through the leader and waits for the answer to all its parts. An error means that it was withdrawn.
+func (s *Store) send(ctx context.Context, r *request) error {
 	lead, err := s.queue.put(r, s.opts.Now(), s.opts.QueueAge)
 	if err != nil {
 		if errors.Is(err, eventstore.ErrOverloaded) {
 			s.counts.shed.Add(1)
 		}
-		return eventstore.Appended{}, err
+		return err
 	}
 	if lead {
 		s.commit()
@@ -136,16 +183,14 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.R
 	case <-r.done:
 	case <-ctx.Done():
 		if s.queue.withdraw(r) {
-			return eventstore.Appended{}, fmt.Errorf("append to %s: %w", stream, ctx.Err())
+			return fmt.Errorf("append to %s: %w", r.stream, ctx.Err())
 		}
 		<-r.done
 	}
-	res, err := r.result, r.err
-	if r.mayRepeat {
-		res, err = s.repeated(r)
+	for _, p := range r.rest {
+		<-p.done
 	}
-	r.release()
-	return res, err
+	return nil
 }
 
 // repeated answers an append that came with too low an expectation: the first result if these events are there.

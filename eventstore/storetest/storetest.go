@@ -68,6 +68,10 @@ func Run(t *testing.T, open func(testing.TB) eventstore.Store) {
 		{"wait returns at once when there is more", waitPast},
 		{"wait wakes on the next append", waitWakes},
 		{"wait ends with its context", waitCancelled},
+		{"an append in parts is written whole and in order", partsWritten},
+		{"an append in parts is refused whole", partsRefused},
+		{"malformed parts are refused", partsInvalid},
+		{"racing appends in parts: nobody sees a half", partsRace},
 		{"a closed store says so", closedStore},
 	} {
 		t.Run(law.name, func(t *testing.T) { law.run(t, open(t)) })
