@@ -460,9 +460,11 @@ func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, 
 
 // reserve holds a contract's space for its term.
 func (d *Desk) reserve(ctx context.Context, call Call, id string, t contract.Terms) (Receipt, error) {
-	return exec(ctx, d, call.step("reserve"), unit.Decider, t.Unit, unit.Command(unit.Reserve{
-		Contract: id, Kind: t.Kind, Parent: t.Parent, Rooms: t.Rooms, From: t.Start, Until: t.End,
-	}))
+	return exec(ctx, d, call.step("reserve"), unit.Decider, t.Unit, reservation(id, t))
+}
+
+func reservation(id string, t contract.Terms) unit.Command {
+	return unit.Reserve{Contract: id, Kind: t.Kind, Parent: t.Parent, Rooms: t.Rooms, From: t.Start, Until: t.End}
 }
 
 // secured confirms the space of a filed contract and says where both streams stand.

@@ -9,6 +9,8 @@ import (
 
 	"zujian/domain"
 	"zujian/domain/contract"
+	"zujian/domain/escrow"
+	"zujian/domain/unit"
 	"zujian/eventstore"
 	"zujian/eventstore/aggregate"
 )
@@ -43,16 +45,17 @@ var (
 	ErrEvidenceMethod  = domain.Reject("filing.evidence_method", "this evidence does not go with your role: companies and brokers bring e-signatures, counters and lessees paper")
 )
 
-// oneCallAttempts bounds how often a one-call filing begins again after another wrote to its contract meanwhile: only a
-// repeat of the same call can.
+// oneCallAttempts bounds how often a one-call filing begins again after another wrote to its contract meanwhile, which only a
+// repeat of the same call can, or to its home.
 const oneCallAttempts = 4
 
 // FileOneCall drafts, signs by evidence, and files. A company or broker brings e-signatures under its mandate; a counter,
 // or a lessee who files alone, brings paper. Repeated with the same call id it finds what it did.
 //
-// All of it is decided before anything is written, so what any rule refuses leaves nothing behind. Then the space is
-// reserved, the contract is written in one append, and at last its space is confirmed and its money planned. What a
-// crash leaves between those, the process "leasing" finishes or releases, and a repeat too.
+// All of it is decided before anything is written, so what any rule refuses leaves nothing behind. A log that can takes
+// all of it in one append. Else the space is reserved, the contract is written in one append, and at last its space is
+// confirmed and its money planned; what a crash leaves between those, the process "leasing" finishes or releases, and a
+// repeat too.
 func (d *Desk) FileOneCall(ctx context.Context, call Call, in OneCall) (string, contract.State, Receipt, error) {
 	paper := len(in.Evidence) == 1 && in.Evidence[0].Method == contract.MethodPaper
 	if err := mayOneCall(call.Actor, in.Evidence, paper); err != nil {
@@ -64,8 +67,12 @@ func (d *Desk) FileOneCall(ctx context.Context, call Call, in OneCall) (string, 
 	id := derive("contract", call.ID)
 	for attempt := 1; ; attempt++ {
 		s, r, err := d.fileAtOnce(ctx, call, id, in, paper)
-		if err == nil || !errors.Is(err, eventstore.ErrWrongRevision) || call.IfMatch != nil || attempt == oneCallAttempts {
+		if err == nil || !errors.Is(err, eventstore.ErrWrongRevision) || attempt == oneCallAttempts {
 			return id, s, r, err
+		}
+		wrong, ok := errors.AsType[*eventstore.WrongRevision](err)
+		if own := !ok || wrong.Stream == aggregate.Stream(contract.Decider.Category, id); own && call.IfMatch != nil {
+			return id, s, r, err // The client's own expectation.
 		}
 	}
 }
@@ -92,14 +99,22 @@ func (d *Desk) partiesOf(ctx context.Context, call Call, in *OneCall) error {
 	return nil
 }
 
-// contractSteps are the commands of one call on its contract, decided and not yet written.
-type contractSteps struct {
-	*aggregate.Steps[contract.State, contract.Command, contract.Event]
+// steps are commands of one call on one aggregate, decided and not yet written.
+type steps[S, C any, E domain.Event] struct {
+	*aggregate.Steps[S, C, E]
 	policy domain.Policy
 }
 
-func (s contractSteps) decide(call Call, cmd contract.Command) error {
-	return s.Decide(domain.Request[contract.Command]{ID: call.ID, At: call.At, Actor: call.Actor, Policy: s.policy, Command: cmd},
+type contractSteps = steps[contract.State, contract.Command, contract.Event]
+
+func begin[S, C any, E domain.Event](ctx context.Context, d *Desk, dec domain.Decider[S, C, E], id string, policy domain.Policy) (s steps[S, C, E], err error) {
+	s.policy = policy
+	s.Steps, err = aggregate.Begin(ctx, d.o.Runner, dec, id)
+	return s, err
+}
+
+func (s steps[S, C, E]) decide(call Call, cmd C) error {
+	return s.Decide(domain.Request[C]{ID: call.ID, At: call.At, Actor: call.Actor, Policy: s.policy, Command: cmd},
 		aggregate.Options{Causation: call.Causation, Correlation: call.Correlation, Expect: call.IfMatch})
 }
 
@@ -112,11 +127,10 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
-	steps, err := aggregate.Begin(ctx, d.o.Runner, contract.Decider, id)
+	all, err := begin(ctx, d, contract.Decider, id, policy)
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
-	all := contractSteps{steps, policy}
 	if err := all.decide(call, draft); err != nil {
 		return contract.State{}, Receipt{}, err
 	}
@@ -125,36 +139,85 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 			return all.State(), Receipt{}, err
 		}
 	}
-	if err := d.decideFile(ctx, call.step("file"), id, all, draft.Subject); err != nil {
-		return all.State(), Receipt{}, err
-	}
-	done, err := all.Commit(ctx)
+	asked, err := d.decideFile(ctx, call.step("file"), all, draft.Subject)
 	if err != nil {
 		return all.State(), Receipt{}, err
 	}
-	r, err := d.afterOneCall(ctx, call, id, all.State())
-	r.Revision = done.Revision
-	return all.State(), r.later(done.Position), err
+	write := d.writeInTurn
+	if _, can := d.o.Runner.Store.(eventstore.Together); can {
+		write = d.writeTogether
+	}
+	r, err := write(ctx, call, id, all, asked)
+	return all.State(), r, err
 }
 
-// decideFile decides the filing and reserves the space for it.
-func (d *Desk) decideFile(ctx context.Context, call Call, id string, all contractSteps, fresh contract.Subject) error {
+// decideFile decides the filing; asked is false if it was decided before.
+func (d *Desk) decideFile(ctx context.Context, call Call, all contractSteps, fresh contract.Subject) (asked bool, err error) {
 	s := all.State()
 	byRole, by, err := d.filer(ctx, call, s)
 	if err != nil || s.Stage == contract.StageFiled || s.Stage == contract.StageHeld {
-		return err
+		return false, err
 	}
 	file := contract.File{ByRole: byRole, By: by, Refreshed: &fresh}
 	if s.Stage == contract.StageSigned || s.Stage == contract.StageReturned { // Else the aggregate says why not, and no number is spent.
 		if file.Number, err = d.number(ctx, call, numberFiling, s.Subject.Unit.AdminCode, domain.DayOf(call.At).Month()); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if err := all.decide(call, file); err != nil {
-		return err
+	return true, all.decide(call, file)
+}
+
+// writeTogether writes the contract, its space and its money in one append, where the log can: a crash leaves all of it or
+// nothing. The events, their order and their ids are those of writeInTurn.
+func (d *Desk) writeTogether(ctx context.Context, call Call, id string, all contractSteps, asked bool) (Receipt, error) {
+	s, file := all.State(), call.step("file")
+	home, err1 := begin(ctx, d, unit.Decider, s.Terms.Unit, all.policy)
+	money, err2 := begin(ctx, d, escrow.Decider, id, all.policy)
+	if err := errors.Join(err1, err2); err != nil {
+		return Receipt{}, err
 	}
-	_, err = d.reserve(ctx, call, id, s.Terms)
-	return err
+	var parts []eventstore.Part
+	if asked {
+		if err := home.decide(file.step("reserve"), reservation(id, s.Terms)); err != nil {
+			return Receipt{}, err
+		}
+		parts = append(parts, home.Take())
+	}
+	parts = append(parts, all.Take())
+	if s.Stage == contract.StageFiled {
+		if err := home.decide(file.step("confirm"), unit.Confirm{Contract: id}); err != nil {
+			return Receipt{}, err
+		}
+		parts = append(parts, home.Take())
+	}
+	if s.Live() {
+		plan, err := d.escrowPlan(ctx, id, s)
+		if err == nil {
+			err = money.decide(call.step("plan"), plan)
+		}
+		if err != nil {
+			return Receipt{}, err
+		}
+		parts = append(parts, money.Take())
+	}
+	at, err := aggregate.Together(ctx, d.o.Runner.Store.(eventstore.Together), parts...)
+	return Receipt{Revision: all.Revision(), Position: max(at, all.Position(), home.Position(), money.Position())}, err
+}
+
+// writeInTurn reserves the space, writes the contract in one append, then confirms its space and plans its money.
+func (d *Desk) writeInTurn(ctx context.Context, call Call, id string, all contractSteps, asked bool) (Receipt, error) {
+	if asked {
+		if _, err := d.reserve(ctx, call.step("file"), id, all.State().Terms); err != nil {
+			return Receipt{}, err
+		}
+	}
+	done, err := all.Commit(ctx)
+	if err != nil {
+		return Receipt{}, err
+	}
+	r, err := d.afterOneCall(ctx, call, id, all.State())
+	r.Revision = done.Revision
+	return r.later(done.Position), err
 }
 
 // afterOneCall confirms the space and plans the money, at once: neither needs the other.

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"zujian/domain"
@@ -38,6 +39,9 @@ func (s *Steps[S, C, E]) State() S { return s.held.state }
 // Revision is where the stream stands after what was decided so far.
 func (s *Steps[S, C, E]) Revision() eventstore.Revision { return s.held.revision }
 
+// Position is that of the last event as loaded; 0 if there is none.
+func (s *Steps[S, C, E]) Position() eventstore.Position { return s.held.position }
+
 // Decide decides one command. A rejection takes nothing back and adds nothing. Options.Expect, if any, is what the stream
 // must be at before the first event.
 func (s *Steps[S, C, E]) Decide(req domain.Request[C], o Options) error {
@@ -56,6 +60,27 @@ func (s *Steps[S, C, E]) Decide(req domain.Request[C], o Options) error {
 	}
 	s.events = append(s.events, out...)
 	return nil
+}
+
+// Take gives what was decided since the last Take, for Together: nothing more is to be committed of it.
+func (s *Steps[S, C, E]) Take() eventstore.Part {
+	p := eventstore.Part{Stream: s.stream, Expected: s.at, Events: s.events}
+	s.at, s.events = s.held.revision, nil
+	return p
+}
+
+// Together writes what several Steps decided, all or none, in this order; parts without events are left out. The position is
+// that of the last event, 0 if there was none to write. eventstore.ErrWrongRevision means what it means of Commit.
+func Together(ctx context.Context, store eventstore.Together, parts ...eventstore.Part) (eventstore.Position, error) {
+	parts = slices.DeleteFunc(parts, func(p eventstore.Part) bool { return len(p.Events) == 0 })
+	if len(parts) == 0 {
+		return 0, nil
+	}
+	done, err := store.AppendTogether(ctx, parts...)
+	if err != nil {
+		return 0, fmt.Errorf("append to %s and others: %w", parts[0].Stream, err)
+	}
+	return done[len(done)-1].Position, nil
 }
 
 // Commit writes what was decided, if anything. eventstore.ErrWrongRevision means that the stream moved on since Begin:

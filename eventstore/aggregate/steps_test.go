@@ -1,6 +1,7 @@
 package aggregate_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -68,4 +69,66 @@ func TestStepsWriteAllAtOnceOrNothing(t *testing.T) {
 			t.Errorf("overtaken: %v", err)
 		}
 	})
+}
+
+// pairs is a store that appends to several streams at once, as far as these tests need it.
+type pairs struct {
+	*memory.Store
+	got [][]eventstore.Part
+}
+
+func (p *pairs) AppendTogether(ctx context.Context, parts ...eventstore.Part) ([]eventstore.Appended, error) {
+	p.got = append(p.got, parts)
+	var out []eventstore.Appended
+	for _, part := range parts {
+		done, err := p.Append(ctx, part.Stream, part.Expected, part.Events...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, done)
+	}
+	return out, nil
+}
+
+func TestTogetherWritesWhatSeveralStepsDecided(t *testing.T) {
+	store := &pairs{Store: &memory.Store{}}
+	r := Runner{Store: store, Catalogue: catalogue}
+	begin := func(id string) *Steps[lamp, command, event] {
+		s, err := Begin(t.Context(), r, lamps, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	decide := func(s *Steps[lamp, command, event], id string, c command) {
+		t.Helper()
+		if err := s.Decide(ask(id, c), Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := begin("1"), begin("2")
+	decide(one, "c1", turnOn{})
+	first := one.Take()
+	decide(two, "c2", turnOn{})
+	decide(two, "c3", add{1})
+	decide(one, "c4", turnOff{})
+	at, err := Together(t.Context(), store, first, two.Take(), begin("3").Take(), one.Take())
+	if err != nil || at != 4 || len(store.got) != 1 || len(store.got[0]) != 3 {
+		t.Fatalf("written up to %d, %v, in %v", at, err, store.got)
+	}
+	for id, want := range map[string]eventstore.Revision{"1": 1, "2": 1, "3": eventstore.NoStream} {
+		if s := begin(id); s.Revision() != want || s.State().On != (id == "2") {
+			t.Errorf("lamp %s: %+v at %d", id, s.State(), s.Revision())
+		}
+	}
+	again := begin("2")
+	if at, err := Together(t.Context(), store, again.Take()); err != nil || at != 0 || len(store.got) != 1 || again.Position() != 3 {
+		t.Errorf("nothing to write: %d, %v; the stream ends at %d", at, err, again.Position())
+	}
+	late := begin("2")
+	decide(late, "c5", turnOff{})
+	mustExecute(t, r, "2", ask("c6", turnOff{}))
+	if _, err := Together(t.Context(), store, late.Take()); !errors.Is(err, eventstore.ErrWrongRevision) {
+		t.Errorf("overtaken: %v", err)
+	}
 }
