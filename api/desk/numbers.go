@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"zujian/domain"
 	"zujian/domain/numbering"
@@ -17,8 +18,11 @@ const (
 	numberFiling       = "BA" // 备案号
 )
 
-// numberBlock is how many numbers a node takes at a time. A restart loses at most the rest of a block of each series.
+// numberBlock is how many numbers a node takes at a time. A restart loses at most the rest of two blocks of each series.
 const numberBlock = 32
+
+// blockWait bounds taking a block: it goes on when the request that began it has ended, since others wait for it too.
+const blockWait = 10 * time.Second
 
 // allocator hands out serial numbers from blocks taken from the numbering streams: gaps are allowed, twice never.
 type allocator struct {
@@ -26,9 +30,14 @@ type allocator struct {
 	blocks map[string]*block
 }
 
+// block is what is left of the blocks of one series. The next one is taken while half of this one is left, so that
+// nobody waits for the disk with a number's lock in hand.
 type block struct {
-	mu        sync.Mutex
-	next, end int64
+	mu         sync.Mutex
+	next, end  int64
+	spare, top int64         // The block after it, if top is more.
+	taking     chan struct{} // Closed when the one being taken is there or has failed; nil if none is.
+	failed     error         // Why the last one was not taken.
 }
 
 // number takes the next number of a kind in a district and month.
@@ -42,22 +51,64 @@ func (d *Desk) number(ctx context.Context, call Call, kind, district string, mon
 		d.numbers.blocks[series] = b
 	}
 	d.numbers.mu.Unlock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.next == b.end {
-		first, count, err := d.takeBlock(ctx, call, series)
-		if err != nil {
-			return "", err
-		}
-		b.next, b.end = first, first+count
+	seq, err := b.take(ctx, func() (first, count int64, err error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), blockWait)
+		defer cancel()
+		return d.takeBlock(ctx, call, series)
+	})
+	if err != nil {
+		return "", err
 	}
-	seq := b.next
-	b.next++
 	no := numbering.Format(kind, district, month, seq)
 	if no == "" {
 		return "", fmt.Errorf("desk: no number for %s %s %s %d", kind, district, month, seq)
 	}
 	return no, nil
+}
+
+// take gives the next number, and has more taken when they run low.
+func (b *block) take(ctx context.Context, more func() (first, count int64, err error)) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for waited := false; ; waited = true {
+		if b.next == b.end && b.spare < b.top {
+			b.next, b.end, b.spare, b.top = b.spare, b.top, 0, 0
+		}
+		if waited && b.next == b.end && b.taking == nil && b.failed != nil {
+			return 0, b.failed
+		}
+		if b.taking == nil && b.spare == b.top && b.end-b.next <= numberBlock/2 {
+			b.taking = make(chan struct{})
+			go b.fill(more)
+		}
+		if b.next < b.end {
+			b.next++
+			return b.next - 1, nil
+		}
+		taking := b.taking
+		b.mu.Unlock()
+		var err error
+		select {
+		case <-taking:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		b.mu.Lock()
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (b *block) fill(more func() (first, count int64, err error)) {
+	first, count, err := more()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failed = err; err == nil {
+		b.spare, b.top = first, first+count
+	}
+	close(b.taking)
+	b.taking = nil
 }
 
 func (d *Desk) takeBlock(ctx context.Context, call Call, series string) (first, count int64, err error) {
