@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -164,10 +163,11 @@ func (s *Server) filedEvent(ctx context.Context, id, number string) (found event
 		if err != nil {
 			return found, err
 		}
-		var filed struct {
-			FilingNo string `json:"filing_no"`
+		if e.Type != (contract.Filed{}).EventType() {
+			continue
 		}
-		if e.Type == (contract.Filed{}).EventType() && json.Unmarshal(e.Data, &filed) == nil && filed.FilingNo == number {
+		decoded, err := s.o.Catalogue.Decode(e.Type, e.Meta.Schema, e.Data)
+		if filed, ok := decoded.(contract.Filed); err == nil && ok && filed.FilingNo == number {
 			return e, nil
 		}
 	}

@@ -67,6 +67,7 @@ func TestNumbersAfterAFailure(t *testing.T) {
 		if _, got := b.take(ctx, more); !errors.Is(got, context.DeadlineExceeded) {
 			t.Errorf("who can't wait: %v", got)
 		}
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		err = nil
 		if n, got := b.take(t.Context(), more); got != nil || n != 7 {

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"zujian/eventstore"
+)
+
+// TestScenarioFilingIsOneAppend files a paper contract at a counter: its space, its papers and its money come into the log at
+// once, in the order in which one follows from the other.
+func TestScenarioFilingIsOneAppend(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("1201")
+	body := map[string]any{
+		"contract":   w.lease(f, "landlord", "tenant", nil),
+		"signatures": []any{map[string]any{"party": w.ids["landlord"], "method": "PAPER", "scan_sha256": strings.Repeat("a", 64)}},
+	}
+	head, err := w.house.store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := w.house.log.Stats().Groups
+	w.post("city", "/v1/filings", body).want(http.StatusCreated).is("stage", "FILED")
+	var got []string
+	var first eventstore.Recorded
+	for e, err := range w.house.store.All(t.Context(), head.Position) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(e.Stream, "numbering-") {
+			continue // Taken before.
+		}
+		if first.Stream == "" {
+			first = e
+		}
+		if e.Ordinal != first.Ordinal+uint64(len(got)) {
+			t.Errorf("%s does not follow at once", e.Type)
+		}
+		got = append(got, e.Type)
+	}
+	want := []string{
+		"unit.reserved", "contract.drafted", "contract.paper_recorded", "contract.signed", "contract.filed", "unit.leased", "escrow.funds_expected",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("in the log (-want +got):\n%s", diff)
+	}
+	if n := w.house.log.Stats().Groups - groups; n > 2 { // Its number's block, and itself.
+		t.Errorf("%d groups were written", n)
+	}
+}
