@@ -52,7 +52,11 @@ func (d *Desk) ReportMiss(ctx context.Context, call Call, indicator string, s al
 
 // officer is the scope of a regulator.
 func officer(a domain.Actor) projections.Scope {
-	return projections.Scope{All: a.Role == domain.RoleCity || a.Role == domain.RoleSystem, District: a.Area}
+	s := projections.Scope{All: a.Role == domain.RoleCity || a.Role == domain.RoleSystem}
+	if a.Role == domain.RoleDistrict {
+		s.District = a.Area
+	}
+	return s
 }
 
 // warned completes a subject with its district, or says that there is none.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"zujian/domain"
+	"zujian/domain/alert"
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
 	"zujian/domain/listing"
@@ -19,6 +20,7 @@ import (
 	"zujian/domain/webhook"
 	"zujian/eventstore"
 	"zujian/eventstore/aggregate"
+	"zujian/projections/alerts"
 	"zujian/projections/feed"
 	"zujian/projections/webhooks"
 )
@@ -52,6 +54,9 @@ func (d *Desk) SeesStream(ctx context.Context, a domain.Actor, stream string) (b
 		}
 	case party.Decider.Category:
 		_, _, err = view(ctx, d, a, party.Decider, id, time.Time{}, func(s party.State) (Row, bool) { return partyRow(id, s), false })
+	case alert.Decider.Category:
+		s, _, _, err := load(ctx, d, alert.Decider, id)
+		return err == nil && alerts.Sees(officer(a), s.Subject), err
 	default:
 		return false, nil
 	}

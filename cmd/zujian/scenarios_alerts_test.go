@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
 
+	"zujian/domain"
 	"zujian/eventstore"
 	"zujian/projections"
 	"zujian/projections/money"
@@ -139,4 +141,46 @@ func (w *world) round(day string) {
 		return w.get("city", "/v1/alerts/indicators").text("last_round.day") == day
 	})
 	w.settled()
+}
+
+// TestAJumpOfTheIndexIsSeen lets rents stand still for three years and a half but for small changes, and jump by 6 % in the
+// last month that is over: the monthly change, its outlier test and the drift of the series all say so, of the city and of
+// the unit it happened in, and of nothing else.
+func TestAJumpOfTheIndexIsSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldDay)
+	w.officers()
+	const months = 42
+	last := civil(worldDay).Month() - 1
+	for i := range months {
+		for home := range 80 {
+			unit := []string{"320115", "320104"}[home%2]
+			log := 0.002*float64(i*7%5) + 0.002*float64(home%6)
+			if i == months-1 && unit == "320115" {
+				log += 0.06
+			}
+			w.legacy(domain.Observation{
+				Month: last + 1 - months + domain.Month(i), From: last, To: last + 11, AreaC: 8000, ReportUnit: unit, Street: unit + "004", AdminCode: unit,
+				LetMode: "WHOLE", Bedrooms: 2, SizeBand: domain.Size90, Fitout: "SIMPLE", Lessor: fmt.Sprint("lessor-", home%14),
+				RentFen: domain.Fen(math.Round(3_000_000 * math.Exp(log))),
+			})
+		}
+	}
+	w.settled()
+	w.round("2026-11-24")
+	series := w.get("", "/v1/rent-index?area=320115").want(http.StatusOK)
+	bp := series.real(fmt.Sprintf("series.%d.month_adjusted_bp", months-1))
+	for _, indicator := range []string{"INDEX_MONTHLY", "INDEX_OUTLIER", "INDEX_DRIFT"} {
+		w.get("city", "/v1/alerts/"+indicator+".unit.320115").want(http.StatusOK)
+		for _, calm := range []string{"320104", "320102"} { // In the one rents stood still, in the other nothing is let.
+			w.get("city", "/v1/alerts/"+indicator+".unit."+calm).problem(http.StatusNotFound, "resource.not_found")
+		}
+	}
+	w.get("city", "/v1/alerts/INDEX_MONTHLY.unit.320115").want(http.StatusOK).is("level", "RED")
+	w.get("city", "/v1/alerts/INDEX_MONTHLY.city.city").want(http.StatusOK).is("level", "ORANGE") // Half of it, over half the homes.
+	a := w.get("city", "/v1/alerts/INDEX_MONTHLY.unit.320115").want(http.StatusOK)
+	if v := a.num("evidence.value"); math.Abs(float64(v)-bp) > 0.51 || a.num("evidence.figure.n") < 30 || a.num("evidence.figure.se") == 0 {
+		t.Errorf("the index changed by %v bp, the warning says %s", bp, a.body)
+	}
+	w.get("city", a.text("evidence.rows")).want(http.StatusOK) // The rows behind it can be read where it says.
 }

@@ -15,7 +15,7 @@
 // once a day, and never for a day before its last change: a day that is evaluated again, after a crash, by another
 // process, with later data, does not raise the same alert twice.
 //
-// Shares of one operator's own tenants, owners and homes are judged from ten on, not thirty: all of them are counted, none
+// Shares of one operator's own tenants, owners and homes are judged from five on, not thirty: all of them are counted, none
 // is sampled, and most operators of a city are small. The blow-up watch wants two such signs at once.
 //
 // A figure that is not judged (too few observations, no base, too noisy) leaves its alert as it stands.

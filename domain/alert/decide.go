@@ -21,6 +21,7 @@ var (
 
 // State of one stream.
 type State struct {
+	Subject  Subject // Zero before the first event, and of rounds.
 	Level    Level
 	Since    [5]domain.Day // By level: since when it has been at it or beyond; 0 = it is not.
 	Changed  domain.Day    // Day of the last change of level.
@@ -154,6 +155,7 @@ func noted(note string) bool {
 func evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Raised:
+		s.Subject = e.Subject
 		s.Episodes = append(slices.Clip(s.Episodes), Episode{From: e.Day})
 		return s.moved(e.Level, e.Day)
 	case LevelChanged:
@@ -170,9 +172,10 @@ func evolve(s State, e Event) State {
 			s.Episodes[e.Episode-1].Verdict, s.Episodes[e.Episode-1].Note = e.Verdict, e.Note
 		}
 	case Missed:
+		s.Subject = e.Subject
 		s.Missed = append(slices.Clip(s.Missed), e)
 	case HealthScored:
-		s.Scored = &e
+		s.Subject, s.Scored = e.Subject, &e
 	case RoundDone:
 		s.Round = e.Day
 	}

@@ -1,10 +1,6 @@
 package alert
 
-import (
-	"strings"
-
-	"zujian/domain"
-)
+import "zujian/domain"
 
 // Kinds of subject.
 const (
@@ -32,12 +28,6 @@ func HealthID(s Subject) string { return "HEALTH." + s.Kind + "." + s.ID }
 
 // RoundID names the stream of a month's rounds.
 func RoundID(m domain.Month) string { return "ROUND." + m.String() }
-
-// IndicatorOf is the indicator in an alert's id.
-func IndicatorOf(id string) string {
-	indicator, _, _ := strings.Cut(id, ".")
-	return indicator
-}
 
 // Command is a request to this aggregate.
 //

@@ -75,6 +75,7 @@ type Portfolio struct {
 	Lettings []Lease          // In order of contract.
 	Homes    map[string]int64 // Area (city, reporting unit, street) → homes it holds or lets.
 	Owners   []string         // Distinct lessors of its head leases.
+	Filed    map[string]bool  // Lettings of its that are or were filed, whenever they run.
 
 	CollectMonths int64 // Σ of its lettings' cycles of payment, in months.
 	PayMonths     int64 // Σ of its head leases'.
@@ -83,7 +84,7 @@ type Portfolio struct {
 
 // PortfolioOf reads the filed contracts of a company in force on a day that a scope sees, one by one.
 func PortfolioOf(ctx context.Context, r projections.Reader, s projections.Scope, company string, on domain.Day) (Portfolio, error) {
-	p := Portfolio{Homes: map[string]int64{}}
+	p := Portfolio{Homes: map[string]int64{}, Filed: map[string]bool{}}
 	heads, homes, owners := map[string]domain.Fen{}, map[string]bool{}, map[string]bool{}
 	for pair, err := range r.Scan(ctx, projections.Prefix(keyConParty, company), projections.PrefixEnd(keyConParty, company), false) {
 		if err != nil {
@@ -93,8 +94,11 @@ func PortfolioOf(ctx context.Context, r projections.Reader, s projections.Scope,
 		if err != nil {
 			return p, err
 		}
-		head := c.Kind == contract.KindHead && slices.Contains(c.Lessees, company)
-		if !ok || !c.RunsOn(on) || !head && (c.Kind != contract.KindOut || !slices.Contains(c.Lessors, company)) {
+		head, out := c.Kind == contract.KindHead && slices.Contains(c.Lessees, company), c.Kind == contract.KindOut && slices.Contains(c.Lessors, company)
+		if ok && out && c.filed() {
+			p.Filed[c.ID] = true
+		}
+		if !ok || !c.RunsOn(on) || !head && !out {
 			continue
 		}
 		if !homes[c.Unit] {

@@ -97,7 +97,7 @@ func TestPortfolio(t *testing.T) {
 		t.Errorf("homes: %v", p.Homes)
 	}
 	if len(p.Lettings) != 2 || p.Lettings[0].Contract.ID != "o1" || p.Lettings[0].HeadFen != 300 || p.Lettings[1].HeadFen != 0 ||
-		p.Heads != 2 || p.PayMonths != 4 || p.CollectMonths != 9 || !slices.Equal(p.Owners, []string{"ann"}) {
+		p.Heads != 2 || p.PayMonths != 4 || p.CollectMonths != 9 || !slices.Equal(p.Owners, []string{"ann"}) || len(p.Filed) != 3 || !p.Filed["o3"] {
 		t.Errorf("%+v", p)
 	}
 	if p := read(projections.Scope{District: "320102"}, day); len(p.Lettings) != 0 || p.Homes["city"] != 1 {

@@ -31,8 +31,8 @@ type Tally struct {
 	DepositsOverdue int64 // Of them, not settled.
 }
 
-// TallyOf counts over a company's ledgers.
-func TallyOf(ctx context.Context, r projections.Reader, company string, on domain.Day) (Tally, error) {
+// TallyOf counts over a company's ledgers of filed contracts: what was signed and never filed may never have begun.
+func TallyOf(ctx context.Context, r projections.Reader, company string, filed map[string]bool, on domain.Day) (Tally, error) {
 	t := Tally{From: on - graceDays - dueDays + 1, To: on - graceDays}
 	owners := map[string]domain.Fen{}
 	for pair, err := range r.Scan(ctx, projections.Prefix(keyByParty, company), projections.PrefixEnd(keyByParty, company), false) {
@@ -43,7 +43,7 @@ func TallyOf(ctx context.Context, r projections.Reader, company string, on domai
 		if err != nil {
 			return t, err
 		}
-		if s.Plan.Lessor != company {
+		if s.Plan.Lessor != company || !filed[s.Plan.Contract] {
 			continue
 		}
 		t.collections(s)
@@ -87,14 +87,20 @@ func (t *Tally) collections(s escrow.State) {
 	t.UnreceivedFen += max(0, min(due, inWindow))
 }
 
-// ownerUnpaid is what a ledger's owner was to be paid by a day and was not.
+// ownerUnpaid is what a ledger's owner was to be paid by a day and was not: by the plan of the term, whether or not the
+// tenant's money ever came to the account.
 func ownerUnpaid(s escrow.State, by domain.Day) (fen domain.Fen) {
-	for _, x := range s.Tranches {
-		if x.Payee == escrow.PayeeOwner && x.Due <= by && x.Stage != escrow.TranchePaid {
+	for _, x := range s.Plan.Schedule {
+		if x.Payee == escrow.PayeeOwner && x.Due <= by && (s.Ended == nil || x.Due <= s.Ended.On) {
 			fen += x.AmountFen
 		}
 	}
-	return fen
+	for _, x := range s.Tranches {
+		if x.Payee == escrow.PayeeOwner && x.Stage == escrow.TranchePaid {
+			fen -= x.AmountFen
+		}
+	}
+	return max(0, fen)
 }
 
 func (t *Tally) deposit(s escrow.State, on domain.Day) {

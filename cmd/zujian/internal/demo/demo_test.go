@@ -1,6 +1,7 @@
 package demo_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +19,7 @@ import (
 
 	"zujian/api/desk"
 	"zujian/cmd/zujian/internal/demo"
+	"zujian/cmd/zujian/internal/watch"
 	"zujian/domain"
 	"zujian/domain/account"
 	"zujian/domain/alert"
@@ -37,15 +40,20 @@ import (
 	"zujian/eventstore/seal"
 	"zujian/eventstore/seal/remote"
 	"zujian/projections"
+	"zujian/projections/alerts"
+	prices "zujian/projections/guidance"
 	"zujian/projections/housing"
 	"zujian/projections/money"
 	"zujian/projections/people"
+	planview "zujian/projections/plan"
+	"zujian/projections/process"
+	"zujian/projections/process/warnings"
 	"zujian/projections/rentindex"
 )
 
 var (
 	today     = domain.Date(2026, time.November, 23)
-	catalogue = domain.NewCatalogue(account.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types,
+	catalogue = domain.NewCatalogue(account.Types, alert.Types, apikey.Types, building.Types, claim.Types, contract.Types, escrow.Types, guidance.Types,
 		listing.Types, numbering.Types, party.Types, ruleset.Types, statement.Types, unit.Types)
 	everything = projections.Scope{All: true}
 )
@@ -82,7 +90,7 @@ func profile(t *testing.T) *domain.City {
 	return &city
 }
 
-func build(t *testing.T, homes, months int, seed uint64) made {
+func build(t *testing.T, homes, months int, seed uint64, watched bool) made {
 	t.Helper()
 	city := profile(t)
 	model, ok := rentindex.Bundled(city.IndexModel)
@@ -102,7 +110,11 @@ func build(t *testing.T, homes, months int, seed uint64) made {
 	memo := aggregate.NewMemo(1 << 16) // All of the city's.
 	types := catalogue.WithMemo(memo)
 	runner := &projections.Runner{Store: m.store, Views: views, Catalogue: types, Now: clock, Logger: slog.New(slog.DiscardHandler)}
+	index := rentindex.Projection{Model: model}
 	kept := []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}}
+	if watched {
+		kept = append(kept, index, planview.Projection{}, prices.Projection{}, alerts.Projection{})
+	}
 	caughtUp := func() error {
 		head, err := m.store.Head(t.Context())
 		for _, p := range kept {
@@ -116,7 +128,18 @@ func build(t *testing.T, homes, months int, seed uint64) made {
 		Runner: aggregate.Runner{Store: m.store, Catalogue: types, Cache: aggregate.NewCache(10_000)}, Vault: remote.Here{Vault: vault},
 		Views: views, City: city, Shipped: ruleset.Shipped(), Log: slog.New(slog.DiscardHandler), NewID: uuid.New,
 	})
+	var watching func(at time.Time, id string) error
+	if watched {
+		figures := watch.Figures{Views: views, City: city, Index: index, Desk: m.desk, Wait: func(context.Context) error { return caughtUp() }}
+		books := judge(t).Books
+		aggregates := aggregate.Runner{Store: m.store, Catalogue: types, Cache: aggregate.NewCache(10_000)}
+		watching = func(at time.Time, id string) error {
+			base := process.Base{ID: id, At: at, Actor: domain.Actor{ID: "process:warnings", Role: domain.RoleSystem}, Policy: ruleset.Shipped()}
+			return warnings.Round(t.Context(), aggregates, base, figures, books, domain.DayOf(at))
+		}
+	}
 	m.keys, m.truth, err = demo.Build(t.Context(), demo.Options{
+		Watch: watching,
 		Homes: homes, Months: months, Today: today, City: city, Seed: seed, Desk: m.desk, Clock: func(at time.Time) { now.Store(at.UnixMicro()) },
 		Views: caughtUp,
 	})
@@ -137,7 +160,7 @@ func (m made) view(t *testing.T, p projections.Projection) projections.Reader {
 
 // TestTheCity builds one city and looks for what demo-city says is in it.
 func TestTheCity(t *testing.T) {
-	m := build(t, 500, 36, 0)
+	m := build(t, 500, 36, 0, true)
 	t.Run("keys for every role", func(t *testing.T) {
 		for _, name := range []string{"landlord", "tenant", "company", "broker", "bank", "district", "city", "auditor"} {
 			if m.keys[name].Key == "" {
@@ -152,6 +175,7 @@ func TestTheCity(t *testing.T) {
 	t.Run("filings in time, late, and by tenants alone", m.testFilings)
 	t.Run("three differences and one firm in shortfall", m.testMoney)
 	t.Run("who lets", m.testPeople)
+	t.Run("the one operator at risk is found, and no other", m.testWarnings)
 	t.Run("the index finds the truth", m.testTruth)
 }
 
@@ -243,6 +267,61 @@ func (m made) testMoney(t *testing.T) {
 	}
 }
 
+// testWarnings scores what was raised in the last sixty days against what the city is known to hold: one operator pays
+// high, lets low, collects beside its account and leaves its owners unpaid. Verdicts are those of the truth.
+func (m made) testWarnings(t *testing.T) {
+	r, p := m.view(t, alerts.Projection{}), m.view(t, people.Projection{})
+	guilty := map[string]bool{}
+	for _, kind := range []string{party.OrgRentalEnterprise, party.OrgSubleaseOperator} {
+		list, _, err := people.Subjects(t.Context(), p, everything, people.Filter{Kind: "ORG", OrgKind: kind, On: today}, projections.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range list {
+			guilty[s.ID] = s.OrgName == "示例蓝杉转租"
+		}
+	}
+	if len(guilty) != 6 {
+		t.Fatalf("%d companies", len(guilty))
+	}
+	rows, _, err := alerts.List(t.Context(), r, everything, alerts.Filter{Kind: alert.Operator}, projections.Page{Limit: projections.LimitMax})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for indicator, least := range map[string]alert.Level{
+		alert.BlowUp: alert.Red, "SHORTFALL": alert.Orange, "HIGH_IN_LOW_OUT": alert.Red, "OWNER_ARREARS": alert.Orange,
+	} {
+		found, right := 0, 0
+		for _, row := range rows {
+			if row.Indicator != indicator || !slices.ContainsFunc(row.Episodes, func(e alerts.Episode) bool { return e.Highest >= least }) {
+				continue
+			}
+			found++
+			if guilty[row.Subject.ID] {
+				right++
+			}
+		}
+		t.Logf("%s from %s: %d found, %d of them rightly: precision %d %%, recall %d %%", indicator, least, found, right, 100*right/max(found, 1), 100*right)
+		if exact := indicator != "HIGH_IN_LOW_OUT"; right != 1 || exact && found != 1 {
+			t.Errorf("%s: %d found, %d rightly", indicator, found, right)
+		}
+	}
+	for _, row := range rows {
+		if row.Indicator != alert.BlowUp {
+			continue
+		}
+		e := row.Evidence.Exposure
+		if row.Level != alert.Red || e == nil || e.Homes == 0 || e.Tenants == 0 || e.Owners == 0 || e.ShortfallFen == 0 || e.OwnersFen == 0 || e.DepositsFen+e.PrepaidFen == 0 || e.UnheldFen == 0 {
+			t.Errorf("the watch: %+v", row)
+		}
+	}
+	city := alert.Subject{Kind: alert.City, ID: alert.City}
+	scores, err := alerts.Scores(t.Context(), r, everything, city, today-90, today)
+	if err != nil || len(scores) < 2 || scores[len(scores)-1].Score >= scores[0].Score {
+		t.Errorf("the city's health does not fall with it: %+v %v", scores, err)
+	}
+}
+
 func (m made) testPeople(t *testing.T) {
 	r := m.view(t, people.Projection{})
 	count, err := people.Figures(t.Context(), r, "city")
@@ -319,7 +398,7 @@ func (m made) testTruth(t *testing.T) {
 // TestSeedDecides: the same seed gives the same events but for keys and seals, another seed others.
 func TestSeedDecides(t *testing.T) {
 	digest := func(seed uint64) string {
-		m, h := build(t, 40, 8, seed), sha256.New()
+		m, h := build(t, 40, 8, seed, false), sha256.New()
 		for rec, err := range m.store.All(t.Context(), 0) {
 			if err != nil {
 				t.Fatal(err)

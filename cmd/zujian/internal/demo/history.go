@@ -247,7 +247,7 @@ func (g *generator) end(d *deal) error {
 			return err
 		}
 	}
-	return nil
+	return g.endLedger(d)
 }
 
 func (g *generator) lessor(d *deal) member {
@@ -269,5 +269,8 @@ func (g *generator) expire(d *deal) error {
 	if err != nil {
 		return err
 	}
-	return g.withholdDeposit(d)
+	if err := g.withholdDeposit(d); err != nil {
+		return err
+	}
+	return g.endLedger(d)
 }

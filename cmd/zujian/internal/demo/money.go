@@ -182,6 +182,59 @@ func (g *generator) explain(b *bank, id string, s statement.State) error {
 	return nil
 }
 
+// settleDays after the end an honest firm gives the deposit back.
+const settleDays = 3
+
+// endLedger closes the money of a supervised lease: rent paid ahead of an early end goes back, and some days later the
+// deposit. A drifting firm gives none back.
+func (g *generator) endLedger(d *deal) error {
+	f := d.flat.firm
+	if f == nil || f.bank == nil {
+		return nil
+	}
+	act := func(a actor, side desk.Side, c escrow.Command) error {
+		s, _, err := g.o.Desk.LedgerAct(g.ctx, g.call(a), d.id, side, c)
+		if err != nil {
+			return unexpected(err) // No ledger: the money need not be supervised.
+		}
+		return g.refund(d, s)
+	}
+	if !d.early.IsZero() {
+		clockwork := domain.Actor{ID: "process:leasing", Role: domain.RoleSystem}
+		if err := act(clockwork, desk.SideAny, escrow.EndEarly{On: d.early}); err != nil {
+			return err
+		}
+	}
+	g.on(domain.DayOf(g.at).AddDays(settleDays), rankRelease, func() error {
+		s, _, err := g.o.Desk.Ledger(g.ctx, g.city, d.id, zeroTime)
+		if err != nil || s.DepositHeld() == 0 || len(s.Deductions) > 0 || g.drifts(f, domain.DayOf(g.at)) {
+			return nil //nolint:nilerr // No ledger, or no deposit to give back.
+		}
+		return act(g.lessor(d).actor, desk.SideLessor, escrow.SettleDeposit{ToLesseeFen: s.DepositHeld(), Basis: escrow.BasisAgreed})
+	})
+	return nil
+}
+
+// refund lets the bank pay what was approved to go back.
+func (g *generator) refund(d *deal, s escrow.State) error {
+	bank, today := d.flat.firm.bank, domain.DayOf(g.at)
+	for _, r := range s.Refunds {
+		if r.Stage != escrow.RefundStageApproved {
+			continue
+		}
+		txn := fmt.Sprintf("DEMO%08d", g.ids)
+		_, _, err := g.o.Desk.LedgerAct(g.ctx, g.call(bank.actor), d.id, desk.SideBank, escrow.ConfirmRefund{RefundID: r.RefundID, BankTxnID: txn, ValueDate: today})
+		if err != nil {
+			if err = unexpected(err); err != nil {
+				return err
+			}
+			continue
+		}
+		bank.book(today, txn, -r.AmountFen, d.id)
+	}
+	return nil
+}
+
 // withholdDeposit: after one lease ended in the last quarter its lessor claims a ground that the contract does not name,
 // and the tenant contests it.
 func (g *generator) withholdDeposit(d *deal) error {

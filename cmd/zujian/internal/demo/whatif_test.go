@@ -58,7 +58,7 @@ func text(t *testing.T, v any) string {
 
 // TestWhatIf simulates in a city whose every contract is known.
 func TestWhatIf(t *testing.T) {
-	m := build(t, 110, 18, 3)
+	m := build(t, 110, 18, 3, false)
 	before, err := m.store.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -169,7 +169,7 @@ func (x *reader) coverage(ctx context.Context, r projections.Reader, companies [
 func (x *reader) promises(ctx context.Context, r projections.Reader, companies []operator, made projections.Made) error {
 	var city money.Tally
 	for _, o := range companies {
-		t, err := money.TallyOf(ctx, r, o.ID, x.day)
+		t, err := money.TallyOf(ctx, r, o.ID, o.portfolio.Filed, x.day)
 		if err != nil {
 			return err
 		}
