@@ -73,15 +73,24 @@ func (g *generator) clockwork(id string, c listing.Command) error {
 	return unexpected(err)
 }
 
-// watchedDays before today are evaluated for warnings.
-const watchedDays = 60
+// Before today so many days are evaluated for warnings: each of the last, every tenth of those before, since a
+// demonstration must start soon.
+const (
+	watchedDays = 60
+	watchedLast = 10
+	watchedStep = 10
+)
 
-// planWatch lets the warnings of the last days be evaluated each evening.
+// planWatch lets the warnings of the last days be evaluated in the evening.
 func (g *generator) planWatch() {
 	if g.o.Watch == nil {
 		return
 	}
-	for day := max(g.truth.Start, g.o.Today.AddDays(-watchedDays)); day <= g.o.Today; day = day.AddDays(1) {
+	for ago := watchedDays; ago >= 0; ago-- {
+		day := g.o.Today.AddDays(-ago)
+		if day < g.truth.Start || ago > watchedLast && ago%watchedStep != 0 {
+			continue
+		}
 		g.on(day, rankWatch, func() error {
 			call := g.call(g.city)
 			return g.o.Watch(call.At, call.ID)
