@@ -139,14 +139,26 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 
 // figures are what warnings are judged from, composed of the views.
 func (h *house) figures() warnings.Figures {
-	return watch.Figures{
-		Views: h.views, City: &h.city.City, Index: rentindex.Projection{Model: h.city.Model}, Desk: h.desk,
-		Wait: func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, catchUpMax)
-			defer cancel()
-			return (&keptViews{h: h}).caughtUp(ctx)
-		},
+	f := watch.Figures{Views: h.views, City: &h.city.City, Index: rentindex.Projection{Model: h.city.Model}, Desk: h.desk}
+	reads := f.Reads()
+	f.Wait = func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, catchUpMax)
+		defer cancel()
+		return h.caughtUp(ctx, reads...)
 	}
+	return f
+}
+
+// caughtUp waits until these views know the log's head of now.
+func (h *house) caughtUp(ctx context.Context, names ...string) error {
+	head, err := h.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		err = errors.Join(err, h.runner.WaitFor(ctx, name, head.Position))
+	}
+	return err
 }
 
 // watchDay evaluates the warnings of a day, as their process does.
@@ -208,15 +220,12 @@ func (h *house) keepViews(ctx context.Context) *keptViews {
 }
 
 // caughtUp waits until every view knows the log's head of now.
-func (k *keptViews) caughtUp(ctx context.Context) (err error) {
-	head, err := k.h.store.Head(ctx)
-	if err != nil {
-		return err
-	}
+func (k *keptViews) caughtUp(ctx context.Context) error {
+	var names []string
 	for _, v := range views(k.h.city) {
-		err = errors.Join(err, k.h.runner.WaitFor(ctx, v.Name(), head.Position))
+		names = append(names, v.Name())
 	}
-	return err
+	return k.h.caughtUp(ctx, names...)
 }
 
 func (k *keptViews) stop() error {

@@ -2,6 +2,7 @@ package alert_test
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"slices"
 	"testing"
@@ -205,4 +206,32 @@ func TestRuleIsTheSource(t *testing.T) {
 	if !slices.Equal(i.Up, []int64{2000, 2500, 2800, 3000}) {
 		t.Errorf("loan share: %v", i.Up)
 	}
+}
+
+// TestWild: whatever the figures and series are, each answer is a level, a bounded number or a reason.
+func TestWild(t *testing.T) {
+	b, _ := book(t)
+	const bound = 1 << 40
+	rapid.Check(t, func(t *rapid.T) {
+		wild := rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{0, 1, -1, math.MaxInt64, math.MinInt64}))
+		f := alert.Figure{Num: wild.Draw(t, "num"), Den: wild.Draw(t, "den"), N: wild.Draw(t, "n"), SE: wild.Draw(t, "se")}
+		prev := alert.Level(rapid.IntRange(0, 4).Draw(t, "prev"))
+		i := rapid.SampledFrom(b.Indicators).Draw(t, "indicator")
+		level, reason := b.Judge(i, f, prev)
+		if level < alert.None || level > alert.Red || reason != "" && level != prev {
+			t.Errorf("%s %+v after %s: %s %s", i.ID, f, prev, level, reason)
+		}
+		if v := f.Value(); v > bound || v < -bound {
+			t.Errorf("%+v is %d", f, v)
+		}
+		months := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) alert.Month {
+			return alert.Month{Value: wild.Draw(t, "value"), Known: rapid.Bool().Draw(t, "known")}
+		}), 0, 80).Draw(t, "months")
+		for _, test := range []func([]alert.Month) (alert.Figure, string){b.Series.Outlier, b.Series.Drift} {
+			f, reason := test(months)
+			if f.Num > bound || f.Num < -bound || reason == "" && (f.Den != 10_000 || f.N < int64(b.Series.KnownMin)) || reason != "" && f != (alert.Figure{}) {
+				t.Errorf("%v: %+v %q", months, f, reason)
+			}
+		}
+	})
 }

@@ -12,8 +12,11 @@ import (
 	"zujian/domain/alert"
 	"zujian/domain/party"
 	"zujian/projections"
+	"zujian/projections/guidance"
 	"zujian/projections/housing"
+	"zujian/projections/money"
 	"zujian/projections/people"
+	"zujian/projections/plan"
 	"zujian/projections/process/warnings"
 	"zujian/projections/rentindex"
 )
@@ -24,7 +27,15 @@ type Figures struct {
 	City  *domain.City
 	Index rentindex.Projection
 	Desk  *desk.Desk
-	Wait  func(context.Context) error // Until the views know what the log holds now.
+	Wait  func(context.Context) error // Until the views of Reads know what the log holds now.
+}
+
+// Reads are the names of the views that figures come from.
+func (f Figures) Reads() (names []string) {
+	for _, p := range []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, plan.Projection{}, guidance.Projection{}, f.Index} {
+		names = append(names, p.Name())
+	}
+	return names
 }
 
 var _ warnings.Figures = Figures{}
