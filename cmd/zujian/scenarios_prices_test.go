@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"strings"
@@ -103,4 +104,211 @@ func TestADraftOfPricesBecomesTheGuidance(t *testing.T) {
 	if again := w.get("", "/v1/guidance-prices?period=2026Q2"); string(again.body) != string(published.body) {
 		t.Errorf("a published version changed: %s", again.body)
 	}
+}
+
+// cellOf names the cell of whole flats of 70 to 90 ㎡, simply fitted out, in an area.
+func cellOf(area string) map[string]any {
+	return map[string]any{"area": area, "let_mode": "WHOLE", "size_band": "70-90", "fitout": "SIMPLE"}
+}
+
+// TestScenarioAGuidancePriceIsAdjustedContestedAndRevised goes through the life of a version: an adjusted cell, objections
+// of a party and of the public, answers in time and overdue, a revision that follows, a backtest, a withdrawal.
+func TestScenarioAGuidancePriceIsAdjustedContestedAndRevised(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2026-07-02")
+	w.cast()
+	w.key("city3", `{"role":"city"}`)
+	start, err := domain.ParseMonth("2026-04")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.lettings(start, 3)
+	const path = guidancePrices + "/2026Q2"
+	w.proposes("2026Q2", 1, nil).want(http.StatusCreated)
+	open := w.get("city", path).want(http.StatusOK)
+	computed := map[string]any{}
+	for _, x := range open.list("open.cells") {
+		if c := x.(map[string]any); c["area"] == "320115" {
+			for _, q := range []string{"p10", "p25", "median", "p75", "p90"} {
+				computed[q] = c[q]
+			}
+		}
+	}
+	adjusted := func(by int64) map[string]any {
+		out := map[string]any{}
+		for q, v := range computed {
+			n, _ := v.(json.Number).Int64()
+			out[q] = n + by
+		}
+		return out
+	}
+	adjust := func(who, area string, by int64, reason string) answer {
+		return w.post(who, path+"/adjustments", map[string]any{"version": 1, "cell": cellOf(area), "prices": adjusted(by), "reason": reason})
+	}
+	adjust("city", "320115", 2000, "地铁").rule(http.StatusUnprocessableEntity, "guidance.adjusted_too_far", "P-05", 1).is("errors.0.pointer", "/median")
+	adjust("city", "320116", 1, "地铁").problem(http.StatusUnprocessableEntity, "guidance.unknown_cell").is("errors.0.pointer", "/cell")
+	adjust("city", "320115", 1, " ").problem(http.StatusUnprocessableEntity, "guidance.reason_required").is("errors.0.pointer", "/reason")
+	falling := adjusted(0)
+	falling["p90"] = 1
+	w.post("city", path+"/adjustments", map[string]any{"version": 1, "cell": cellOf("320115"), "prices": falling, "reason": "x"}).
+		problem(http.StatusUnprocessableEntity, "guidance.invalid_prices")
+	w.post("city2", path+"/review", `{"version":1,"note":"ok"}`).want(http.StatusOK)
+	adjust("city3", "320115", 100, "地铁开通后的实地调查").want(http.StatusOK)
+	w.post("city2", path+"/approval", `{"version":1}`).problem(http.StatusConflict, "guidance.not_reviewed") // The review was of other prices.
+	w.post("city3", path+"/review", `{"version":1}`).problem(http.StatusUnprocessableEntity, "guidance.four_eyes")
+	w.post("city2", path+"/review", `{"version":1}`).want(http.StatusOK)
+	w.post("city3", path+"/approval", `{"version":1}`).problem(http.StatusUnprocessableEntity, "guidance.four_eyes")
+	w.post("city2", path+"/approval", `{"version":1}`).want(http.StatusOK)
+	adjust("city", "320115", 50, "再调").problem(http.StatusConflict, "guidance.already_published")
+	public := w.get("", guidancePrices+"?area=320115").want(http.StatusOK).is("cells.0.adjusted", true).is("adjustments.0.reason", "地铁开通后的实地调查")
+	if public.at("adjustments.0.adjusted_by") != nil || w.get("city", guidancePrices).text("adjustments.0.adjusted_by") == "" {
+		t.Error("who adjusted is for regulators")
+	}
+
+	// Contracts signed under it, and how it did.
+	flat := w.home("3")
+	lease := w.filed(flat, "landlord", "tenant", map[string]any{"signed_on": "2026-07-02", "start": "2026-08-01", "end": "2027-07-31", "monthly_rent_fen": 330000})
+	w.get("tenant", "/v1/contracts/"+lease).is("guidance_version", "2026Q2/1")
+	w.settled()
+	w.get("landlord", path+"/backtest").problem(http.StatusForbidden, "auth.forbidden")
+	w.get("auditor", path+"/backtest?version=2").want(http.StatusNotFound)
+	w.get("district", path+"/backtest").want(http.StatusOK).is("overall.n", 1).is("cells.0.n", 1).is("target_bp", 8000).is("cells.0.area", "320115004")
+
+	contest(t, w, path)
+
+	// The revision follows the upheld objection, and closes the version before.
+	upheld := w.get("", path+"/objections?state=UPHELD").want(http.StatusOK).text("items.0.id")
+	w.proposes("2026Q2", 2, map[string]any{"answers": []string{"nobody"}}).problem(http.StatusNotFound, "guidance.objection_not_found").is("errors.0.pointer", "/answers/0")
+	w.proposes("2026Q2", 2, map[string]any{"answers": []string{upheld}}).want(http.StatusCreated)
+	w.approves("2026Q2", 2)
+	w.get("", path+"/objections?state=REVISED").want(http.StatusOK).is("items.0.id", upheld).is("items.0.revised_by", 2)
+	w.get("", path).want(http.StatusOK).is("versions.0.until", civil(w.today()).AddDays(-1).String()).is("versions.1.answers.0", upheld)
+	w.get("tenant", "/v1/contracts/"+lease).is("guidance_version", "2026Q2/1")
+
+	// Two persons withdraw it; then nothing is in force.
+	w.post("city2", path+"/withdrawal-approval", `{"version":2}`).problem(http.StatusNotFound, "guidance.not_found")
+	w.post("city", path+"/withdrawal", `{"version":1,"reason":"错"}`).problem(http.StatusConflict, "guidance.closed")
+	w.post("city", path+"/withdrawal", `{"version":2,"reason":"样本有误"}`).want(http.StatusOK)
+	w.post("city", path+"/withdrawal-approval", `{"version":2}`).problem(http.StatusUnprocessableEntity, "guidance.four_eyes")
+	w.post("city2", path+"/withdrawal-approval", `{"version":2}`).want(http.StatusOK)
+	w.get("", guidancePrices).want(http.StatusOK).is("version", 2).is("withdrawn", "样本有误") // Its last day.
+	w.onDay(civil(w.today()).AddDays(1).String())
+	w.get("", guidancePrices).want(http.StatusNotFound)
+	w.get("", guidancePrices+"/estimate?area=city&let_mode=WHOLE&area_c=8000&fitout=SIMPLE").
+		problem(http.StatusNotFound, "guidance.no_price").is("params.reason", "NONE_IN_FORCE")
+}
+
+// contest files three objections to version 1, upholds one, dismisses one, and lets one go overdue.
+func contest(t *testing.T, w *world, path string) {
+	t.Helper()
+	object := func(who string, area, reason string) answer {
+		return w.post(who, path+"/objections", map[string]any{"version": 1, "cell": cellOf(area), "reason": reason, "evidence": []string{strings.Repeat("0a", 32)}})
+	}
+	object("tenant", "320116", "没有这个单元").problem(http.StatusUnprocessableEntity, "guidance.unknown_cell")
+	object("tenant", "320115", " ").want(http.StatusBadRequest)
+	w.post("", guidancePrices+"/2019Q1/objections", map[string]any{"version": 1, "cell": cellOf("city"), "reason": "x"}).want(http.StatusNotFound)
+	one := object("tenant", "320115", "本街道多为老旧小区，联系人张三").want(http.StatusCreated).text("id")
+	object("tenant", "320115", "又一次").problem(http.StatusConflict, "guidance.already_objected").is("params.objection", one)
+	two := object("", "city", "全市中位价偏高").want(http.StatusCreated).text("id")
+	three := object("landlord", "city", "偏低").want(http.StatusCreated).text("id")
+
+	list := w.get("", path+"/objections").want(http.StatusOK).is("items.0.id", one).is("items.0.state", "FILED").is("items.0.reason", nil).is("items.0.party_id", nil)
+	w.get("tenant2", path+"/objections").is("items.0.reason", nil)
+	w.get("tenant", path+"/objections").is("items.0.reason", "本街道多为老旧小区，联系人张三").is("items.1.reason", nil)
+	w.get("district", path+"/objections").is("items.1.reason", "全市中位价偏高")
+	for _, e := range w.events("guidance-2026Q2", 0) {
+		if strings.Contains(string(e.Data), "张三") {
+			t.Error("the log has what an objector wrote in clear")
+		}
+	}
+	answer := func(who, id string, uphold bool, reason string) answer {
+		return w.post(who, path+"/objections/"+id+"/answer", map[string]any{"uphold": uphold, "reason": reason})
+	}
+	answer("district", one, true, "x").problem(http.StatusForbidden, "auth.forbidden")
+	answer("city", "nobody", true, "x").problem(http.StatusNotFound, "guidance.objection_not_found")
+	answer("city", one, true, "").problem(http.StatusUnprocessableEntity, "guidance.reason_required")
+	answer("city", one, true, "经核查该单元含异常样本").want(http.StatusOK)
+	answer("city", one, false, "不成立").problem(http.StatusConflict, "guidance.objection_answered")
+	answer("city", two, false, "样本充足，测算无误").want(http.StatusOK)
+	w.get("", path+"/objections").is("items.1.state", "DISMISSED").is("items.1.answer.reason", "样本充足，测算无误").is("items.1.answer.answered_by", "")
+
+	by := civil(list.text("items.2.answer_by"))
+	w.onDay(by.String())
+	w.settled()
+	w.get("", path+"/objections").is("items.2.state", "FILED")
+	w.onDay(by.AddDays(1).String())
+	w.eventually("the objection is overdue", func() bool { return w.get("", path+"/objections").at("items.2.state") == "OVERDUE" })
+	answer("city2", three, false, "逾期答复：样本充足").want(http.StatusOK)
+	w.get("", path+"/objections?state=OVERDUE").want(http.StatusOK).is("items.0.id", nil)
+	w.onDay("2026-08-31")
+	object("tenant2", "city", "晚了").want(http.StatusCreated)
+	w.onDay("2026-09-01")
+	object("tenant2", "320115", "晚了").rule(http.StatusUnprocessableEntity, "guidance.objection_too_late", "P-06", 1)
+}
+
+// TestScenarioWhatOneHomeIsPricedAt asks for homes with and without a price.
+func TestScenarioWhatOneHomeIsPricedAt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "2026-07-02")
+	w.cast()
+	start, err := domain.ParseMonth("2026-04")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.lettings(start, 3)
+	w.publishes("2026Q2", 1)
+	const path = guidancePrices + "/estimate?"
+	one := w.get("", path+"area=320115004&let_mode=WHOLE&area_c=8500&fitout=SIMPLE").want(http.StatusOK).is("version", 1).is("cell.area", "320115004").is("asked.size_band", "70-90")
+	if m, per := one.num("monthly.median_fen"), one.num("cell.median"); m != per*85 {
+		t.Errorf("%d a month at %d per ㎡", m, per)
+	}
+	if n := len(one.list("comparables")); n < 3 {
+		t.Errorf("%d comparables: %s", n, one.body)
+	}
+	// Another street of the unit has no cell: its unit's; of a unit without one the city's.
+	w.get("", path+"area=320115&let_mode=WHOLE&size_band=70-90&fitout=SIMPLE").want(http.StatusOK).is("cell.area", "320115").is("monthly", nil)
+	w.get("", path+"area=320102&let_mode=WHOLE&size_band=70-90&fitout=SIMPLE").want(http.StatusOK).is("cell.area", "city").is("from", "city")
+	w.get("", path+"area=city&let_mode=BY_BED&size_band=70-90&fitout=SIMPLE").problem(http.StatusNotFound, "guidance.no_price").is("params.reason", "NO_CELL")
+	w.get("", path+"area=city&let_mode=WHOLE&size_band=70-90&fitout=SIMPLE&on=2026-07-01").problem(http.StatusNotFound, "guidance.no_price").is("params.reason", "NONE_IN_FORCE")
+	for _, bad := range []string{
+		"area=320115004&let_mode=WHOLE", "area=999999&let_mode=WHOLE&area_c=1", "let_mode=WHOLE&area_c=1", "area=city&area_c=8000",
+		"area=city&let_mode=WHOLE&area_c=0", "area=city&let_mode=WHOLE&area_c=1e9", "area=city&let_mode=WHOLE&size_band=big", "area=320115999&let_mode=WHOLE&area_c=1",
+	} {
+		w.get("", path+bad).problem(http.StatusBadRequest, "request.parameter")
+	}
+	f := w.home("3")
+	w.get("", path+"let_mode=WHOLE&unit_id="+f.id).want(http.StatusNotFound)
+	w.get("tenant", path+"let_mode=WHOLE&unit_id="+nobody).problem(http.StatusNotFound, "resource.not_found")
+	w.get("tenant", path+"let_mode=WHOLE&unit_id="+f.id).want(http.StatusOK).is("cell.area", "320115004")
+	w.get("tenant", path+"let_mode=BY_ROOM&unit_id="+f.id).problem(http.StatusBadRequest, "request.parameter") // Of which area?
+}
+
+// TestScenarioADatedRuleMakesTheDraft changes P-02 and P-03: from that day on drafts follow, and not before.
+func TestScenarioADatedRuleMakesTheDraft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldDay)
+	start, err := domain.ParseMonth("2026-04")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.lettings(start, 3)
+	draft := func(on string) answer {
+		return w.get("city", guidancePrices+"/draft?period=2026Q2&on="+on).want(http.StatusOK)
+	}
+	before := draft(worldDay).is("parameters.show", "P-02@1").is("parameters.min_contracts", 10)
+	w.onDay("2026-11-24")
+	w.changeRule("P-02", map[string]any{"min_contracts": 50})
+	if n := len(draft("2026-11-24").is("parameters.show", "P-02@2").list("cells")); n != 5 {
+		t.Errorf("%d cells", n)
+	}
+	draft("2026-11-24").is("cells.1.borrowed_from", "city").is("cells.1.reason", "TOO_FEW_CONTRACTS")
+	if again := draft(worldDay); again.text("inputs") != before.text("inputs") || again.at("cells.1.borrowed_from") != nil {
+		t.Errorf("the day before follows too: %s", again.body)
+	}
+	w.changeRule("P-03", map[string]any{"window_months": 1})
+	draft("2026-11-24").is("from", "2026-06").is("to", "2026-06")
+	w.proposes("2026Q2", 1, map[string]any{"inputs": before.text("inputs")}).problem(http.StatusConflict, "guidance.stale_draft")
+	w.changeRule("P-03", map[string]any{"window_months": 0})
+	w.get("city", guidancePrices+"/draft?period=2026Q2").problem(http.StatusUnprocessableEntity, "guidance.invalid_parameters").is("params.parameter", "window_months")
+	w.get("city", guidancePrices+"/draft?period=2026Q2&on=2020-01-01").problem(http.StatusUnprocessableEntity, "guidance.invalid_parameters")
 }
