@@ -74,13 +74,13 @@ func compute(t rapid.TB, r projections.Reader, q guidance.Query) (guidance.Draft
 func TestView(t *testing.T) {
 	l := &projectiontest.Log{}
 	first, later := let("320115001", "a", july, 3000), let("320115001", "a", july+1, 9000)
-	l.Add("contract-1", at, filed(first))
+	l.Add("contract-1", at, under("2026Q2/1", first))
 	l.Add("contract-1", at, contract.Amended{ObservationBefore: &first, Observation: &later}) // A later rent is no new letting.
 	wrong, right := let("320115002", "b", july, 90000), let("320115002", "b", july-1, 3100)
 	right.From = wrong.From
-	l.Add("contract-2", at, filed(wrong))
+	l.Add("contract-2", at, under("2026Q2/1", wrong))
 	l.Add("contract-2", at, contract.Amended{ObservationBefore: &wrong, Observation: &right})
-	l.Add("contract-3", at, filed(first), contract.FilingCancelled{})
+	l.Add("contract-3", at, under("2026Q2/1", first), contract.FilingCancelled{})
 	l.Add("contract-4", at, contract.LegacyRecorded{Observation: first}, contract.Annulled{})
 	closed := first
 	closed.To = july
