@@ -55,25 +55,33 @@ func (d *Desk) GuidanceQuery(ctx context.Context, period string, on domain.Day) 
 	return q, err
 }
 
+// DraftGuidance computes a period's prices from the rents on file, by the rules of a day.
+func (d *Desk) DraftGuidance(ctx context.Context, period string, on domain.Day) (guidance.Draft, error) {
+	q, err := d.GuidanceQuery(ctx, period, on)
+	if err != nil {
+		return guidance.Draft{}, err
+	}
+	var draft guidance.Draft
+	err = d.o.Views.Read(ctx, prices.Projection{}.Name(), func(r projections.Reader) error {
+		computed, err := prices.Compute(ctx, r, q)
+		draft = computed.At(uint64(r.Position()))
+		return err
+	})
+	return draft, err
+}
+
 // ProposeGuidance computes a period's draft and puts it forward, if it is the one that was seen.
 func (d *Desk) ProposeGuidance(ctx context.Context, call Call, period string, in NewGuidance) (Receipt, error) {
 	if !guidancePeriod(period) {
 		return Receipt{}, ErrInvalid.At("/period")
 	}
-	q, err := d.GuidanceQuery(ctx, period, domain.DayOf(call.At))
+	draft, err := d.DraftGuidance(ctx, period, domain.DayOf(call.At))
 	if err != nil {
 		return Receipt{}, err
 	}
-	cmd := guidance.Propose{Version: in.Version, EffectiveFrom: in.EffectiveFrom, Reason: in.Reason, Answers: in.Answers, Claim: in.Claim}
-	err = d.o.Views.Read(ctx, prices.Projection{}.Name(), func(r projections.Reader) error {
-		draft, err := prices.Compute(ctx, r, q)
-		cmd.Draft = draft.At(uint64(r.Position()))
-		return err
+	return d.GuidanceAct(ctx, call, period, guidance.Propose{
+		Version: in.Version, EffectiveFrom: in.EffectiveFrom, Reason: in.Reason, Answers: in.Answers, Draft: draft, Claim: in.Claim,
 	})
-	if err != nil {
-		return Receipt{}, err
-	}
-	return d.GuidanceAct(ctx, call, period, cmd)
 }
 
 // quartersMax is how many quarters prices stay in force at most.

@@ -16,7 +16,7 @@
 // closes it the day before it begins itself.
 //
 // Whoever computed the prices or adjusted a cell of them is their maker; review and approval are of others. A change after
-// the review wants a new one.
+// the review wants a new one. An adjustment is of one version: the next begins with what was computed.
 //
 // What an objector writes is sealed; the cell, the state and the regulator's answer are public.
 package guidance
@@ -74,6 +74,7 @@ type Version struct {
 	Until         domain.Day // Last day in force; 0 = not closed, before EffectiveFrom = it never was.
 	PublishedOn   domain.Day
 	Cells         []Cell
+	Computed      []Cell // Before they were adjusted.
 	Comparables   []Comparables
 	Adjustments   []CellAdjusted
 	Method        string
@@ -224,14 +225,14 @@ func withVersion(all []Version, n int, f func(*Version)) []Version {
 // publish closes the version before and adds the new one.
 func publish(s State, e Published) State {
 	v := Version{
-		Version: e.Version, EffectiveFrom: e.EffectiveFrom, PublishedOn: e.PublishedOn, Cells: e.Cells,
+		Version: e.Version, EffectiveFrom: e.EffectiveFrom, PublishedOn: e.PublishedOn, Cells: e.Cells, Computed: e.Cells,
 		ProposedBy: e.ProposedBy, ReviewedBy: e.ReviewedBy, ApprovedBy: e.ApprovedBy,
 	}
 	if v.PublishedOn == 0 { // An event of before objections: it counts from the day of approval on.
 		v.PublishedOn = e.EffectiveFrom
 	}
 	if o := s.Open; o != nil {
-		v.Comparables, v.Adjustments, v.Method, v.Inputs = o.Comparables, o.Adjustments, o.Method, o.Inputs
+		v.Computed, v.Comparables, v.Adjustments, v.Method, v.Inputs = o.Cells, o.Comparables, o.Adjustments, o.Method, o.Inputs
 		v.Position, v.Parameters, v.Reason, v.Answers = o.Position, o.Parameters, o.Reason, o.Answers
 	}
 	s.Versions = slices.Clone(s.Versions)

@@ -194,9 +194,9 @@ func (e earlier) left(id prices.CellID) int64 {
 	return int64(left)
 }
 
-// add lists a kind's cells as a version has them.
+// add lists a kind's cells as they were computed for a version.
 func (e *earlier) add(d *Draft, k kind) {
-	for _, c := range e.Cells {
+	for _, c := range e.Computed {
 		if kindOf(c.CellID) == k {
 			c.KeptFrom = cmp.Or(c.KeptFrom, e.Version.Version)
 			d.Cells = append(d.Cells, Cell{Cell: c})

@@ -65,6 +65,7 @@ func (w *town) publish(t rapid.TB, versions []prices.Version, editions []edition
 	d, _ := draft(t, fold(w.tb, w.l), "2026Q3", versions...)
 	v := prices.Version{Version: len(versions) + 1, Comparables: d.Comparables}
 	e := edition{cells: map[string]prices.Cell{}, truth: maps.Clone(w.truth)}
+	v.Computed = d.At(0).Cells
 	for _, c := range d.Cells {
 		v.Cells = append(v.Cells, c.Cell)
 		e.cells[c.Area] = c.Cell
@@ -228,5 +229,34 @@ func TestComparablesAreOfThreeLessorsAndCoarse(t *testing.T) {
 		if c.Fen != 3300 && c.Fen != 3400 || c.Signed != "2026Q1" && c.Signed != "2026Q2" && c.Signed != "2026Q3" {
 			t.Errorf("%+v", c)
 		}
+	}
+}
+
+// TestAKeptKindKeepsWhatWasComputed: an adjustment is of one version.
+func TestAKeptKindKeepsWhatWasComputed(t *testing.T) {
+	w := newTown(t)
+	for n := range 15 {
+		w.file("320115001", fmt.Sprint("a", n))
+		w.file("320115002", fmt.Sprint("b", n%3)) // Of three lessors: withheld, and the other with it.
+		w.file("320102001", fmt.Sprint("c", n))
+	}
+	for n := range 20 {
+		w.file("320115003", fmt.Sprint("d", n))
+	}
+	versions, editions, first := w.publish(t, nil, nil)
+	versions[0].Cells = slices.Clone(versions[0].Cells)
+	for i := range versions[0].Cells {
+		versions[0].Cells[i].Median += 7
+		versions[0].Cells[i].Adjusted = true
+	}
+	w.file("320115002", "b0")
+	_, _, d := w.publish(t, versions, editions)
+	for i, c := range d.Cells {
+		if c.KeptFrom != 1 || c.Median != first.Cells[i].Median || c.Adjusted {
+			t.Errorf("%+v, computed %+v", c, first.Cells[i])
+		}
+	}
+	if len(d.Cells) == 0 || d.Inputs == first.Inputs {
+		t.Errorf("%+v", d)
 	}
 }

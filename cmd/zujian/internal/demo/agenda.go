@@ -84,6 +84,7 @@ func (g *generator) makeHistory() error {
 	}
 	g.planStatements()
 	g.planWatch()
+	g.planGuidance()
 	g.total = g.done + g.plan.Len()
 	for g.plan.Len() > 0 {
 		if err := g.ctx.Err(); err != nil {

@@ -111,9 +111,9 @@ func build(t *testing.T, homes, months int, seed uint64, watched bool) made {
 	types := catalogue.WithMemo(memo)
 	runner := &projections.Runner{Store: m.store, Views: views, Catalogue: types, Now: clock, Logger: slog.New(slog.DiscardHandler)}
 	index := rentindex.Projection{Model: model}
-	kept := []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}}
+	kept := []projections.Projection{people.Projection{}, housing.Projection{}, money.Projection{}, prices.Projection{}}
 	if watched {
-		kept = append(kept, index, planview.Projection{}, prices.Projection{}, alerts.Projection{})
+		kept = append(kept, index, planview.Projection{}, alerts.Projection{})
 	}
 	caughtUp := func() error {
 		head, err := m.store.Head(t.Context())
@@ -177,6 +177,7 @@ func TestTheCity(t *testing.T) {
 	t.Run("who lets", m.testPeople)
 	t.Run("the one operator at risk is found, and no other", m.testWarnings)
 	t.Run("the index finds the truth", m.testTruth)
+	t.Run("guidance prices hold what is signed under them", m.testGuidance)
 }
 
 func (m made) testEvents(t *testing.T) {
@@ -191,6 +192,7 @@ func (m made) testEvents(t *testing.T) {
 		"contract.filed", "contract.terminated", "contract.expired", "listing.published", "listing.let", "listing.expired", "listing.revoked",
 		"listing.suspended", "listing.withdrawn", "unit.leased", "escrow.funds_expected", "escrow.funds_received", "escrow.funds_released",
 		"escrow.release_failed", "escrow.deduction_contested", "party.practitioner_rostered", "statement.day_reconciled",
+		"guidance.published", "guidance.cell_adjusted", "guidance.objection_filed", "guidance.objection_answered",
 	} {
 		if types[want] == 0 {
 			t.Errorf("no %s in %v", want, types)
@@ -352,6 +354,48 @@ func (m made) testPeople(t *testing.T) {
 	}
 	if most < 7 { // Some of his rooms may be vacant today.
 		t.Errorf("the subletter lets %d rooms", most)
+	}
+}
+
+// testGuidance looks at the latest quarter's prices: a revision follows an upheld objection, one is dismissed, one waits; and
+// the prices published so far hold most of the rents signed under them.
+func (m made) testGuidance(t *testing.T) {
+	var latest guidance.State
+	r := m.view(t, prices.Projection{})
+	inside, n := 0, 0
+	for _, period := range []string{"2025Q3", "2025Q4", "2026Q1", "2026Q2", "2026Q3"} {
+		latest = guidance.State{}
+		for rec, err := range m.store.Stream(t.Context(), "guidance-"+period, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := catalogue.Decode(rec.Type, rec.Meta.Schema, rec.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			latest = guidance.Decider.Evolve(latest, e.(guidance.Event))
+		}
+		for _, v := range latest.Versions {
+			b, err := prices.Test(t.Context(), r, period, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inside, n = inside+b.Overall.Inside, n+b.Overall.N
+		}
+	}
+	t.Logf("%d of %d rents lie within p10 and p90", inside, n)
+	if n < 100 || inside*100 < n*65 || inside*100 > n*90 {
+		t.Errorf("%d of %d rents lie within p10 and p90", inside, n)
+	}
+	var states []string
+	for _, o := range latest.Objections {
+		states = append(states, o.State())
+	}
+	if got := strings.Join(states, " "); got != "REVISED DISMISSED FILED" && got != "REVISED DISMISSED OVERDUE" || len(latest.Versions) != 2 {
+		t.Fatalf("objections of the latest quarter: %s; %d versions", got, len(latest.Versions))
+	}
+	if a := latest.Versions[0].Adjustments; len(a) != 1 || latest.Versions[1].Book()[a[0].Cell].Adjusted {
+		t.Errorf("adjusted %+v; revised %+v", a, latest.Versions[1].Book()[a[0].Cell])
 	}
 }
 
