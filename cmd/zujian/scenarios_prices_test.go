@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -281,6 +283,17 @@ func TestScenarioWhatOneHomeIsPricedAt(t *testing.T) {
 	w.get("tenant", path+"let_mode=WHOLE&unit_id="+nobody).problem(http.StatusNotFound, "resource.not_found")
 	w.get("tenant", path+"let_mode=WHOLE&unit_id="+f.id).want(http.StatusOK).is("cell.area", "320115004")
 	w.get("tenant", path+"let_mode=BY_ROOM&unit_id="+f.id).problem(http.StatusBadRequest, "request.parameter") // Of which area?
+
+	// A listing is held to the price in force (L-09): far from it, it is marked and not refused.
+	for rent, far := range map[int]bool{340000: false, 900000: true} {
+		home := w.home(fmt.Sprint("L", rent))
+		id := w.post("landlord", "/v1/listings", fmt.Sprintf(`{"unit_id":%q,"let_mode":"WHOLE","rent_fen":%d}`, home.id, rent)).want(http.StatusCreated).text("id")
+		w.post("landlord", "/v1/listings/"+id+"/submission", nil).want(http.StatusOK)
+		results := w.ruleResults("listing-"+id, "listing.verified")
+		if slices.Contains(results, "L-09@1 ALERT") != far || !slices.Contains(results, "L-09b@1 ANNOTATE") {
+			t.Errorf("at %d fen: %v", rent, results)
+		}
+	}
 }
 
 // TestScenarioADatedRuleMakesTheDraft changes P-02 and P-03: from that day on drafts follow, and not before.

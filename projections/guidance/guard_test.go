@@ -260,3 +260,26 @@ func TestAKeptKindKeepsWhatWasComputed(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// TestACellThatVanishes: contracts that were published of are cancelled; the next version has no such price, and says nothing
+// of what is left.
+func TestACellThatVanishes(t *testing.T) {
+	w := newTown(t)
+	for n := range 12 {
+		w.file("320115001", fmt.Sprint("a", n))
+	}
+	versions, editions, first := w.publish(t, nil, nil)
+	for n, id := range slices.Sorted(maps.Keys(w.at)) {
+		if n < 3 {
+			w.cancel(id)
+		}
+	}
+	versions, editions, second := w.publish(t, versions, editions)
+	for n := range 3 {
+		w.file("320115001", fmt.Sprint("b", n))
+	}
+	_, _, third := w.publish(t, versions, editions)
+	if len(first.Cells) != 3 || len(second.Cells) != 0 || len(second.Comparables) != 0 || len(third.Cells) != 3 {
+		t.Errorf("%d, %d and %d cells", len(first.Cells), len(second.Cells), len(third.Cells))
+	}
+}
