@@ -477,12 +477,26 @@ func (d *Desk) secured(ctx context.Context, call Call, id string, s contract.Sta
 	return s, Receipt{Revision: rev}.later(confirmed.Position), err
 }
 
-// confirm makes the space of a filed contract its own.
+// confirm makes the space of a filed contract its own. It may be another's by now, if this one's reservation has expired
+// meanwhile: a stalled machine, or a clock set forward. Then the process "leasing" annuls the contract, and nobody is
+// told that it was filed.
 func (d *Desk) confirm(ctx context.Context, call Call, id string, s contract.State) (Receipt, error) {
 	if s.Stage != contract.StageFiled {
 		return Receipt{}, nil
 	}
-	return exec(ctx, d, call.step("confirm"), unit.Decider, s.Terms.Unit, unit.Command(unit.Confirm{Contract: id}))
+	lost := false
+	dec := unit.Decider
+	dec.Decide = func(u unit.State, r domain.Request[unit.Command]) ([]unit.Event, error) {
+		out, err := unit.Decider.Decide(u, r)
+		o, held := u.Occupancy(id)
+		lost = held && o.Ended && !o.Confirmed || slices.Contains(out, unit.Event(unit.ReservationLost{Contract: id}))
+		return out, err
+	}
+	r, err := exec(ctx, d, call.step("confirm"), dec, s.Terms.Unit, unit.Command(unit.Confirm{Contract: id}))
+	if err == nil && lost {
+		err = unit.ErrSpaceOverlap.At("/start")
+	}
+	return r, err
 }
 
 // filer says as whom the caller files (C-15).

@@ -34,7 +34,7 @@ func (c *keysIssueCmd) Run(g *globals) error {
 	}
 	return withHouse(g, func(h *house) error {
 		key, id, _, err := h.desk.IssueKey(g.Ctx, operator(g), desk.NewKey{
-			Role: domain.Role(c.Role), Party: c.Party, Area: c.Area, Label: c.Label, Expires: g.Now().Add(time.Duration(c.Days) * 24 * time.Hour),
+			Role: domain.Role(c.Role), Party: c.Party, Area: c.Area, Label: c.Label, Expires: g.Now().UTC().Add(time.Duration(c.Days) * 24 * time.Hour),
 		})
 		if err != nil {
 			return err

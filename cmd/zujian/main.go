@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"zujian/eventstore/faults"
 )
 
 // Exit codes: 0 done, 1 failed, 2 the command line was wrong.
@@ -33,9 +35,10 @@ type globals struct {
 	Stdout, Stderr io.Writer
 	JSON           bool
 	Log            *slog.Logger
-	Data           string // The data folder.
-	Now            func() time.Time
-	Config         *cli // The resolved configuration, for `zujian config`.
+	Data           string           // The data folder.
+	Now            func() time.Time // With a monotonic reading, in whole microseconds.
+	Config         *cli             // The resolved configuration, for `zujian config`.
+	disk           faults.FS        // Of log and keys; the real one if nil. Tests slow it down.
 }
 
 // cli is the command line, the environment (ZUJIAN_…) and the configuration file in one: flags over environment over file.
@@ -79,6 +82,7 @@ var errUsage = errors.New("usage")
 const gcPercent = 300
 
 func main() {
+	time.Local = time.UTC // What time.Now gives is then UTC and still monotonic. Nothing here uses the machine's time zone.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -89,7 +93,8 @@ func main() {
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// run runs a command line. Tests change what it is run with.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, change ...func(*globals)) int {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("zujian"), kong.Description("租鉴: rental-market supervision on a verifiable register."),
@@ -112,7 +117,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	g := &globals{
 		Ctx: ctx, Stdout: stdout, Stderr: stderr, JSON: c.JSON, Data: c.Data, Config: &c,
-		Log: newLogger(c.LogFormat, stderr), Now: func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
+		Log: newLogger(c.LogFormat, stderr), Now: clock,
+	}
+	for _, f := range change {
+		f(g)
 	}
 	switch err := command.Run(g); {
 	case err == nil:
@@ -124,6 +132,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "zujian:", err)
 		return exitFailed
 	}
+}
+
+// clock is the time in whole microseconds, UTC. It keeps its monotonic reading, so that a wait or a measured time does not
+// change when somebody sets the clock. Time.UTC and Truncate would take it: see main.
+func clock() time.Time {
+	t := time.Now()
+	if t.Location() != time.UTC {
+		t = t.UTC()
+	}
+	return t.Add(-time.Duration(t.Nanosecond() % int(time.Microsecond)))
 }
 
 func newLogger(format string, w io.Writer) *slog.Logger {

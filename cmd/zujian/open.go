@@ -120,7 +120,7 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if err = h.openLog(g, embedded.Options{Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync, ReserveBytes: o.reserve}); err != nil {
+	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync, ReserveBytes: o.reserve}); err != nil {
 		return nil, err
 	}
 	if o.role.opensVault() {

@@ -242,7 +242,7 @@ func (h *house) loadPlan(ctx context.Context, call desk.Call) error {
 // operator is a call made at the command line of the machine.
 func operator(g *globals) desk.Call {
 	id := uuid.NewString()
-	return desk.Call{ID: id, At: g.Now(), Actor: domain.Actor{ID: "operator", Role: domain.RoleSystem}, Correlation: id}
+	return desk.Call{ID: id, At: g.Now().UTC(), Actor: domain.Actor{ID: "operator", Role: domain.RoleSystem}, Correlation: id}
 }
 
 // writeSecret writes a file only its owner may read, whole or not at all.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -302,11 +303,27 @@ func (s *Store) forgetHeads() {
 	s.heads = fresh
 }
 
+// noticeClock says when the clock was set back behind what is recorded, and when it is there again.
+func (s *Store) noticeClock(now, recorded int64) {
+	by := time.Duration(recorded-now) * time.Microsecond
+	switch {
+	case by > clockBehind && !s.clockBack:
+		s.clockBack = true
+		s.opts.Logger.Error("the clock is behind the last recorded time: until it is there again, all that is recorded bears that time",
+			slog.Duration("by", by), slog.Time("recorded", time.UnixMicro(recorded).UTC()))
+	case by <= 0 && s.clockBack:
+		s.clockBack = false
+		s.opts.Logger.Info("the clock has come up with the last recorded time")
+	}
+}
+
 // layOut builds the group of the accepted appends at the end of the log, and fills in their results.
 func (s *Store) layOut(size, events int) (buf []byte, next mark) {
 	buf = s.buffer(size)
 	next = mark{last: s.end.pos, pos: s.end.pos + groupHeader, ordinal: s.end.ordinal, storedAt: s.end.storedAt}
-	next.storedAt = max(next.storedAt, s.opts.Now().UnixMicro())
+	now := s.opts.Now().UnixMicro()
+	s.noticeClock(now, next.storedAt)
+	next.storedAt = max(next.storedAt, now)
 	at := groupHeader
 	for _, r := range s.accepted {
 		rev := r.result.Revision - eventstore.Revision(r.events)

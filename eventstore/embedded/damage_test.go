@@ -296,11 +296,11 @@ func TestSlowDisk(t *testing.T) {
 		}
 		return nil
 	}))
-	clock := atomic.Int64{}
-	o.Now, o.QueueAge = func() time.Time { return time.Unix(1_700_000_000+clock.Load(), 0) }, queueAgeDefault
+	clock := atomic.Int64{} // The wall's. How long an append waits has nothing to do with it.
+	o.Now, o.QueueAge = func() time.Time { return time.Unix(1_700_000_000+clock.Load(), 0) }, time.Hour
 	s := mustOpen(t, o)
 	slow.Store(true)
-	first := make(chan error, 2)
+	first := make(chan error, 3)
 	go func() { _, err := s.Append(t0, "a-1", eventstore.NoStream, storetest.Event(0)); first <- err }()
 	<-hung
 	ctx, cancel := context.WithCancel(t.Context())
@@ -320,17 +320,26 @@ func TestSlowDisk(t *testing.T) {
 	for s.Stats().Queued == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	clock.Store(5)
+	clock.Store(10 * 366 * 86_400)
+	go func() { _, err := s.Append(t0, "a-5", eventstore.NoStream, storetest.Event(4)); first <- err }()
+	for s.Stats().Queued < 2 {
+		if s.Stats().Shed > 0 {
+			t.Fatal("an append was shed for a clock that was set forward ten years")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	clock.Store(0)
+	s.opts.QueueAge = time.Nanosecond // Nobody else appends now.
 	if _, err := s.Append(t0, "a-4", eventstore.NoStream, storetest.Event(3)); !errors.Is(err, eventstore.ErrOverloaded) {
-		t.Fatalf("behind one that waited 5 s: got %v, want ErrOverloaded", err)
+		t.Fatalf("behind one that waited: got %v, want ErrOverloaded", err)
 	}
 	close(hang)
-	for range 2 {
+	for range 3 {
 		if err := <-first; err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(storetest.CheckLog(t, s)); n != 2 || s.Stats().Shed != 1 {
+	if n := len(storetest.CheckLog(t, s)); n != 3 || s.Stats().Shed != 1 {
 		t.Fatalf("got %d events, %d shed", n, s.Stats().Shed)
 	}
 }

@@ -21,8 +21,9 @@ const (
 	queueAppendsMax     = 16 << 10              // Appends waiting for a group; beyond it they are shed.
 	queueBytesMax       = 64 << 20              // The same in bytes.
 	queueAgeDefault     = time.Second
-	headsDefault        = 1 << 18 // Streams whose head is kept in memory: about 40 MiB.
-	indexLagGroups      = 8       // Groups the index may be behind the log.
+	clockBehind         = time.Minute // The clock may be set back so far, or jitter, without a word.
+	headsDefault        = 1 << 18     // Streams whose head is kept in memory: about 40 MiB.
+	indexLagGroups      = 8           // Groups the index may be behind the log.
 	indexMemory         = 32 << 20
 	lockName            = "LOCK"
 	indexName           = "index"

@@ -32,6 +32,7 @@ type Store struct {
 	accepted  []*request
 	refused   []*request
 	nextBytes int64 // Size of the spare that was asked for; 0 if none was.
+	clockBack bool  // The clock is behind what is recorded, and that was said.
 
 	spareWant chan int64 // Sizes of spares to make.
 	spareMade chan spare
@@ -168,7 +169,7 @@ func (s *Store) AppendTogether(ctx context.Context, parts ...eventstore.Part) ([
 
 // send takes a request through the leader and waits for the answer to all its parts. An error means that it was withdrawn.
 func (s *Store) send(ctx context.Context, r *request) error {
-	lead, err := s.queue.put(r, s.opts.Now(), s.opts.QueueAge)
+	lead, err := s.queue.put(r, time.Now(), s.opts.QueueAge)
 	if err != nil {
 		if errors.Is(err, eventstore.ErrOverloaded) {
 			s.counts.shed.Add(1)

@@ -73,8 +73,8 @@ type Options struct {
 	// Turn calls f while no other process has the turn to propose, with a Notary; nil is always.
 	Turn      func(ctx context.Context, f func(context.Context) error) error
 	Witnesses []Witness
-	Quorum    int // Cosignatures that confirm a checkpoint; a majority if 0.
-	Now       func() time.Time
+	Quorum    int              // Cosignatures that confirm a checkpoint; a majority if 0.
+	Now       func() time.Time // With a monotonic reading, like time.Now, if setting the clock shall move no checkpoint.
 	Logger    *slog.Logger
 
 	skipSync   bool          // Test hook: the mutant that signs before its tree is durable.
@@ -407,7 +407,11 @@ func (r *Register) due() time.Duration {
 	case fresh > 0:
 		wait = signEvery
 	}
-	return max(0, wait-r.o.Now().Sub(r.signedAt))
+	since := r.o.Now().Sub(r.signedAt)
+	if since < 0 { // A clock without a monotonic reading was set back.
+		return 0
+	}
+	return max(0, wait-since)
 }
 
 // pause returns when there may be something to do.

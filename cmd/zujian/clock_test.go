@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"zujian/eventstore/embedded"
+)
+
+// wallClock is the product's clock on a machine whose wall clock somebody sets: its monotonic reading goes on.
+type wallClock struct{ ahead atomic.Int64 }
+
+func (c *wallClock) now() time.Time {
+	t := clock()
+	d := time.Duration(c.ahead.Load())
+	set := t.Add(d) // Moves both readings; the monotonic one goes back where it was.
+	(*struct {
+		wall uint64
+		mono int64
+		loc  *time.Location
+	})(unsafe.Pointer(&set)).mono -= int64(d)
+	return set
+}
+
+func (c *wallClock) set(ahead time.Duration) { c.ahead.Store(int64(ahead)) }
+
+// TestWallClock shows that the clock of these tests does what a set clock does.
+func TestWallClock(t *testing.T) {
+	var c wallClock
+	for _, d := range []time.Duration{time.Hour, -time.Hour, 5 * 8766 * time.Hour, -8766 * time.Hour} {
+		c.set(0)
+		before := c.now()
+		c.set(d)
+		after := c.now()
+		if moved := after.Round(0).Sub(before.Round(0)); (moved - d).Abs() > time.Minute {
+			t.Errorf("set by %v, the wall clock moved by %v", d, moved)
+		}
+		if passed := after.Sub(before); passed < -time.Microsecond || passed > time.Minute {
+			t.Errorf("set by %v, %v passed", d, passed)
+		}
+		if after.Nanosecond()%1000 != 0 {
+			t.Errorf("not in whole microseconds: %v", after)
+		}
+	}
+}
+
+// TestClockJumps sets the clock under a server at work, by hours and years, to and fro: nothing is answered with an error
+// of the server, checkpoints go on, no flat is let twice and no number given twice, an answer is the same under its key
+// also when it is asked for much later, and recorded time never goes back.
+func TestClockJumps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("serves for some seconds")
+	}
+	const homes, jumps = 100, 12
+	var c wallClock
+	data := t.TempDir()
+	s := serveInside(t, data, func(g *globals) { g.Now = c.now })
+	w := prepareHomes(t, &s.serverProcess, data, homes/100)
+	s.signsAll(t, "before")
+
+	first, status := w.fileStatus(t.Context(), s.base, 0)
+	if status != http.StatusCreated {
+		t.Fatalf("filing: %d", status)
+	}
+	var next atomic.Int64
+	next.Store(2)
+	var mu sync.Mutex
+	acked, paid := map[string]filed{first.contract: first}, map[string]int64{}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var load sync.WaitGroup
+	for range 3 {
+		load.Go(func() {
+			for ctx.Err() == nil && next.Load() < 2*homes {
+				n := int(next.Add(1)) - 1
+				f, status := w.fileStatus(t.Context(), s.base, n)
+				mu.Lock()
+				switch {
+				case status == http.StatusCreated:
+					acked[f.contract] = f
+				case status >= 500 || status == 0 && n < 2*homes:
+					t.Errorf("filing %d under a jumping clock: %d", n, status)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for n := range jumps {
+		hours := time.Duration(1 + 7*n%30)
+		if n%2 == 1 {
+			hours = -hours
+		}
+		c.set(hours * time.Hour)
+		if n%4 == 3 {
+			s.signsAll(t, fmt.Sprintf("with the clock set by %v", hours*time.Hour))
+		}
+		time.Sleep(100 * time.Millisecond) // The load goes on under each clock.
+	}
+	stop()
+	load.Wait()
+	for _, ahead := range []time.Duration{30 * time.Hour, -30 * time.Hour, 400 * 24 * time.Hour} { // Answers are kept for 24 hours.
+		c.set(ahead)
+		if again, status := w.fileStatus(t.Context(), s.base, 0); status != http.StatusCreated && status != http.StatusUnauthorized || status == http.StatusCreated && again != first {
+			t.Errorf("the first filing again with the clock set by %v: %d %+v, was %+v", ahead, status, again, first)
+		}
+	}
+	years(t, &c, s, w)
+	c.set(0)
+	w.check(t, &s.serverProcess, acked, paid)
+	if len(acked) < homes/4 {
+		t.Errorf("only %d filings", len(acked))
+	}
+	saneDurations(t, string(s.must(t, http.StatusOK, http.MethodGet, "/metrics", "", nil).body))
+	if !strings.Contains(s.logs.String(), "the clock is behind the last recorded time") {
+		t.Errorf("nothing was said of a clock set back\n%s", s.logs)
+	}
+	s.close(t)
+	recordedForward(t, data, &c)
+	settled(t, data, acked)
+	var out, errs lockedBuffer
+	if code := run(t.Context(), []string{"verify", "--data", data}, &out, &errs); code != 0 {
+		t.Errorf("verify: exit %d\n%s\n%s", code, &out, &errs)
+	}
+	t.Logf("%d filings under %d clocks", len(acked), jumps+5)
+}
+
+// years writes with the clock five years ahead, then a year behind: both are taken, and signed.
+func years(t *testing.T, c *wallClock, s *insideServer, w *loadWorld) {
+	t.Helper()
+	for n, ahead := range []time.Duration{5 * 8766 * time.Hour, -8766 * time.Hour} {
+		c.set(ahead)
+		body := map[string]any{"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(500 + n), "phone": "13800000000"}
+		s.must(t, http.StatusCreated, http.MethodPost, "/v1/parties", w.city, body)
+		s.must(t, http.StatusOK, http.MethodGet, "/readyz", "", nil)
+		s.signsAll(t, fmt.Sprintf("with the clock set by %v", ahead))
+	}
+}
+
+// saneDurations looks for a measured time that the clock's jumps are in.
+func saneDurations(t *testing.T, metrics string) {
+	t.Helper()
+	found := 0
+	for line := range strings.Lines(metrics) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if i := strings.Index(name, "{"); i >= 0 {
+			_, value, _ = strings.Cut(strings.TrimSpace(line), "} ")
+			name = name[:i]
+		}
+		if !strings.HasSuffix(name, "_seconds_sum") || !strings.HasPrefix(name, "zujian_") {
+			continue
+		}
+		found++
+		if v, err := strconv.ParseFloat(value, 64); err != nil || v < 0 || v > 1800 {
+			t.Errorf("a measured time that a jump is in: %s", line)
+		}
+	}
+	if found == 0 {
+		t.Error("no measured times in /metrics")
+	}
+}
+
+// recordedForward reads the whole log: recorded times never go back, and the last is of the clock five years ahead.
+func recordedForward(t *testing.T, data string, c *wallClock) {
+	t.Helper()
+	log, err := embedded.Open(embedded.Options{Dir: filepath.Join(data, "log"), Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	var last time.Time
+	for r, err := range log.All(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.StoredAt.Before(last) {
+			t.Fatalf("event %d is recorded at %v, the one before at %v", r.Ordinal, r.StoredAt, last)
+		}
+		last = r.StoredAt
+	}
+	if ahead := last.Sub(c.now()); ahead < 4*8766*time.Hour {
+		t.Errorf("the last event is recorded at %v, though the clock was five years ahead", last)
+	}
+}
