@@ -1803,6 +1803,30 @@ type NewSignature struct {
 	PartyId Ref `json:"party_id"`
 }
 
+// NewSimulation defines model for NewSimulation.
+type NewSimulation struct {
+	// Cases Most cases the result lists
+	Cases int `json:"cases,omitempty,omitzero"`
+
+	// Ceiling Filed rents above this price of guidance are hit too
+	Ceiling string `json:"ceiling,omitempty,omitzero"`
+
+	// From A civil date in Asia/Shanghai
+	From DayText `json:"from,omitempty,omitzero"`
+
+	// Guidance A changed table of guidance prices: cells, and effective_from if not the whole period
+	Guidance map[string]any `json:"guidance,omitempty,omitzero"`
+
+	// Refused What the index does with refused contracts: leaves them out, or lets them at the highest rent the rules allow
+	Refused string `json:"refused,omitempty,omitzero"`
+
+	// Rules A whole rule set in rules, or what is different: change (rules by id, with any field or parameter anew; with effective_from from that day on), add (whole rules) and remove ("C-09", or "C-09@1" for one version). Absent, the rules in force are simulated, which changes nothing.
+	Rules map[string]any `json:"rules,omitempty,omitzero"`
+
+	// To A civil date in Asia/Shanghai
+	To DayText `json:"to,omitempty,omitzero"`
+}
+
 // NewSplit defines model for NewSplit.
 type NewSplit struct {
 	Children []NewUnit `json:"children"`
@@ -2406,6 +2430,104 @@ type SignatureMade struct {
 // SignedFen defines model for SignedFen.
 type SignedFen = domain.Fen
 
+// Simulation defines model for Simulation.
+type Simulation struct {
+	// EventsDone Of the log
+	EventsDone  int64              `json:"events_done"`
+	EventsTotal int64              `json:"events_total"`
+	Failure     *SimulationFailure `json:"failure,omitempty,omitzero"`
+	Id          string             `json:"id"`
+	State       string             `json:"state"`
+}
+
+// SimulationAnswer defines model for SimulationAnswer.
+type SimulationAnswer struct {
+	// EventsDone Of the log
+	EventsDone  int64              `json:"events_done"`
+	EventsTotal int64              `json:"events_total"`
+	Failure     *SimulationFailure `json:"failure,omitempty,omitzero"`
+	Id          string             `json:"id"`
+
+	// Result What would have been. Counts are of decisions unless they say subjects; money is in fen
+	Result SimulationResult `json:"result,omitempty,omitzero"`
+	State  string           `json:"state"`
+}
+
+// SimulationFailure defines model for SimulationFailure.
+type SimulationFailure struct {
+	// Code A code of the problems
+	Code   string         `json:"code"`
+	Params map[string]any `json:"params,omitempty,omitzero"`
+}
+
+// SimulationHit Subjects by their gravest effect
+type SimulationHit struct {
+	Effects  map[string]int `json:"effects"`
+	Key      string         `json:"key"`
+	Subjects int            `json:"subjects"`
+}
+
+// SimulationResult What would have been. Counts are of decisions unless they say subjects; money is in fen
+type SimulationResult struct {
+	// Assumptions In zh and en
+	Assumptions  []map[string]string `json:"assumptions"`
+	ByOperator   []SimulationHit     `json:"by_operator"`
+	ByPartyKind  []SimulationHit     `json:"by_party_kind"`
+	ByReportUnit []SimulationHit     `json:"by_report_unit"`
+
+	// ByRule What each rule said then and now, by outcome
+	ByRule []map[string]interface{} `json:"by_rule"`
+
+	// Cases Decisions that would be otherwise, in the order of the log
+	Cases      []map[string]interface{} `json:"cases"`
+	CasesTotal int                      `json:"cases_total"`
+	Ceiling    string                   `json:"ceiling,omitempty,omitzero"`
+
+	// Changed Versions of rules that differ
+	Changed []map[string]interface{} `json:"changed"`
+
+	// Check The decisions taken again under the rules of then: how many came out as recorded, and otherwise
+	Check     map[string]interface{} `json:"check"`
+	City      string                 `json:"city"`
+	Decisions int                    `json:"decisions"`
+
+	// Effects Decisions and subjects by kind of decision and effect
+	Effects []map[string]interface{} `json:"effects"`
+
+	// Escrow Supervised money as planned, then and now, with a row for each day
+	Escrow map[string]interface{} `json:"escrow"`
+	Events int64                  `json:"events"`
+
+	// From A civil date in Asia/Shanghai
+	From DayText `json:"from"`
+
+	// Guidance Where filed rents stand in the prices of then and in the changed table
+	Guidance       map[string]interface{} `json:"guidance,omitempty,omitzero"`
+	GuidanceSha256 string                 `json:"guidance_sha256,omitempty,omitzero"`
+
+	// Index The rent index as it is and as it would be
+	Index   map[string]interface{} `json:"index"`
+	Parties int                    `json:"parties"`
+
+	// Position Of the log: every event up to it was read, none after
+	Position int64  `json:"position"`
+	Refused  string `json:"refused"`
+
+	// Rules then and now, each with its version and SHA-256
+	Rules map[string]interface{} `json:"rules"`
+
+	// Subjects Contracts, listings, ledgers, accounts, parties and units that any effect falls on
+	Subjects int `json:"subjects"`
+
+	// To A civil date in Asia/Shanghai
+	To DayText `json:"to"`
+}
+
+// Simulations defines model for Simulations.
+type Simulations struct {
+	Items []Simulation `json:"items"`
+}
+
 // SizeBand ㎡
 type SizeBand = string
 
@@ -2677,6 +2799,18 @@ type Created = Done
 
 // RowsOrTable defines model for RowsOrTable.
 type RowsOrTable = Rows
+
+// SimulationBegun defines model for SimulationBegun.
+type SimulationBegun = Simulation
+
+// SimulationEnded defines model for SimulationEnded.
+type SimulationEnded = Done
+
+// SimulationList defines model for SimulationList.
+type SimulationList = Simulations
+
+// SimulationReport defines model for SimulationReport.
+type SimulationReport = SimulationAnswer
 
 // ListAccountsParams defines parameters for ListAccounts.
 type ListAccountsParams struct {
@@ -3962,6 +4096,18 @@ type DecideRuleChangeParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// RunSimulationParams defines parameters for RunSimulation.
+type RunSimulationParams struct {
+	// IdempotencyKey The same key and body give the same answer for 24 h
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReadSimulationParams defines parameters for ReadSimulation.
+type ReadSimulationParams struct {
+	// Format json, the cases as a table, or a picture
+	Format string `form:"format,omitempty" json:"format,omitempty,omitzero"`
+}
+
 // ReadUnitParams defines parameters for ReadUnit.
 type ReadUnitParams struct {
 	// On Valid on this day
@@ -4615,6 +4761,9 @@ type ProposeRuleChangeJSONRequestBody = NewRuleChange
 
 // DecideRuleChangeJSONRequestBody defines body for DecideRuleChange for application/json ContentType.
 type DecideRuleChangeJSONRequestBody = Decision
+
+// RunSimulationJSONRequestBody defines body for RunSimulation for application/json ContentType.
+type RunSimulationJSONRequestBody = NewSimulation
 
 // ApproveConversionJSONRequestBody defines body for ApproveConversion for application/json ContentType.
 type ApproveConversionJSONRequestBody = Conversion

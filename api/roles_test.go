@@ -74,7 +74,9 @@ var mayCall = map[string]string{
 	"listDeliveries": "ltcbkDCA", "redeliver": "ltcbkDCA",
 	"readCheckpoint": "*", "readInclusion": "*", "readConsistency": "*", "readOpenings": "ltcbDCA",
 
-	"listRules": "*", "proposeRuleChange": "C", "decideRuleChange": "C", "listEvents": "A", "issueKey": "C", "revokeKey": "C",
+	"listRules": "*", "proposeRuleChange": "C", "decideRuleChange": "C", "listEvents": "A",
+	"runSimulation": "C", "listSimulations": "C", "readSimulation": "C", "endSimulation": "C",
+	"issueKey": "C", "revokeKey": "C",
 }
 
 type operationRow struct{ id, method, path string }

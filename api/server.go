@@ -100,10 +100,12 @@ type Server struct {
 	flood    *limiters
 	metrics  *metrics
 	lives    *lives
-	work     *gate    // Requests.
-	lasting  *gate    // Batches and streams.
-	busy     sync.Map // Idempotency keys at work: string → struct{}.
-	position atomic.Uint64
+
+	simulations *simulations
+	work        *gate    // Requests.
+	lasting     *gate    // Batches and streams.
+	busy        sync.Map // Idempotency keys at work: string → struct{}.
+	position    atomic.Uint64
 
 	disclosures quota // Readings of personal data in clear.
 }
@@ -144,7 +146,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, log: o.Log, ops: ops, problems: problems, pages: pages,
 		limits: newLimiters(o.RatePerSecond, o.Burst), flood: newLimiters(1, authFailuresBurst),
-		work: newGate(o.InFlight), lasting: newGate(streamsMax), lives: newLives(),
+		work: newGate(o.InFlight), lasting: newGate(streamsMax), lives: newLives(), simulations: newSimulations(),
 	}
 	s.metrics = newMetrics(o.Registry)
 	return s, s.route()
@@ -189,6 +191,7 @@ func (s *Server) HTTPServer(addr string) *http.Server {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	server.RegisterOnShutdown(s.lives.end)
+	server.RegisterOnShutdown(s.simulations.shut)
 	return server
 }
 

@@ -86,6 +86,9 @@ func (d *Desk) City() *domain.City { return d.o.City }
 // Books are the city's indicators, by version.
 func (d *Desk) Books() alert.Books { return d.o.Books }
 
+// Shipped is the rule set the product comes with.
+func (d *Desk) Shipped() domain.Policy { return d.o.Shipped }
+
 // Call is one request: its idempotency, its time, who asks.
 type Call struct {
 	ID          string    // Command id, a UUID; the same for a repeat of the same request.

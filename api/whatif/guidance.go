@@ -132,7 +132,7 @@ func (b *Bands) add(perM2 domain.Fen, c *guidance.Cell) {
 }
 
 // priced counts a filed rent among the bands, and sees whether it is above the ceiling.
-func (s *simulation) priced(d *desk.Decision, j *judged) {
+func (s *Simulation) priced(d *desk.Decision, j *judged) {
 	if d.Observation == nil || s.r.Guidance == nil {
 		return
 	}
@@ -182,7 +182,7 @@ func filed(d *desk.Decision) bool {
 }
 
 // ceilingOf is the highest price of a cell; 0 = none.
-func (s *simulation) ceilingOf(c *guidance.Cell) domain.Fen {
+func (s *Simulation) ceilingOf(c *guidance.Cell) domain.Fen {
 	switch {
 	case c == nil:
 		return 0

@@ -131,7 +131,7 @@ func flows(e *escrow.FundsExpected) (out []flow) {
 }
 
 // notice looks at an event that is no decision to take again; nil for one of no interest.
-func (s *simulation) notice(rec eventstore.Recorded) (func(), error) {
+func (s *Simulation) notice(rec eventstore.Recorded) (func(), error) {
 	switch rec.Type {
 	case escrow.FundsExpected{}.EventType(), escrow.FundsReceived{}.EventType(), escrow.FundsReleased{}.EventType(),
 		escrow.FundsRefunded{}.EventType(), escrow.FundsReversed{}.EventType(), contract.Terminated{}.EventType(),
@@ -173,7 +173,7 @@ func (s *simulation) notice(rec eventstore.Recorded) (func(), error) {
 }
 
 // opened holds a ledger's own plan against the one made again of its contract.
-func (s *simulation) opened(id string, at eventstore.Position, e escrow.FundsExpected) {
+func (s *Simulation) opened(id string, at eventstore.Position, e escrow.FundsExpected) {
 	x := s.money.contracts[id]
 	if x == nil || len(x.then) == 0 {
 		return // Signed before the period, or not to be supervised: then the check of the signature has told.
@@ -185,7 +185,7 @@ func (s *simulation) opened(id string, at eventstore.Position, e escrow.FundsExp
 }
 
 // otherwise counts a decision that today's program does not take as recorded.
-func (s *simulation) otherwise(stream string, at eventstore.Position) {
+func (s *Simulation) otherwise(stream string, at eventstore.Position) {
 	c := &s.res.Check
 	if c.Otherwise++; len(c.Examples) < examplesMax {
 		c.Examples = append(c.Examples, example(stream, at))
@@ -193,7 +193,7 @@ func (s *simulation) otherwise(stream string, at eventstore.Position) {
 }
 
 // escrow adds up the days.
-func (s *simulation) escrow() {
+func (s *Simulation) escrow() {
 	m := &s.money
 	res := &s.res.Escrow
 	res.Then, res.Now = m.then, m.now

@@ -221,7 +221,7 @@ func (x *rewritten) capped(o domain.Observation) domain.Observation {
 }
 
 // index computes the series twice.
-func (s *simulation) index(ctx context.Context) error {
+func (s *Simulation) index(ctx context.Context) error {
 	res := &s.res.Index
 	res.Series, res.Amendments = []IndexSeries{}, s.rents.amendments
 	for _, x := range s.rents.touched { // Counts: the order does not matter.
@@ -265,7 +265,7 @@ func (s *simulation) index(ctx context.Context) error {
 	return nil
 }
 
-func (s *simulation) series(ctx context.Context, then, now projections.Reader, area string) (out IndexSeries, err error) {
+func (s *Simulation) series(ctx context.Context, then, now projections.Reader, area string) (out IndexSeries, err error) {
 	q := rentindex.Query{Area: area, Population: rentindex.New, Method: rentindex.Hedonic, To: s.last.Month(), Now: s.last.Month()}
 	out = IndexSeries{Area: area, Population: q.Population, Method: q.Method, Points: []IndexPoint{}}
 	at := map[domain.Month]int{}

@@ -160,7 +160,7 @@ func (t *totals) begin() {
 }
 
 // fold counts one decision.
-func (s *simulation) fold(d *desk.Decision, j judged) {
+func (s *Simulation) fold(d *desk.Decision, j judged) {
 	s.res.Decisions++
 	if j.differs {
 		s.otherwise(d.Stream, d.Position)
@@ -188,7 +188,7 @@ func (s *simulation) fold(d *desk.Decision, j judged) {
 	}
 }
 
-func (s *simulation) hit(d *desk.Decision, j judged) {
+func (s *Simulation) hit(d *desk.Decision, j judged) {
 	t := &s.totals
 	row := t.effects[[2]string{d.Kind, string(j.effect)}]
 	if row == nil {
@@ -219,7 +219,7 @@ func (s *simulation) hit(d *desk.Decision, j judged) {
 func grave(e Effect) int { return slices.Index(Effects, e) }
 
 // count makes the tables of what was counted, each in a fixed order.
-func (s *simulation) count() {
+func (s *Simulation) count() {
 	t, res := &s.totals, s.res
 	for _, row := range t.effects {
 		res.Effects = append(res.Effects, *row)

@@ -40,8 +40,6 @@ type Options struct {
 	Desk      *desk.Desk
 	Store     eventstore.Store
 	Catalogue domain.Catalogue
-	Shipped   domain.Policy // The rules that ship with the product.
-	City      *domain.City
 	Index     rentindex.Projection
 
 	States  int                      // Folded states kept in memory; 0 = 20,000.
@@ -77,12 +75,8 @@ const (
 	stepEvery     = 512 // Events between two words of progress.
 )
 
-// Run simulates. Rejections: ErrRules, ErrGuidance, ErrPeriod, ErrOption.
-func Run(ctx context.Context, o Options, r Request) (*Result, error) {
-	s, err := begin(ctx, o, r)
-	if err != nil {
-		return nil, err
-	}
+// Run goes through the log up to where it ended when the simulation began. It is called once. Rejection: ErrPeriod.
+func (s *Simulation) Run(ctx context.Context) (*Result, error) {
 	if err := s.replay(ctx); err != nil {
 		return nil, err
 	}
@@ -95,8 +89,8 @@ func Run(ctx context.Context, o Options, r Request) (*Result, error) {
 	return s.res, nil
 }
 
-// simulation is one run.
-type simulation struct {
+// Simulation is one that was found to make sense and has not run yet.
+type Simulation struct {
 	o    Options
 	r    Request
 	head eventstore.Head
@@ -124,7 +118,8 @@ type item struct {
 	judged   judged
 }
 
-func begin(ctx context.Context, o Options, r Request) (*simulation, error) {
+// Begin looks at what is asked before any long work. Rejections: ErrRules, ErrPeriod, ErrOption.
+func Begin(ctx context.Context, o Options, r Request) (*Simulation, error) {
 	if o.States <= 0 {
 		o.States = statesDefault
 	}
@@ -150,7 +145,7 @@ func begin(ctx context.Context, o Options, r Request) (*simulation, error) {
 	case r.Cases < 0 || r.Cases > casesMax:
 		return nil, ErrOption.At("/cases").With("problem", fmt.Sprintf("cases are 0 to %d", casesMax))
 	}
-	s := &simulation{o: o, r: r, policies: map[int]policies{}}
+	s := &Simulation{o: o, r: r, policies: map[int]policies{}}
 	var err error
 	if s.head, err = o.Store.Head(ctx); err != nil {
 		return nil, err
@@ -176,7 +171,7 @@ func begin(ctx context.Context, o Options, r Request) (*simulation, error) {
 }
 
 // period sets the days of the decisions.
-func (s *simulation) period(ctx context.Context) error {
+func (s *Simulation) period(ctx context.Context) error {
 	first := domain.Day(0)
 	for rec, err := range s.o.Store.All(ctx, 0) {
 		if err != nil {
@@ -213,15 +208,15 @@ func (s *simulation) period(ctx context.Context) error {
 }
 
 // announce says in the result what is simulated, and refuses a change that can't be judged.
-func (s *simulation) announce() error {
-	then := ruleset.Policy(s.o.Shipped, s.approved)
+func (s *Simulation) announce() error {
+	then := ruleset.Policy(s.o.Desk.Shipped(), s.approved)
 	now, err := s.changed(then, true)
 	if err != nil {
 		return err
 	}
 	s.policies[then.Version] = policies{then, now}
 	s.res = &Result{
-		Position: uint64(s.head.Position), Events: s.head.Events, City: s.o.City.ID, From: s.r.From, To: s.r.To, Refused: s.r.Refused,
+		Position: uint64(s.head.Position), Events: s.head.Events, City: s.o.Desk.City().ID, From: s.r.From, To: s.r.To, Refused: s.r.Refused,
 		Ceiling: s.r.Ceiling, Changed: differences(then, now), Assumptions: assumptions(s.r),
 	}
 	s.res.Rules.Then.Version, s.res.Rules.Now.Version = then.Version, then.Version
@@ -235,7 +230,7 @@ func (s *simulation) announce() error {
 	return err
 }
 
-func (s *simulation) changed(then domain.Policy, complete bool) (domain.Policy, error) {
+func (s *Simulation) changed(then domain.Policy, complete bool) (domain.Policy, error) {
 	if s.r.Change == nil {
 		return then, nil
 	}
@@ -243,7 +238,7 @@ func (s *simulation) changed(then domain.Policy, complete bool) (domain.Policy, 
 }
 
 // ruleset is the rule set of one version, as it was and changed.
-func (s *simulation) ruleset(version int) (policies, error) {
+func (s *Simulation) ruleset(version int) (policies, error) {
 	if p, ok := s.policies[version]; ok {
 		return p, nil
 	}
@@ -251,7 +246,7 @@ func (s *simulation) ruleset(version int) (policies, error) {
 	if n := version - 1; n >= 0 && n < len(state.Approved) {
 		state.Approved = state.Approved[:n]
 	}
-	p := policies{then: ruleset.Policy(s.o.Shipped, state)}
+	p := policies{then: ruleset.Policy(s.o.Desk.Shipped(), state)}
 	var err error
 	if p.now, err = s.changed(p.then, false); err != nil {
 		return p, fmt.Errorf("rule set %d: %w", version, err)
@@ -261,14 +256,14 @@ func (s *simulation) ruleset(version int) (policies, error) {
 }
 
 // finish makes the tables, the days and the series.
-func (s *simulation) finish(ctx context.Context) error {
+func (s *Simulation) finish(ctx context.Context) error {
 	s.count()
 	s.escrow()
 	return s.index(ctx)
 }
 
 // replay goes through the log once, command by command.
-func (s *simulation) replay(ctx context.Context) error {
+func (s *Simulation) replay(ctx context.Context) error {
 	var group []eventstore.Recorded
 	flush := func() error {
 		if len(group) == 0 {
@@ -309,7 +304,7 @@ func (s *simulation) replay(ctx context.Context) error {
 }
 
 // command looks at the events of one command and goes on past them.
-func (s *simulation) command(ctx context.Context, group []eventstore.Recorded) error {
+func (s *Simulation) command(ctx context.Context, group []eventstore.Recorded) error {
 	if day := domain.DayOf(group[0].Meta.At); !group[0].Meta.Outside && day >= s.r.From && day <= s.r.To {
 		d, err := s.past.Decision(ctx, group)
 		if err != nil {
@@ -342,7 +337,7 @@ func (s *simulation) command(ctx context.Context, group []eventstore.Recorded) e
 }
 
 // decide takes the decisions of the batch again, on every core, and folds them in the log's order.
-func (s *simulation) decide(ctx context.Context) error {
+func (s *Simulation) decide(ctx context.Context) error {
 	var workers sync.WaitGroup
 	share := max((len(s.batch)+s.o.Workers-1)/s.o.Workers, 1)
 	for part := range slices.Chunk(s.batch, share) {

@@ -85,6 +85,7 @@ var seen = map[string]struct{ own, open string }{
 	"readEscrow":          {"ltckDCA", "CA"}, // The landlord is the owner whom the operator's ledger pays.
 	"readAccount":         {"ckDCA", "CA"},
 	"readStatement":       {"kCA", "CA"},
+	"readSimulation":      {"", ""}, // The city's; none runs here, see scenarios_simulation_test.go.
 	"readWebhook":         {"", ""}, // Each its own, see scenarios_feed_test.go.
 	"listDeliveries":      {"", ""},
 	"viewSubject":         {"ltcbDCA", "CA"},

@@ -12,7 +12,6 @@ import (
 
 	"zujian/api/whatif"
 	"zujian/domain"
-	"zujian/domain/ruleset"
 	"zujian/projections/rentindex"
 )
 
@@ -54,10 +53,14 @@ func (c *simulateCmd) Run(g *globals) error {
 			return err
 		}
 		bar := newProgress(g.Stderr, "simulate", 1)
-		res, err := whatif.Run(g.Ctx, whatif.Options{
-			Desk: h.desk, Store: h.store, Catalogue: h.catalogue, Shipped: ruleset.Shipped(), City: &h.city.City,
-			Index: rentindex.Projection{Model: h.city.Model}, Step: func(done, total uint64) { bar.set(int64(done), int64(total)) },
+		s, err := whatif.Begin(g.Ctx, whatif.Options{
+			Desk: h.desk, Store: h.store, Catalogue: h.catalogue, Index: rentindex.Projection{Model: h.city.Model},
+			Step: func(done, total uint64) { bar.set(int64(done), int64(total)) },
 		}, req)
+		if err != nil {
+			return explained(c.file(err), err)
+		}
+		res, err := s.Run(g.Ctx)
 		bar.end()
 		if err != nil {
 			return explained(c.file(err), err)

@@ -29,13 +29,20 @@ import (
 // simulate asks what would have been in a demo city.
 func (m made) simulate(t *testing.T, r whatif.Request, o whatif.Options) *whatif.Result {
 	t.Helper()
-	o.Desk, o.Store, o.Catalogue, o.Shipped, o.City = m.desk, m.store, catalogue, ruleset.Shipped(), m.city
-	o.Index = rentindex.Projection{Model: m.model}
-	res, err := whatif.Run(t.Context(), o, r)
+	res, err := m.try(t, r, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res
+}
+
+func (m made) try(t *testing.T, r whatif.Request, o whatif.Options) (*whatif.Result, error) {
+	o.Desk, o.Store, o.Catalogue, o.Index = m.desk, m.store, catalogue, rentindex.Projection{Model: m.model}
+	s, err := whatif.Begin(t.Context(), o, r)
+	if err != nil {
+		return nil, err
+	}
+	return s.Run(t.Context())
 }
 
 func changed(t *testing.T, doc string) *whatif.Change {
@@ -395,9 +402,7 @@ func (m made) testSameBytes(t *testing.T) {
 
 func (m made) testBadInput(t *testing.T) {
 	run := func(r whatif.Request) error {
-		_, err := whatif.Run(t.Context(), whatif.Options{
-			Desk: m.desk, Store: m.store, Catalogue: catalogue, Shipped: ruleset.Shipped(), City: m.city, Index: rentindex.Projection{Model: m.model},
-		}, r)
+		_, err := m.try(t, r, whatif.Options{})
 		return err
 	}
 	future, begin := today.AddDays(400), m.truth.Start
