@@ -351,7 +351,8 @@ func (m made) testListings(t *testing.T) {
 		t.Errorf("%d listings are warned of, %d were verified", got, coded)
 	}
 	g := res.Guidance
-	if g == nil || g.Then.Unpriced == 0 || g.Now.Above90 != g.Then.Unpriced-g.Now.Unpriced || g.Now.Above90 == 0 {
+	all := func(p whatif.Bands) int { return p.Below10 + p.To25 + p.To75 + p.To90 + p.Above90 + p.Unpriced }
+	if g == nil || g.Then.Unpriced == 0 || all(g.Now) != all(g.Then) || g.Now.Above90 != all(g.Then)-g.Now.Unpriced || g.Now.Above90 == 0 {
 		t.Fatalf("guidance %+v", g)
 	}
 	if res.Index.Capped != g.Now.Above90 || res.Index.Out != 0 || count(res, desk.DecisionFiling, whatif.OverCeiling)+count(res, desk.DecisionReview, whatif.OverCeiling) != g.Now.Above90 {
