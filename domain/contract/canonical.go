@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 
 	"zujian/domain"
@@ -60,44 +59,90 @@ func hashOf(v any) string {
 }
 
 // Canonical rewrites the JSON our own structs encode to in the form of RFC 8785: keys sorted, no space, the shortest
-// escapes. Numbers are integers below 2⁵³ and stay as written; keys are ASCII, so byte order is code-unit order.
+// escapes. Numbers are integers below 2⁵³ and stay as written; keys are ASCII without escapes, so byte order is code-unit
+// order.
 func Canonical(b []byte) []byte {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		panic(err) // The input was encoded a moment ago.
-	}
-	return appendCanonical(nil, v)
+	out, _ := appendCanonical(make([]byte, 0, len(b)), b)
+	return out
 }
 
-func appendCanonical(b []byte, v any) []byte {
-	switch v := v.(type) {
-	case string:
-		return appendString(b, v)
-	case []any:
-		b = append(b, '[')
-		for i, x := range v {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendCanonical(b, x)
+const space = " \t\r\n"
+
+// appendCanonical adds the first value of b and returns what follows it.
+func appendCanonical(out, b []byte) (_, rest []byte) {
+	b = bytes.TrimLeft(b, space)
+	switch b[0] {
+	case '"':
+		n := textLen(b)
+		if bytes.IndexByte(b[:n], '\\') < 0 {
+			return append(out, b[:n]...), b[n:]
 		}
-		return append(b, ']')
-	case map[string]any:
-		b = append(b, '{')
-		for i, k := range slices.Sorted(maps.Keys(v)) {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(appendString(b, k), ':')
-			b = appendCanonical(b, v[k])
+		var s string
+		if err := json.Unmarshal(b[:n], &s); err != nil {
+			panic(err) // The input was encoded a moment ago.
 		}
-		return append(b, '}')
-	case nil:
-		return append(b, "null"...)
+		return appendString(out, s), b[n:]
+	case '[':
+		out, b = append(out, '['), bytes.TrimLeft(b[1:], space)
+		for b[0] != ']' {
+			if b[0] == ',' {
+				out, b = append(out, ','), b[1:]
+			}
+			out, b = appendCanonical(out, b)
+			b = bytes.TrimLeft(b, space)
+		}
+		return append(out, ']'), b[1:]
+	case '{':
+		return appendObject(out, b)
 	}
-	return fmt.Append(b, v) // json.Number and bool print as they are written.
+	n := bytes.IndexAny(b, ",]}"+space)
+	if n < 0 {
+		n = len(b)
+	}
+	return append(out, b[:n]...), b[n:] // Numbers, true, false and null are as they are written.
+}
+
+func appendObject(out, b []byte) (_, rest []byte) {
+	type member struct {
+		key      []byte
+		from, to int // Of its value, among all values.
+	}
+	var members []member
+	var values []byte
+	b = bytes.TrimLeft(b[1:], space)
+	for b[0] != '}' {
+		if b[0] == ',' {
+			b = bytes.TrimLeft(b[1:], space)
+		}
+		n := textLen(b)
+		m := member{key: b[:n], from: len(values)}
+		values, b = appendCanonical(values, bytes.TrimLeft(b[n:], space)[1:]) // After the colon.
+		m.to = len(values)
+		members = append(members, m)
+		b = bytes.TrimLeft(b, space)
+	}
+	slices.SortFunc(members, func(x, y member) int { return bytes.Compare(x.key[1:len(x.key)-1], y.key[1:len(y.key)-1]) })
+	out = append(out, '{')
+	for i, m := range members {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, m.key...), ':'), values[m.from:m.to]...)
+	}
+	return append(out, '}'), b[1:]
+}
+
+// textLen is the length of the JSON text that b starts with, quotes included.
+func textLen(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
 }
 
 func appendString(b []byte, s string) []byte {
