@@ -6,7 +6,7 @@
 //
 // A use case that touches several streams is a sequence of single appends, each idempotent by a command id derived
 // from the call's ([Call.step]): a client that repeats the call, and a process that finishes what a crash left, write
-// nothing twice. Exclusivity is the unit stream's (reservation), uniqueness a claim stream's.
+// nothing twice. The one-call filing, of which there are most, is one append where the log can ([eventstore.Together]). Exclusivity is the unit stream's (reservation), uniqueness a claim stream's.
 //
 // Who may touch whose things is decided here, in [Sees] and the mandate check, because it depends on the rows; which
 // role may call which route is the API's table. A row out of sight is ErrNotFound, exactly as if it were not there.
