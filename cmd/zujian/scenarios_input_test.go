@@ -357,6 +357,8 @@ func (w *world) furnished() map[string]map[string]string {
 		"replenish_by":"2026-12-31"}`, w.ids["tenant"])).want(http.StatusCreated).text("id")
 	statement := w.money("bank", "/v1/bank-statements", `{"date":"2026-11-23","opening_fen":0,"closing_fen":7,"lines":[{"txn_id":"F9","amount_fen":7,"value_date":"2026-11-23"}]}`).
 		want(http.StatusCreated).text("id")
+	missed := w.post("district", "/v1/alerts/misses", fmt.Sprintf(`{"indicator":"OFF_ACCOUNT","kind":"operator","subject_id":%q,"on":"2026-11-20","note":"示例"}`,
+		w.ids["company"])).want(http.StatusCreated).text("id")
 	w.settled()
 	names := map[string]string{
 		"party-1": w.ids["landlord"], "party-2": w.ids["tenant"], "broker-1": w.ids["broker"], "bank-1": w.ids["bank"], "company-1": w.ids["company"],
@@ -367,6 +369,7 @@ func (w *world) furnished() map[string]map[string]string {
 		ids[r.id] = map[string]string{
 			"id": w.ids["landlord"], "contract": filed, "contract_id": filed, "deduction_id": deduction, "refund_id": refund, "amendment_id": amendment,
 			"account": account, "draw_id": draw, "listing": listing, "statement": statement, "unit": flats[3].id, "party": w.ids["landlord"],
+			"alert": missed,
 		}
 	}
 	for op, id := range map[string]string{
