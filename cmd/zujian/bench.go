@@ -21,7 +21,7 @@ import (
 type benchCmd struct {
 	Seconds float64  `help:"How long each part may measure; making its data comes on top." default:"10"`
 	Clients int      `help:"Clients that file at once." default:"64"`
-	Only    []string `help:"Parts: log, read, views, http, overload, index, redis, wire, nodes, peers, bare, growth, size. All if none is named." placeholder:"PART"`
+	Only    []string `help:"Parts: log, read, views, http, live, overload, index, redis, wire, nodes, peers, bare, growth, size. All if none is named." placeholder:"PART"`
 	Events  int      `help:"Events of the register that the part size makes, about; ten million take 12 GB of disk." default:"100000"`
 	Profile string   `help:"Folder for pprof profiles (cpu, mutex, block, allocs) of each part." type:"path" placeholder:"DIR"`
 	Dir     string   `help:"Folder to measure in; it should be on the disk the register is on. Default: beside the data folder." type:"path"`
@@ -39,6 +39,7 @@ var benchParts = []benchPart{
 	{"read", benchReading},
 	{"views", benchViews},
 	{"http", benchHTTP},
+	{"live", benchLive},
 	{"overload", benchOverload},
 	{"index", benchIndex},
 	{"redis", benchRedis},
