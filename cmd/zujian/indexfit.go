@@ -20,6 +20,7 @@ import (
 type indexCmd struct {
 	Fit       indexFitCmd       `cmd:"" help:"Compute an index from a table, without a server."`
 	Recompute indexRecomputeCmd `cmd:"" help:"Compute a published release again from the log, and compare."`
+	Truth     indexTruthCmd     `cmd:"" help:"Hold the index of a demo city to what its rents were made with."`
 }
 
 // indexFitCmd computes an index from tables through the engine the register uses.

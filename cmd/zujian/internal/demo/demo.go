@@ -98,7 +98,7 @@ func Build(ctx context.Context, o Options) (map[string]Key, *Truth, error) {
 	}
 	g := &generator{o: o, ctx: ctx, rnd: rand.New(rand.NewPCG(o.Seed, 0x7a75)), city: actor{ID: "demo:city", Role: domain.RoleCity}}
 	g.truth = newTruth(g.rnd, o.City, o.Today, o.Months)
-	g.day(g.truth.Start.AddDays(-60))
+	g.day(g.truth.Start.AddDays(-leadDays))
 	if o.Views != nil { // Some commands read a view: it must be there.
 		if err := o.Views(); err != nil {
 			return nil, nil, err

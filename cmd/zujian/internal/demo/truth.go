@@ -58,6 +58,12 @@ func newTruth(r *rand.Rand, city *domain.City, today domain.Day, months int) *Tr
 	return t
 }
 
+// leadDays is how long before month 0 the first command of a city is.
+const leadDays = 60
+
+// Beginning is the truth of a city whose first command was on a day, as far as its months go: those follow from no seed.
+func Beginning(first domain.Day) *Truth { return &Truth{Start: first.AddDays(leadDays)} }
+
 // month effect: season by calendar month, and one shock of −4 % spread over two months of the second year.
 func (t *Truth) season(m domain.Month) float64 {
 	switch int(m)%12 + 1 {
