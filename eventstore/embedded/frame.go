@@ -166,11 +166,14 @@ func readFrame(b []byte, seed uint32, at eventstore.Position) (frame, error) {
 const namesMax = 1024
 
 // decoder turns frames into events. It keeps one copy of each type, role and actor, and is used by one reader.
-type decoder struct{ names map[string]string }
+type decoder struct {
+	names       map[string]string
+	role, actor string // Of the event before: usually the same.
+}
 
-func (d *decoder) name(b []byte) string {
-	if len(b) == 0 {
-		return ""
+func (d *decoder) name(b []byte, before string) string {
+	if string(b) == before {
+		return before
 	}
 	if s, ok := d.names[string(b)]; ok {
 		return s
@@ -195,10 +198,10 @@ func (d *decoder) event(f frame) eventstore.Recorded {
 		Revision: f.revision(), Position: f.position(), Ordinal: f.ordinal(), StoredAt: time.UnixMicro(f.storedAt()).UTC(),
 	}
 	copy(r.ID[:], f.id())
-	r.Type = d.name(next(l.typ()))
+	r.Type = d.name(next(l.typ()), "")
 	m := &r.Meta
-	m.Role = d.name(next(l.role()))
-	m.Actor = d.name(next(l.actor()))
+	d.role, d.actor = d.name(next(l.role()), d.role), d.name(next(l.actor()), d.actor)
+	m.Role, m.Actor = d.role, d.actor
 	texts := string(next(l.stream() + l.command() + l.causation() + l.correlation()))
 	cut := func(n int) string { s := texts[:n]; texts = texts[n:]; return s }
 	r.Stream = cut(l.stream())

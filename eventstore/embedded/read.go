@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -36,6 +37,10 @@ func (r *reader) fill(g *segment, pos, limit eventstore.Position, n int) error {
 	size := min(int64(max(n, readBlock)), left)
 	if size < int64(n) {
 		return damage(pos, "%s: an event reaches beyond the end", g.name)
+	}
+	if off := int64(pos - g.base); off+size <= int64(len(g.data)) {
+		r.block, r.at = bytes.Clone(g.data[off:off+size]), pos // Unlike make and copy, it clears nothing first.
+		return nil
 	}
 	block := make([]byte, size)
 	if err := g.read(block, int64(pos-g.base)); err != nil {
@@ -88,19 +93,19 @@ func check(f frame, bad error) func(eventstore.Position) (frame, error) {
 
 // next returns the first frame at or after pos that ends by limit, or io.EOF. The caller is reading.
 func (r *reader) next(pos, limit eventstore.Position) (frame, error) {
-	segs := *r.store.segs.Load()
 	for pos < limit {
-		g := segs[segmentAt(segs, pos)]
-		if pos == g.base {
-			pos += segmentStart
-			continue
+		if !r.holds(pos, 4) {
+			if g := r.segment(pos); pos == g.base { // No block holds a segment's header.
+				pos += segmentStart
+				continue
+			}
 		}
-		rest, err := r.rest(g, pos, limit, 4)
+		rest, err := r.rest(pos, limit, 4)
 		if err != nil {
 			return nil, err
 		}
 		if le.Uint32(rest) == groupMagic {
-			if rest, err = r.rest(g, pos, limit, groupHeader); err != nil {
+			if rest, err = r.rest(pos, limit, groupHeader); err != nil {
 				return nil, err
 			}
 			if _, bad := readGroupHead(rest, r.store.seed, pos); bad != nil {
@@ -111,7 +116,7 @@ func (r *reader) next(pos, limit eventstore.Position) (frame, error) {
 		}
 		f, bad := readFrame(rest, r.store.seed, pos)
 		if errors.Is(bad, errShort) {
-			if rest, err = r.rest(g, pos, limit, max(frameHeader, int(le.Uint32(rest)))); err != nil {
+			if rest, err = r.rest(pos, limit, max(frameHeader, int(le.Uint32(rest)))); err != nil {
 				return nil, err
 			}
 			f, bad = readFrame(rest, r.store.seed, pos)
@@ -122,13 +127,23 @@ func (r *reader) next(pos, limit eventstore.Position) (frame, error) {
 }
 
 // rest returns the block's bytes from pos on, at least n.
-func (r *reader) rest(g *segment, pos, limit eventstore.Position, n int) ([]byte, error) {
-	if pos < r.at || pos+eventstore.Position(n) > r.at+eventstore.Position(len(r.block)) {
-		if err := r.fill(g, pos, limit, n); err != nil {
+func (r *reader) rest(pos, limit eventstore.Position, n int) ([]byte, error) {
+	if !r.holds(pos, n) {
+		if err := r.fill(r.segment(pos), pos, limit, n); err != nil {
 			return nil, err
 		}
 	}
 	return r.block[pos-r.at:], nil
+}
+
+// holds tells whether the block has n bytes from pos on.
+func (r *reader) holds(pos eventstore.Position, n int) bool {
+	return pos >= r.at && pos+eventstore.Position(n) <= r.at+eventstore.Position(len(r.block))
+}
+
+func (r *reader) segment(pos eventstore.Position) *segment {
+	segs := *r.store.segs.Load()
+	return segs[segmentAt(segs, pos)]
 }
 
 // All implements eventstore.Store.
