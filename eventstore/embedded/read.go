@@ -58,9 +58,7 @@ func (r *reader) frameAt(pos eventstore.Position) (frame, error) {
 		off := int(pos - g.base)
 		if off+frameHeader <= len(g.data) {
 			if n := int(le.Uint32(g.data[off:])); n >= frameHeader && n <= frameBytesMax && off+n <= len(g.data) {
-				block := make([]byte, n)
-				copy(block, g.data[off:])
-				return check(readFrame(block, r.store.seed, pos))(pos)
+				return check(readFrame(bytes.Clone(g.data[off:off+n]), r.store.seed, pos))(pos)
 			}
 		}
 		return nil, damage(pos, "frame: %v", errLength)
