@@ -76,7 +76,7 @@ func benchNodeViews(b *bench) (_ []benchRow, err error) {
 		got := make([][]slicing, len(kinds))
 		for range benchNodesRounds {
 			for i, k := range kinds {
-				s, err := foldFrom(b, h, k.log, k.in, k.list, 0)
+				s, err := foldFrom(b, h, k.log, k.in, k.list)
 				if err != nil {
 					return nil, err
 				}

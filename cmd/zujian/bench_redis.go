@@ -43,14 +43,14 @@ func benchRedis(b *bench) (_ []benchRow, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, pebble.Close()) }()
-	sides, batches := [2]projections.Views{redis, pebble}, [2]int{redisviews.BatchEvents, 0}
+	sides := [2]projections.Views{redis, pebble}
 	var fold, row, page [2][]slicing
 	for range benchRedisRounds {
 		for i, v := range sides {
 			for _, p := range views(h.city) {
 				err = errors.Join(err, projections.Retire(b.ctx, v, p.Name()))
 			}
-			s, err1 := foldInto(b, h, v, batches[i])
+			s, err1 := foldInto(b, h, v)
 			if err = errors.Join(err, err1); err != nil {
 				return nil, err
 			}

@@ -19,6 +19,7 @@ import (
 	"zujian/eventstore"
 	"zujian/projections"
 	"zujian/projections/pebbleviews"
+	"zujian/projections/redisviews"
 )
 
 const (
@@ -147,17 +148,20 @@ func foldAll(b *bench, h *house) (s slicing, err error) {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, v.Close(), os.RemoveAll(dir)) }()
-	return foldInto(b, h, v, 0)
+	return foldInto(b, h, v)
 }
 
-// foldInto builds every view from the first event in an empty view store, so many events at once; 0 is the runner's choice.
-func foldInto(b *bench, h *house, v projections.Views, batchMax int) (slicing, error) {
-	return foldFrom(b, h, h.store, v, views(h.city), batchMax)
+// foldInto builds every view from the first event in an empty view store.
+func foldInto(b *bench, h *house, v projections.Views) (slicing, error) {
+	return foldFrom(b, h, h.store, v, views(h.city))
 }
 
 // foldFrom builds some views of a city's log, called directly or far away, in an empty view store.
-func foldFrom(b *bench, h *house, log engine, v projections.Views, list []projections.Projection, batchMax int) (s slicing, err error) {
-	r := projections.Runner{Store: log, Views: v, Catalogue: h.catalogue, Now: b.g.Now, BatchMax: batchMax}
+func foldFrom(b *bench, h *house, log engine, v projections.Views, list []projections.Projection) (s slicing, err error) {
+	r := projections.Runner{Store: log, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
+	if _, own := v.(*pebbleviews.Views); !own {
+		r.BatchMax = redisviews.BatchEvents // As service does.
+	}
 	ctx, stop := context.WithCancel(b.ctx)
 	defer stop()
 	head, err := log.Head(b.ctx)
