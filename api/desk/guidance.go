@@ -115,8 +115,6 @@ func (d *Desk) guidanceSigned(ctx context.Context, call Call, t contract.Terms) 
 	return guidance.Reference(guidance.ID(period), v.Version), nil
 }
 
-const objectionText = "objection"
-
 // ObjectToGuidance files an objection to a published cell; its id follows from the call. What the objector writes is
 // sealed under the party's key, or, without one, under a key of its own.
 func (d *Desk) ObjectToGuidance(ctx context.Context, call Call, period string, o guidance.FileObjection, text string) (string, Receipt, error) {

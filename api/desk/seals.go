@@ -4,6 +4,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/account"
 	"zujian/domain/contract"
+	"zujian/domain/guidance"
 	"zujian/domain/party"
 	"zujian/domain/webhook"
 	"zujian/eventstore/aggregate"
@@ -33,6 +34,7 @@ func SealedTypes() []string {
 		(contract.Drafted{}).EventType(), (contract.OccupantAdded{}).EventType(),
 		(account.Applied{}).EventType(), (account.Opened{}).EventType(),
 		(webhook.Registered{}).EventType(), (webhook.SecretRotated{}).EventType(), (webhook.Removed{}).EventType(),
+		(guidance.ObjectionFiled{}).EventType(),
 	}
 }
 
@@ -68,6 +70,8 @@ func (s *Seals) Of(stream string, e domain.Event) []SealedField {
 		add("/secret", webhookSubject(id), webhookSecret, e.Secret)
 	case webhook.SecretRotated:
 		add("/secret", webhookSubject(id), webhookSecret, e.Secret)
+	case guidance.ObjectionFiled:
+		add("/text", e.Subject, objectionText, e.Text)
 	}
 	return out
 }
@@ -89,11 +93,12 @@ func (*Seals) Erases(stream string, e domain.Event) (subject string) {
 	return ""
 }
 
-// Fields under which occupants and accounts are sealed. They never change: old values are bound to them.
+// Fields under which occupants, accounts and objections are sealed. They never change: old values are bound to them.
 const (
 	occupantName  = "name"
 	occupantDoc   = "doc"
 	accountNumber = "number"
+	objectionText = "objection"
 )
 
 // occupantSubject is whose key seals an occupant who is no party.

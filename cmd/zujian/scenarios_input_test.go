@@ -316,7 +316,7 @@ func (w *world) mayAsk(r route) string {
 	who := map[string]string{
 		"registerParty": "district", "reportOpening": "company", "rosterPractitioner": "broker", "unrosterPractitioner": "broker",
 		"fileInOneCall": "company", "recordPaper": "tenant", "giveNotice": "tenant", "terminateContract": "tenant", "declineContract": "tenant",
-		"proposeRooms": "landlord",
+		"proposeRooms": "landlord", "objectToGuidance": "tenant",
 	}[r.id]
 	if who != "" {
 		return who
