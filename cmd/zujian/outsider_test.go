@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
+	notes "golang.org/x/mod/sumdb/note"
+
+	"zujian/cmd/zujian/internal/soak"
 )
 
 // TestOutsidersVerifyTheRegister runs a register with three witnesses as real processes, and lets strangers check it: a
@@ -25,7 +28,7 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	// The key is known once the register was served; witnesses are told of it.
-	p := startServer(t, data, "--demo", "--homes", "60", "--months", "6")
+	p := startServer(t, data, "--demo", "--homes", "900", "--months", "12")
 	key := registerKey(t, p)
 	p.kill()
 	args := []string{"--demo"}
@@ -48,7 +51,11 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 	if proofs.Quorum != 2 {
 		t.Errorf("%d witnesses confirm, want 2 of 3", proofs.Quorum)
 	}
-	if note := string(p.must(t, 200, "GET", "/checkpoint", "", nil).body); strings.Count(note, "\n— ") < 4 {
+	note := ""
+	for deadline := time.Now().Add(time.Minute); strings.Count(note, "\n— ") < 4 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		note = string(p.must(t, 200, "GET", "/checkpoint", "", nil).body) // They come after the signature.
+	}
+	if strings.Count(note, "\n— ") < 4 {
 		t.Errorf("the checkpoint has no cosignatures:\n%s", note)
 	}
 
@@ -66,6 +73,15 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 	if out := fsck(); !strings.Contains(out, "Successfully fsck'd log with size") {
 		t.Errorf("fsck: %s", out)
 	}
+	if size := checkpointSize(t, p); size < 18_000 {
+		t.Errorf("a city of %d events: too small to say much", size)
+	}
+	var keys struct{ City struct{ Key string } }
+	raw, err := os.ReadFile(filepath.Join(data, demoKeysFile))
+	if err = errors.Join(err, json.Unmarshal(raw, &keys)); err != nil {
+		t.Fatal(err)
+	}
+	slowListeners(t, p, keys.City.Key)
 
 	script := func(what string) (string, error) {
 		out, err := exec.CommandContext(t.Context(), "python3", "../../deploy/verify.py", key, what).CombinedOutput()
@@ -106,7 +122,7 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 	if code := command(t, nil, append(keyless, key)...); code != 0 {
 		t.Errorf("verify without the keys: exit %d", code)
 	}
-	_, stranger, err := note.GenerateKey(rand.Reader, "localhost/zujian")
+	_, stranger, err := notes.GenerateKey(rand.Reader, "localhost/zujian")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +130,7 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 		t.Errorf("verify with another's key: exit %d", code)
 	}
 	leaves := filepath.Join(data, "register", "leaves")
-	raw, err := os.ReadFile(leaves)
-	if err != nil {
+	if raw, err = os.ReadFile(leaves); err != nil {
 		t.Fatal(err)
 	}
 	raw[len(raw)/2] ^= 1
@@ -127,7 +142,25 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 			t.Errorf("%v of a changed leaf: exit %d", args, code)
 		}
 	}
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := soak.Start(bin, data, args...); err == nil {
+		s.Kill()
+		t.Error("a server started over a changed leaf")
+	} else if !strings.Contains(err.Error(), "is not the one that was signed as leaf") {
+		t.Errorf("a changed leaf at the start: %v", err)
+	}
+	raw[len(raw)/2] ^= 1
+	if err := os.WriteFile(leaves, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p = startServer(t, data, args...)
+	raw[len(raw)/2] ^= 1
+	if err := os.WriteFile(leaves, raw, 0o600); err != nil { // Under the server's feet.
+		t.Fatal(err)
+	}
 	if out, err := script(p.base); err == nil {
 		t.Errorf("a changed leaf: %s", out)
 	}
