@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,9 +15,15 @@ import (
 // chunk is a stretch of the log, decoded once for all who follow it.
 type chunk struct {
 	events []Event
-	errs   map[int]error // Events that could not be decoded, by index.
-	last   mark          // The last event read, wanted or not.
-	head   bool          // Nothing was behind it when it was read.
+	errs   map[int]undecoded // By index of the event.
+	last   mark              // The last event read, wanted or not.
+	head   bool              // Nothing was behind it when it was read.
+}
+
+// undecoded is an event that could not be decoded.
+type undecoded struct {
+	err error
+	raw eventstore.Recorded
 }
 
 // mark is a place in the log.
@@ -55,18 +62,46 @@ func newFilter(types []string) filter {
 
 func (f filter) wants(name string) bool { return f == nil || f[name] }
 
-// union of what all members want.
-func union(members []*member) filter {
-	all := filter{}
+// sieve is what some members want together.
+type sieve struct {
+	all   bool
+	types map[string]wanted
+}
+
+// wanted is who wants a type.
+type wanted struct {
+	always bool                               // Somebody wants every event of it.
+	skips  []func(e eventstore.Recorded) bool // Of the others.
+}
+
+func sift(members []*member) (s sieve) {
+	s.types = map[string]wanted{}
 	for _, m := range members {
-		if m.wants == nil {
-			return nil
-		}
+		s.all = s.all || m.wants == nil
 		for name := range m.wants {
-			all[name] = true
+			w := s.types[name]
+			if m.skips == nil {
+				w.always = true
+			} else {
+				w.skips = append(w.skips, m.skips)
+			}
+			s.types[name] = w
 		}
 	}
-	return all
+	return s
+}
+
+func (s sieve) wants(e eventstore.Recorded) bool {
+	w, ok := s.types[e.Type]
+	if s.all || !ok || w.always {
+		return s.all || ok
+	}
+	for _, skips := range w.skips {
+		if !skips(e) {
+			return true
+		}
+	}
+	return false
 }
 
 const (
@@ -77,7 +112,7 @@ const (
 
 // read sends the log after a position in chunks until its head, and closes out. The last chunk has head set, even
 // if it is empty. Events nobody wants are never decoded. It owns its goroutines.
-func (r *Runner) read(ctx context.Context, after mark, want filter, out chan<- *chunk) error {
+func (r *Runner) read(ctx context.Context, after mark, want sieve, out chan<- *chunk) error {
 	defer close(out)
 	b := &reading{runner: r, out: out, last: after}
 	for rec, err := range r.Store.All(ctx, after.position) {
@@ -86,7 +121,7 @@ func (r *Runner) read(ctx context.Context, after mark, want filter, out chan<- *
 		}
 		b.count++
 		b.last = mark{rec.Position, rec.Ordinal + 1, rec.StoredAt}
-		if want.wants(rec.Type) {
+		if want.wants(rec) {
 			b.take(rec)
 		}
 		if b.full() {
@@ -150,9 +185,11 @@ func (r *Runner) decode(raw []eventstore.Recorded) *chunk {
 			if err != nil {
 				mu.Lock()
 				if c.errs == nil {
-					c.errs = map[int]error{}
+					c.errs = map[int]undecoded{}
 				}
-				c.errs[i] = err
+				bad := undecoded{err, raw[i]}
+				bad.raw.Data = slices.Clone(bad.raw.Data) // The chunk's own is used again.
+				c.errs[i] = bad
 				mu.Unlock()
 			}
 		}

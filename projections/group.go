@@ -78,7 +78,7 @@ func (g *group) pass(ctx context.Context) (head eventstore.Position, err error) 
 	chunks := make(chan *chunk, 1)
 	var readErr error
 	var reader sync.WaitGroup
-	reader.Go(func() { readErr = g.runner.read(ctx, from, union(g.members), chunks) })
+	reader.Go(func() { readErr = g.runner.read(ctx, from, sift(g.members), chunks) })
 	for c := range chunks {
 		head = c.last.position
 		g.runner.sawHead(c.last)

@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -321,4 +322,40 @@ type countedReads struct {
 func (c *countedReads) All(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
 	c.begun.Add(1)
 	return c.Store.All(ctx, after)
+}
+
+// noNoise skips what it can tell is noise.
+type noNoise struct{ counts }
+
+func (*noNoise) Skips(e eventstore.Recorded) bool { return bytes.Contains(e.Data, []byte("noise")) }
+
+// TestSkips: an event that all who want its type skip is not even decoded; one who does not skip it sees it.
+func TestSkips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, views := &memory.Store{}, newViews()
+		quiet, all := &noNoise{counts{name: "a", types: comings}}, &counts{name: "b", types: comings}
+		h := start(t, store, views, quiet)
+		write(t, store, people(5)...)
+		writeRaw(t, store, "toy.came", []byte(`noise, and no JSON`))
+		last := write(t, store, people(5)...)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := h.WaitFor(ctx, "a", last); err != nil {
+			t.Error(err)
+		}
+		h.stop(t)
+		views.Views = &Memory{} // Now both read it together.
+		h = start(t, store, views, quiet, all)
+		last = write(t, store, came{Name: "noise"}, came{Name: "z"})
+		if err := h.WaitFor(ctx, "a", last); err != nil {
+			t.Error(err)
+		}
+		if s := h.status("b"); s.State != StateStopped {
+			t.Errorf("b: %+v", s)
+		}
+		h.stop(t)
+		if got := dump(t, views, "a"); !strings.Contains(got, "count/z=1") {
+			t.Errorf("got %s", got)
+		}
+	})
 }

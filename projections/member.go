@@ -17,11 +17,21 @@ type member struct {
 	projection Projection
 	slot       int // The version number in the view store: the projection's, or that plus VersionMax for a rebuild.
 	wants      filter
-	saved      eventstore.Position // Checkpoint in the view store.
-	seen       mark                // Read up to here; at or behind saved only events it does not want are missing.
-	failures   int                 // In a row.
-	rows       rows                // Decoded, as committed.
-	picked     []Event             // Of the chunk at hand; its memory serves the next.
+	skips      func(eventstore.Recorded) bool // See Skipper; nil if it skips none.
+	saved      eventstore.Position            // Checkpoint in the view store.
+	seen       mark                           // Read up to here; at or behind saved only events it does not want are missing.
+	failures   int                            // In a row.
+	rows       rows                           // Decoded, as committed.
+	picked     []Event                        // Of the chunk at hand; its memory serves the next.
+}
+
+// memberOf is a version of a projection in a slot of the view store.
+func memberOf(t *track, p Projection, slot int) *member {
+	m := &member{track: t, projection: p, slot: slot, wants: newFilter(p.Types())}
+	if s, ok := p.(Skipper); ok && m.wants != nil {
+		m.skips = s.Skips
+	}
+	return m
 }
 
 // applyError is the projection's own failure: trying again would not help.
@@ -81,8 +91,11 @@ func (m *member) pick(c *chunk) (events []Event, bad eventstore.Position, err er
 		if e.Position <= m.seen.position || !m.wants.wants(e.Type) {
 			continue
 		}
-		if err := c.errs[i]; err != nil {
-			return m.picked, e.Position, err
+		if bad, is := c.errs[i]; is {
+			if m.skips != nil && m.skips(bad.raw) {
+				continue
+			}
+			return m.picked, e.Position, bad.err
 		}
 		m.picked = append(m.picked, *e)
 	}

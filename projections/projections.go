@@ -39,6 +39,14 @@ type Projection interface {
 	Apply(ctx context.Context, v View, batch []Event) error
 }
 
+// Skipper is a Projection that can tell of some events, of the types it wants, that they change nothing, before they are
+// decoded: that costs more than all else. An event that every view skips is never decoded.
+type Skipper interface {
+	Projection
+	// Skips MUST be a pure function. Apply MUST do nothing with an event for which it is true: it may be given it or not.
+	Skips(e eventstore.Recorded) bool
+}
+
 // Reader is a consistent snapshot of one view. Keys are byte strings in bytewise order. A value read may be kept after
 // the reader is gone and MUST NOT be changed.
 type Reader interface {

@@ -163,7 +163,7 @@ func (r *Runner) openOne(ctx context.Context, t *track, p Projection) (m *member
 	if err != nil {
 		return nil, false, fmt.Errorf("open view %s: %w", t.name, err)
 	}
-	m = &member{track: t, projection: p, slot: p.Version(), wants: newFilter(p.Types())}
+	m = memberOf(t, p, p.Version())
 	if live = active%VersionMax == p.Version(); live {
 		m.slot = active
 		if err := r.sweep(ctx, t.name, active); err != nil {

@@ -244,7 +244,7 @@ func (t *track) startRebuild() (m *member, before *progress, err error) {
 	default:
 		return nil, nil, fmt.Errorf("rebuild %s: not opened yet", t.name)
 	}
-	p.member = &member{track: t, projection: p.member.projection, slot: p.slot, wants: p.member.wants}
+	p.member = memberOf(t, p.member.projection, p.slot)
 	before, t.building = t.building, p
 	t.members++
 	return p.member, before, nil

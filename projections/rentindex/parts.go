@@ -1,11 +1,17 @@
 package rentindex
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"strings"
 
 	"zujian/domain"
+	"zujian/domain/contract"
+	"zujian/domain/index"
+	"zujian/domain/listing"
+	"zujian/eventstore"
 	"zujian/projections"
 	"zujian/projections/rentindex/stat"
 )
@@ -48,7 +54,26 @@ func (p partition) place(o domain.Observation) bool {
 // home tells whether the lettings of an observation's home are paired here.
 func (p partition) home(o domain.Observation) bool { return o.Unit != "" && p.has(o.Unit) }
 
-var _ projections.Parted = Projection{}
+var (
+	_ projections.Parted  = Projection{}
+	_ projections.Skipper = Projection{}
+
+	drafted    = contract.Drafted{}.EventType()
+	renewalKey = []byte(`"renewal"`)
+)
+
+// Skips implements projections.Skipper: listings and releases that another part keeps, and first drafts that renew nothing.
+func (p Projection) Skips(e eventstore.Recorded) bool {
+	switch category, _, _ := strings.Cut(e.Type, "."); {
+	case category == listing.Decider.Category:
+		return !p.part.has(e.Stream)
+	case category == index.Decider.Category:
+		return p.part.index > 0
+	case e.Type == drafted:
+		return e.Revision == 0 && !bytes.Contains(e.Data, renewalKey)
+	}
+	return false
+}
 
 // Part implements projections.Parted.
 func (p Projection) Part(index, of int) projections.Projection {
