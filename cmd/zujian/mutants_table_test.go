@@ -47,7 +47,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "recorded time goes back with the clock", file: "eventstore/embedded/commit.go",
-		old: "next.storedAt = max(next.storedAt, s.opts.Now().UnixMicro())", new: "next.storedAt = s.opts.Now().UnixMicro()",
+		old: "\tnext.storedAt = max(next.storedAt, now)\n", new: "\tnext.storedAt = now\n",
 		pkg: "eventstore/embedded", test: "TestModel",
 	},
 	{

@@ -13,7 +13,7 @@ import (
 	"zujian/cmd/zujian/internal/soak"
 )
 
-// soakCmd breaks the product for as long as asked: power loss and disk errors under the log, a killed and stalled server
+// soakCmd breaks the product for as long as asked: power loss and disk errors under log, keys and register, a killed and stalled server
 // under load, histories and folders checked. It works in a folder of its own and leaves the data folder alone.
 type soakCmd struct {
 	Seed    uint64  `help:"Where the schedule of faults begins; each round adds one." default:"1"`
@@ -69,6 +69,8 @@ func (g *globals) soaked(r soak.Report) {
 	fmt.Fprintf(g.Stdout, "%d rounds in %v, seeds %s\n", r.Rounds, r.Took.Round(time.Second), strings.Trim(fmt.Sprint(r.Seeds), "[]"))
 	fmt.Fprintf(g.Stdout, "%d crash iterations (%.0f a minute), %d acknowledged appends verified, %d unanswered ones sent again\n",
 		r.Crashes, r.CrashesPerMinute, r.Verified, r.Repeated)
+	fmt.Fprintf(g.Stdout, "%d crash iterations of keys, %d keys and erasures verified; %d of the register, %d checkpoints verified\n",
+		r.KeyCrashes, r.KeysVerified, r.SigningCrashes, r.CheckpointsVerified)
 	fmt.Fprintf(g.Stdout, "%d histories of %d calls checked (%d answers lost), %d folders verified\n", r.Histories, r.Calls, r.Lost, r.Folders)
 	for _, kind := range slices.Sorted(maps.Keys(r.Faults)) {
 		fmt.Fprintf(g.Stdout, "  %6d  %s\n", r.Faults[kind], kind)

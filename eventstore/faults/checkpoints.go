@@ -114,10 +114,10 @@ type signLife struct {
 
 func newSignLife(disk *Disk, dir string, rng *rand.Rand, handed map[uint64][32]byte) *signLife {
 	l := &signLife{fuse: fuse{disk: disk, loss: rng.Uint64(), place: signPlace}, handed: maps.Clone(handed), clock: time.Unix(1_700_000_000, 0)}
-	l.taken = func() {
+	l.taken = func() func() {
 		l.mu.Lock()
-		defer l.mu.Unlock()
 		l.kept = maps.Clone(l.handed)
+		return l.mu.Unlock
 	}
 	l.left.Store(int64(1 + rng.IntN(opsOfSigning)))
 	if rng.IntN(3) > 0 { // Else the log's operations count, too, which are many.

@@ -23,7 +23,7 @@ type fuse struct {
 	spare func(errorfs.Op) bool   // What is not counted and never fails; nothing if nil.
 	place func(errorfs.Op) string // In what kind of file an operation is.
 	phase atomic.Value            // A string: what is under way.
-	taken func()                  // Called before the disk is taken: what is acknowledged now must be on it.
+	taken func() (goOn func())    // Called before the disk is taken: what is acknowledged now must be on it. Then goOn.
 
 	failed atomic.Bool
 	where  string // The disk failed.
@@ -73,7 +73,7 @@ func (f *fuse) fail(op errorfs.Op) error {
 // blow takes the disk as it is now, if it was not taken before.
 func (f *fuse) blow(at string) {
 	f.once.Do(func() {
-		f.taken()
+		defer f.taken()()
 		f.at, f.after = at, f.disk
 		if f.failed.Load() {
 			f.at = f.where

@@ -108,13 +108,14 @@ type keyLife struct {
 	made atomic.Int64
 }
 
-func (l *keyLife) keep() {
+// keep notes what is acknowledged now. No other call begins until the disk is taken: what it destroys would be on it.
+func (l *keyLife) keep() (goOn func()) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.kept = map[string]subject{}
 	for name, s := range l.now {
 		l.kept[name] = s
 	}
+	return l.mu.Unlock
 }
 
 func (l *keyLife) set(name string, s subject) {
@@ -289,9 +290,11 @@ func (l *keyLife) call(ctx context.Context, c KeysConfig, v Vault, rng *rand.Ran
 }
 
 func (l *keyLife) seal(ctx context.Context, c KeysConfig, v Vault, name string) error {
-	if _, known := l.get(name); !known {
-		l.set(name, subject{fate: fateAsked})
+	l.mu.Lock()
+	if _, known := l.now[name]; !known {
+		l.now[name] = subject{fate: fateAsked}
 	}
+	l.mu.Unlock()
 	sealed, err := v.Seal(ctx, name, "stream", "field", name)
 	was, _ := l.get(name)
 	if errors.Is(err, c.Erased) && was.fate >= fateErasing {
@@ -309,11 +312,13 @@ func (l *keyLife) seal(ctx context.Context, c KeysConfig, v Vault, name string) 
 }
 
 func (l *keyLife) erase(ctx context.Context, v Vault, name string) error {
-	s, _ := l.get(name)
+	l.mu.Lock()
+	s := l.now[name]
 	if s.fate == fateKept {
 		s.fate = fateErasing
-		l.set(name, s)
+		l.now[name] = s
 	}
+	l.mu.Unlock()
 	if err := v.Erase(ctx, name); err != nil {
 		return fmt.Errorf("erase %s: %w", name, err)
 	}
@@ -329,7 +334,7 @@ func (w *keyWorld) drill(ctx context.Context, c KeysConfig, rng *rand.Rand, t *K
 		return nil
 	}
 	l := &keyLife{fuse: fuse{disk: w.old.PowerLoss(0, nil), loss: rng.Uint64(), place: keyPlace}}
-	l.taken = func() {}
+	l.taken = func() func() { return func() {} }
 	l.left.Store(int64(1 + rng.IntN(opsOfKeyOpen)))
 	l.phase.Store("restore")
 	if err := c.Forget(l.fs(), w.disk); err != nil {

@@ -102,15 +102,15 @@ type life struct {
 }
 
 // keep notes what is acknowledged now. What is under way may or may not be there.
-func (l *life) keep() {
+func (l *life) keep() (goOn func()) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.kept = l.acks[:len(l.acks):len(l.acks)]
 	for w := range writers {
 		if a, ok := l.under[w]; ok {
 			l.open = append(l.open, a)
 		}
 	}
+	return l.mu.Unlock
 }
 
 func (l *life) run(ctx context.Context, open func(vfs.FS) (Log, error)) error {

@@ -2,12 +2,13 @@ package seal
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -99,22 +100,24 @@ func (d folder) addTombstones(list []byte, file string) (added int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, t.f.Close()) }()
-	for n, line := range strings.Split(strings.TrimSuffix(string(list), "\n"), "\n") {
-		id, at, ok := parseTombstone(line)
-		if line == "" {
-			continue
-		}
-		if !ok {
-			return added, fmt.Errorf("seal: add tombstones: line %d of %s is damaged", n+1, file)
-		}
+	whole, err := parseTombstones(list, func(id subjectID, at time.Time) error {
 		if known[id] {
-			continue
+			return nil
 		}
 		if err := t.add(id, at); err != nil {
-			return added, err
+			return err
 		}
 		known[id] = true
 		added++
+		return nil
+	})
+	torn := list[whole:]
+	// A crash tears one line: it leaves a part of it, or loses a part in the middle to zeroes.
+	if err == nil && (len(torn) > tombstoneMax || bytes.HasSuffix(torn, []byte("\n")) && bytes.IndexByte(torn, 0) < 0) {
+		err = fmt.Errorf("seal: tombstone at byte %d is damaged", whole)
+	}
+	if err != nil {
+		return added, fmt.Errorf("add tombstones of %s: %w", file, err)
 	}
 	return added, nil
 }

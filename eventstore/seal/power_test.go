@@ -1,12 +1,15 @@
 package seal
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore/faults"
 )
@@ -56,6 +59,52 @@ func TestKeysAndPowerLoss(t *testing.T) {
 		}
 		if n == 0 {
 			t.Errorf("seed %d: no power loss at %q: %v", seed, at, got.At)
+		}
+	}
+}
+
+// TestListsOfErasures: what a crash tore off the end of a list was never acknowledged and is passed over; any other damage
+// is named.
+func TestListsOfErasures(t *testing.T) {
+	dir := t.TempDir()
+	v, err := Open(dir, Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"a", "b"} {
+		if err := v.Erase(t.Context(), who); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	list, err := keyFolder(vfs.Default, dir).read(tombstonesName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := len(list) / 2
+	flipped := bytes.Clone(list)
+	flipped[line+5] ^= 1
+	for name, try := range map[string]struct {
+		list  []byte
+		added int
+		bad   bool
+	}{
+		"whole":                    {list, 2, false},
+		"torn":                     {list[:len(list)-7], 1, false},
+		"torn, its beginning lost": {append(append(bytes.Clone(list[:line]), make([]byte, 40)...), list[line+40:]...), 1, false},
+		"last line flipped":        {flipped, 1, true},
+		"first line gone bad":      {append(make([]byte, line), list[line:]...), 0, true},
+		"more than a line torn":    {append(bytes.Clone(list[:line]), make([]byte, 100)...), 1, true},
+	} {
+		to := folder{vfs.NewMem(), "keys"}
+		if err := to.fs.MkdirAll(to.dir, privateFolder); err != nil {
+			t.Fatal(err)
+		}
+		added, err := to.addTombstones(try.list, "erased")
+		if added != try.added || (err != nil) != try.bad {
+			t.Errorf("%s: %d added, %v", name, added, err)
 		}
 	}
 }

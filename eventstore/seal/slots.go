@@ -199,7 +199,10 @@ type tombstones struct {
 	failed error // As in slotFile: nothing is accepted after a failure.
 }
 
-const tombstonesName = "erased"
+const (
+	tombstonesName = "erased"
+	tombstoneMax   = 2*sha256.Size + 1 + 20 + 1 + 8 + 1 // Bytes of a line.
+)
 
 // openTombstones reads the list, which is durable before each hears of it, and cuts what a crash left unfinished.
 func openTombstones(d folder, atLeast int64, each func(subjectID)) (*tombstones, error) {
@@ -223,18 +226,12 @@ func (t *tombstones) load(d folder, atLeast int64) (ids []subjectID, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("seal: read tombstones: %w", err)
 	}
-	for text := string(data); text != ""; {
-		line, rest, whole := strings.Cut(text, "\n")
-		id, _, ok := parseTombstone(line)
-		if !whole || !ok {
-			if rest != "" {
-				return nil, fmt.Errorf("seal: tombstone at byte %d is damaged", t.size)
-			}
-			break // Torn by a crash: never acknowledged.
-		}
+	t.size, err = parseTombstones(data, func(id subjectID, _ time.Time) error {
 		ids = append(ids, id)
-		t.size += int64(len(line)) + 1
-		text = rest
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if t.size < atLeast {
 		return nil, fmt.Errorf("seal: tombstone at byte %d is missing or damaged, there were %d bytes of them: restore the key folder from its backup",
@@ -275,6 +272,27 @@ func (t *tombstones) add(id subjectID, at time.Time) error {
 	}
 	t.size += int64(len(line))
 	return nil
+}
+
+// parseTombstones reads a list and gives how many bytes of it are whole. What is not whole at its end was torn by a crash
+// and never acknowledged; before, it is damage.
+func parseTombstones(list []byte, each func(subjectID, time.Time) error) (whole int64, err error) {
+	for text := string(list); text != ""; {
+		line, rest, ended := strings.Cut(text, "\n")
+		id, at, ok := parseTombstone(line)
+		if !ended || !ok {
+			if rest != "" {
+				return whole, fmt.Errorf("seal: tombstone at byte %d is damaged", whole)
+			}
+			break
+		}
+		if err := each(id, at); err != nil {
+			return whole, err
+		}
+		whole += int64(len(line)) + 1
+		text = rest
+	}
+	return whole, nil
 }
 
 func parseTombstone(line string) (id subjectID, at time.Time, ok bool) {

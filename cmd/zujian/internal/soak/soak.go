@@ -20,7 +20,7 @@ type Config struct {
 	Seed     uint64
 	Rounds   int           // Ends after so many; 0 is by time.
 	For      time.Duration // No round begins later.
-	Crashes  int           // Power losses and kills on the simulated disk, in a round.
+	Crashes  int           // Power losses and kills on the simulated disk, in a round: of the log, and as many of the keys.
 	Calls    int           // Of the history, in a round.
 	// Progress is told how far a part of a round has come.
 	Progress func(part string, done, total int)
@@ -40,11 +40,17 @@ type Report struct {
 	Verified         int            `json:"acknowledged_appends_verified"`
 	Repeated         int            `json:"unanswered_appends_sent_again"`
 	Faults           map[string]int `json:"faults_by_kind"`
-	Histories        int            `json:"histories_checked"`
-	Calls            int            `json:"history_calls"`
-	Lost             int            `json:"lost_answers"`
-	Folders          int            `json:"folders_verified"`
-	LossPerCrash     float64        `json:"loss_per_crash_below"` // 3/n: the 95 % bound for 0 losses in n.
+	KeyCrashes       int            `json:"key_crash_iterations"`
+	KeysVerified     int            `json:"keys_and_erasures_verified"`
+	SigningCrashes   int            `json:"signing_crash_iterations"`
+	// CheckpointsVerified are checkpoints handed out before a power loss and held to their roots and tiles after it.
+	CheckpointsVerified int `json:"checkpoints_verified"`
+
+	Histories    int     `json:"histories_checked"`
+	Calls        int     `json:"history_calls"`
+	Lost         int     `json:"lost_answers"`
+	Folders      int     `json:"folders_verified"`
+	LossPerCrash float64 `json:"loss_per_crash_below"` // 3/n: the 95 % bound for 0 losses in n.
 
 	crashing time.Duration
 }
@@ -95,6 +101,9 @@ func (r *Report) round(ctx context.Context, c Config, seed uint64) error {
 	}
 	if err != nil {
 		return fmt.Errorf("seed %d: power loss: %w", seed, err)
+	}
+	if err := r.losses(ctx, c, seed); err != nil {
+		return err
 	}
 	if seed != r.Seed && seed%sweepEvery != 0 {
 		return r.history(ctx, c, seed)
