@@ -89,6 +89,9 @@ func (r *Runner) Run(ctx context.Context, list []Projection) error {
 		return errors.New("projections: Run called twice")
 	}
 	r.started, r.ctx, r.end, r.ended = true, ctx, cancel, make(chan struct{})
+	for _, p := range list { // Known from here on: who waits for the last is not told that there is none.
+		r.trackLocked(p.Name())
+	}
 	r.mu.Unlock()
 	defer close(r.ended)
 	main, building, err := r.open(ctx, list)

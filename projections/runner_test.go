@@ -411,6 +411,34 @@ func TestWaitFor(t *testing.T) {
 	})
 }
 
+// slowViews take a second to say which version of a view is in use.
+type slowViews struct{ Views }
+
+func (v slowViews) Active(ctx context.Context, name string) (int, error) {
+	time.Sleep(time.Second)
+	return v.Views.Active(ctx, name)
+}
+
+// TestWaitForWhileRunOpens waits for the last view of a list while the first is still being opened.
+func TestWaitForWhileRunOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory.Store{}
+		write(t, store, came{Name: "a"})
+		r := &Runner{Store: store, Views: slowViews{&Memory{}}, Catalogue: catalogue, Now: time.Now}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx, []Projection{&counts{name: "a"}, &counts{name: "b"}}) }()
+		synctest.Wait()
+		if err := r.WaitFor(t.Context(), "b", 1); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestWaitForBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &memory.Store{}
