@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -121,7 +122,7 @@ func (d folder) write(name string, data []byte) error {
 	}
 	err = d.hide(f, name+".tmp")
 	if err == nil {
-		_, err = f.Write(data)
+		_, err = f.Write(bytes.Clone(data)) // What a file system was given it may scramble; the caller goes on with it.
 	}
 	if err == nil {
 		err = f.Sync()
