@@ -149,7 +149,7 @@ var mutants = []mutant{
 	{
 		name: "a checkpoint is published before it is durable", file: "eventstore/register/register.go",
 		old: "\tif err := next.save(r.o.FS, r.o.Dir); err != nil {\n\t\treturn fmt.Errorf(\"register: %w\", err)\n\t}\n\tr.last, r.signedAt = next, r.o.Now()\n\tr.publish()\n", new: "\tr.last, r.signedAt = next, r.o.Now()\n\tr.publish()\n\tif err := next.save(r.o.FS, r.o.Dir); err != nil {\n\t\treturn fmt.Errorf(\"register: %w\", err)\n\t}\n",
-		pkg: "eventstore/register", test: "TestPowerLoss",
+		pkg: "eventstore/register", test: "TestWhatIsHandedOutIsDurable",
 	},
 	{
 		name: "a checkpoint that a killed process renamed is believed", file: "eventstore/register/register.go",

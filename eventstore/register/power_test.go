@@ -72,6 +72,52 @@ func TestPowerLoss(t *testing.T) {
 	}
 }
 
+// TestWhatIsHandedOutIsDurable looks at the checkpoint that anybody may ask for before each operation of a signing that
+// changes the disk: a power loss at that moment leaves no less.
+func TestWhatIsHandedOutIsDurable(t *testing.T) {
+	t.Parallel()
+	s := &memory.Store{}
+	fill(t, s, 0, 300)
+	clock := time.Unix(1_700_000_000, 0)
+	at := func(fs vfs.FS) Options {
+		o := options("register", Over(s))
+		o.FS, o.Now = fs, func() time.Time { clock = clock.Add(time.Second); return clock }
+		return o
+	}
+	disk, looked := faults.NewDisk(), 0
+	var r *Register
+	look := func(op errorfs.Op) error {
+		switch faults.Kind(op) {
+		case "write", "sync", "create", "rename", "remove":
+			if r == nil {
+				return nil
+			}
+			left := disk.PowerLoss(0, nil)
+			signed, _, err := loadSigned(left, "register")
+			if handed := r.Checkpoint().Size; err != nil || signed.Size < handed {
+				t.Errorf("before %s: %d events are handed out as signed, a power loss leaves %d, %v", faults.Kind(op), handed, signed.Size, err)
+			}
+			looked++
+		}
+		return nil
+	}
+	r = mustOpen(t, at(errorfs.Wrap(disk, errorfs.InjectorFunc(look))))
+	for n := range 3 {
+		if n > 0 {
+			fill(t, s, n*300, n*300+300)
+		}
+		if err := r.follow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.Checkpoint().Size != 900 || looked < 10 {
+		t.Errorf("%d events are signed, %d looks", r.Checkpoint().Size, looked)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestEveryStartThatIsKilled kills the first start of a register, one that makes its tree again, and one that has events
 // to sign, before each operation that changes the disk. The next start, and the one after a power loss behind it, open and
 // have signed no less than was handed out.
