@@ -16,6 +16,7 @@ const (
 	demoKeysFile  = "demo-keys.json"
 	demoHomesMax  = 1_000_000
 	demoMonthsMax = 120
+	demoWorked    = 10 * time.Hour // After midnight the commands of a day have been given; the first comes at nine.
 	demoLoading   = "demo-loading" // There while a load is under way: a folder that has it is thrown away and loaded anew.
 )
 
@@ -48,7 +49,7 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 	views := h.keepViews(g.Ctx) // Beside the load, on the other core.
 	var bar *progress
 	keys, _, err := demo.Build(g.Ctx, demo.Options{
-		Homes: homes, Months: months, Seed: seed, Today: domain.DayOf(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
+		Homes: homes, Months: months, Seed: seed, Today: demoToday(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
 		Clock: func(t time.Time) { simulated.Store(t.UnixMicro()) },
 		Views: func() error { return views.caughtUp(g.Ctx) },
 		Watch: func(at time.Time, id string) error { return h.watchDay(g.Ctx, at, id) },
@@ -81,6 +82,9 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 	}
 	return os.Remove(marker)
 }
+
+// demoToday is the last day whose morning, when the demo city's offices work, is over: nothing is recorded ahead of the clock.
+func demoToday(now time.Time) domain.Day { return domain.DayOf(now.Add(-demoWorked)) }
 
 // isDemo tells a folder that holds a demo city from a register.
 func isDemo(data string) bool {
