@@ -7,16 +7,8 @@ import (
 
 // Buried tells whether a tombstone says that the subject's key was destroyed. A key that is gone without one was not
 // erased: it was lost.
-func (v *Vault) Buried(subject string) bool {
-	v.mu.RLock()
-	s := v.subjects[idOf(subject)]
-	v.mu.RUnlock()
-	if s == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buried
+func (v *Vault) Buried(name string) bool {
+	return v.says(name, func(s *subject) bool { return s.buried })
 }
 
 // Inspect looks at a sealed value without any key: whether it has the form of one, of a suite that this program has.

@@ -304,16 +304,21 @@ func (v *Vault) destroy(id subjectID, s *subject) error {
 }
 
 // Erased tells whether a subject's key was destroyed.
-func (v *Vault) Erased(subject string) bool {
+func (v *Vault) Erased(name string) bool {
+	return v.says(name, func(s *subject) bool { return s.erased })
+}
+
+// says asks a subject that has or had a key; of any other the answer is no.
+func (v *Vault) says(name string, ask func(*subject) bool) bool {
 	v.mu.RLock()
-	s := v.subjects[idOf(subject)]
+	s := v.subjects[idOf(name)]
 	v.mu.RUnlock()
 	if s == nil {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.erased
+	return ask(s)
 }
 
 // keyOf finds the subject, or makes it once for all who ask at the same time.
