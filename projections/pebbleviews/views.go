@@ -22,6 +22,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore"
@@ -45,6 +46,8 @@ const (
 	blockCacheBytes = 64 << 20
 	rowCacheBytes   = 16 << 20
 	memTableBytes   = 32 << 20
+	l0Compaction    = 8  // Twice the files above each other in level 0 that start a compaction.
+	l0Stop          = 24 // Files above each other that stop writing.
 )
 
 // Views implements projections.Views. Make one with Open.
@@ -95,6 +98,10 @@ func Open(dir string, o Options) (*Views, error) {
 		MemTableStopWritesThreshold: 4,
 		WALBytesPerSync:             1 << 20, // So that a close or a flush does not stall on a large log.
 	}
+	// What is flushed is soon compacted away: its blocks are left as they are, and a few more of its files may pile up.
+	opts.L0CompactionThreshold, opts.L0StopWritesThreshold = l0Compaction, l0Stop
+	opts.Levels[0].Compression = func() *block.CompressionProfile { return block.NoCompression }
+	opts.Levels[1].Compression = func() *block.CompressionProfile { return block.SnappyCompression } // And below.
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // Most first looks at a key find nothing.
 	}
