@@ -149,13 +149,20 @@ func (d Day) MarshalJSON() ([]byte, error) {
 	return append(d.append(append(make([]byte, 0, dateBytes), '"')), '"'), nil
 }
 
+// plainDay reads what most days are, a quoted text without escapes.
+func plainDay(b []byte) (d Day, ok bool) {
+	if len(b) != dateBytes || b[0] != '"' || b[dateBytes-1] != '"' {
+		return 0, false
+	}
+	d, ok = readDay(b[1 : dateBytes-1])
+	return d, ok && d >= DayMin && d <= DayMax && d != 0
+}
+
 // UnmarshalJSON reads what ParseDay takes, and "" as the absent day.
 func (d *Day) UnmarshalJSON(b []byte) error {
-	if len(b) == dateBytes && b[0] == '"' { // Most are: a quoted text without escapes.
-		if v, ok := readDay(b[1 : len(b)-1]); ok && v >= DayMin && v <= DayMax && v != 0 {
-			*d = v
-			return nil
-		}
+	if v, ok := plainDay(b); ok {
+		*d = v
+		return nil
 	}
 	s, err := unquote(b)
 	if err != nil {
@@ -211,6 +218,12 @@ func (m Month) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads what ParseMonth takes, and "" as the absent month.
 func (m *Month) UnmarshalJSON(b []byte) error {
+	if len(b) == len(`"2006-01"`) {
+		if d, ok := plainDay(append(append(make([]byte, 0, dateBytes), b[:len(b)-1]...), `-01"`...)); ok {
+			*m = d.Month()
+			return nil
+		}
+	}
 	s, err := unquote(b)
 	if err != nil {
 		return err

@@ -27,10 +27,9 @@ type Memo interface {
 // Stored declares T at version 1 plus one version for each upcast, oldest first.
 func Stored[T Event](upcasts ...Upcast) Type {
 	var zero T
+	form := FormOf[T]()
 	return Type{Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts, decode: func(b []byte) (Event, error) {
-		var e T
-		err := json.Unmarshal(b, &e)
-		return e, err
+		return form.Unmarshal(b)
 	}}
 }
 

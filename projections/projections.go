@@ -5,7 +5,6 @@ package projections
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -152,7 +151,7 @@ func Get[T any](ctx context.Context, r Reader, key string) (t T, err error) {
 	}
 	raw, ok, err := r.Get(ctx, key)
 	if err == nil && ok {
-		err = json.Unmarshal(raw, &t)
+		t, err = formOf[T]().Unmarshal(raw)
 	}
 	return t, err
 }

@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"reflect"
+	"sync"
+
+	"zujian/domain"
 )
 
 // rowsMax bounds the decoded rows kept for one view, in each of two generations, between batches; a batch may add all it
@@ -82,7 +86,7 @@ func getRow[T any](ctx context.Context, v *rowView, key string) (t T, err error)
 	}
 	raw, ok, err := v.Get(ctx, key)
 	if err == nil && ok {
-		if err = json.Unmarshal(raw, &t); err == nil {
+		if t, err = formOf[T]().Unmarshal(raw); err == nil {
 			v.rows.keep(key, t)
 		}
 	}
@@ -132,6 +136,18 @@ func (v *rowView) flush() {
 	}
 	clear(v.rows.order)
 	v.rows.order = v.rows.order[:0]
+}
+
+var forms sync.Map // Of the types of rows: reflect.Type → domain.Form.
+
+// formOf works out once how rows of a type are read.
+func formOf[T any]() domain.Form[T] {
+	t := reflect.TypeFor[T]()
+	f, ok := forms.Load(t)
+	if !ok {
+		f, _ = forms.LoadOrStore(t, domain.FormOf[T]())
+	}
+	return f.(domain.Form[T])
 }
 
 // encodeRow is the stored form of a row. View values are plain structs, so encoding can't fail.

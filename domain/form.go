@@ -1,0 +1,485 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Form reads values of T from JSON, with the results and the errors of json.Unmarshal into a zero T. JSON as json.Marshal
+// writes a T it reads several times as fast.
+//
+// # Decisions
+//
+// Reading events and rows is what a catch-up of views costs most after their own work, and encoding/json walks each
+// document twice and finds each field by its name. A Form is worked out once for a type, and then expects fields in order,
+// plain texts and nothing that json.Marshal would not write. Whatever is otherwise (blanks, other or repeated names,
+// null in odd places, numbers out of range) it leaves to encoding/json whole, from the beginning. So it need not know
+// how such things are read, only what it knows for certain. The price: reflection in the kernel, as in encoding/json.
+type Form[T any] struct{ shape *shape }
+
+// FormOf works out the form of T.
+func FormOf[T any]() Form[T] { return Form[T]{shapeOf(reflect.TypeFor[T](), nil)} }
+
+// Unmarshal reads one value. Nothing of b stays in use.
+func (f Form[T]) Unmarshal(b []byte) (T, error) {
+	t := new(T)
+	r := plainReader{b: b}
+	if r.value(f.shape, reflect.ValueOf(t).Elem()) && r.at == len(b) {
+		return *t, nil
+	}
+	t = new(T)
+	err := json.Unmarshal(b, t)
+	return *t, err
+}
+
+// shape says how a type is read.
+type shape struct {
+	kind   shapeKind
+	typ    reflect.Type
+	elem   *shape      // Of a list or a pointer.
+	fields []fieldPart // Of an object, in the order they are written.
+}
+
+type shapeKind uint8
+
+const (
+	asOther shapeKind = iota // As encoding/json does.
+	asOwn                    // By its own UnmarshalJSON, if it is a plain text or number; else as other.
+	asText
+	asBool
+	asInt // Signed.
+	asUint
+	asFloat // 64 bits.
+	asObject
+	asList
+	asTexts  // []string
+	asCounts // map[string]int64
+	asPointer
+	asDay
+	asVerdict
+)
+
+type fieldPart struct {
+	key   string // "name":
+	index []int
+	shape *shape
+}
+
+var (
+	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
+	textUnmarshaler = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
+)
+
+// shapeOf works out a shape; inside are the types it is part of.
+func shapeOf(t reflect.Type, inside []reflect.Type) *shape {
+	s := &shape{typ: t}
+	p := reflect.PointerTo(t)
+	switch {
+	case t == reflect.TypeFor[Day]():
+		s.kind = asDay
+	case t == reflect.TypeFor[Verdict]():
+		s.kind = asVerdict
+	case t == reflect.TypeFor[[]string]():
+		s.kind = asTexts
+	case t == reflect.TypeFor[json.Number]() || slices.Contains(inside, t):
+	case p.Implements(jsonUnmarshaler):
+		if t.Kind() != reflect.Pointer {
+			s.kind = asOwn
+		}
+	case p.Implements(textUnmarshaler):
+	default:
+		s.ofKind(append(inside, t))
+	}
+	return s
+}
+
+func (s *shape) ofKind(inside []reflect.Type) {
+	switch s.typ.Kind() {
+	case reflect.String:
+		s.kind = asText
+	case reflect.Bool:
+		s.kind = asBool
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		s.kind = asInt
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		s.kind = asUint
+	case reflect.Float64:
+		s.kind = asFloat
+	case reflect.Pointer:
+		s.kind, s.elem = asPointer, shapeOf(s.typ.Elem(), inside)
+	case reflect.Slice:
+		if s.typ.Elem().Kind() != reflect.Uint8 {
+			s.kind, s.elem = asList, shapeOf(s.typ.Elem(), inside)
+		}
+	case reflect.Map:
+		if s.typ.Key() == reflect.TypeFor[string]() && s.typ.Elem() == reflect.TypeFor[int64]() {
+			s.kind = asCounts
+		}
+	case reflect.Struct:
+		if fields, ok := fieldsOf(s.typ, nil, inside); ok {
+			s.kind, s.fields = asObject, fields
+		}
+	default: // As other.
+	}
+}
+
+// fieldsOf lists the fields of a struct. Where a name stands twice or something unusual does, ok is false.
+func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPart, ok bool) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		index := append(slices.Clone(path), i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Tag.Get("json") == "-":
+			continue
+		case strings.Contains(options, "string") || f.Anonymous && name != "" && !f.IsExported():
+			return nil, false
+		case f.Anonymous && name == "":
+			p := reflect.PointerTo(f.Type)
+			if f.Type.Kind() != reflect.Struct || p.Implements(jsonUnmarshaler) || p.Implements(textUnmarshaler) {
+				return nil, false
+			}
+			part, ok := fieldsOf(f.Type, index, inside)
+			if !ok {
+				return nil, false
+			}
+			out = append(out, part...)
+			continue
+		case !f.IsExported():
+			continue
+		case name == "":
+			name = f.Name
+		}
+		out = append(out, fieldPart{key: `"` + name + `":`, index: index, shape: shapeOf(f.Type, inside)})
+	}
+	seen := map[string]bool{}
+	for _, f := range out {
+		name := f.key[1 : len(f.key)-2]
+		if seen[name] || strings.ContainsFunc(name, func(c rune) bool { return c != '_' && c != '-' && !unicode.IsLetter(c) && !unicode.IsDigit(c) }) {
+			return nil, false
+		}
+		seen[name] = true
+	}
+	return out, true
+}
+
+// plainReader walks one document. Once a method is false the document is not plain, or not what the type takes.
+type plainReader struct {
+	b  []byte
+	at int
+}
+
+func (r *plainReader) next(c byte) bool {
+	if r.at < len(r.b) && r.b[r.at] == c {
+		r.at++
+		return true
+	}
+	return false
+}
+
+func (r *plainReader) has(s string) bool {
+	if len(r.b)-r.at >= len(s) && string(r.b[r.at:r.at+len(s)]) == s {
+		r.at += len(s)
+		return true
+	}
+	return false
+}
+
+// value reads one value into v, which is zero.
+func (r *plainReader) value(s *shape, v reflect.Value) bool {
+	switch s.kind {
+	case asText:
+		b, ok := r.text()
+		if ok {
+			v.SetString(string(b))
+			return true
+		}
+		return r.other(v)
+	case asObject:
+		return r.object(s, v)
+	case asDay:
+		if r.at+dateBytes <= len(r.b) {
+			if d, ok := plainDay(r.b[r.at : r.at+dateBytes]); ok {
+				v.SetInt(int64(d))
+				r.at += dateBytes
+				return true
+			}
+		}
+		return r.own(v)
+	case asInt:
+		n, ok := r.integer()
+		if ok = ok && !v.OverflowInt(n); ok {
+			v.SetInt(n)
+		}
+		return ok
+	case asUint:
+		n, ok := r.integer()
+		if ok = ok && n >= 0 && !v.OverflowUint(uint64(n)); ok {
+			v.SetUint(uint64(n))
+		}
+		return ok
+	case asBool:
+		if r.has("true") {
+			v.SetBool(true)
+			return true
+		}
+		return r.has("false")
+	case asTexts:
+		return r.texts(v)
+	case asCounts:
+		return r.counts(v)
+	case asList:
+		return r.list(s, v)
+	case asPointer:
+		if r.has("null") {
+			return true
+		}
+		v.Set(reflect.New(s.elem.typ))
+		return r.value(s.elem, v.Elem())
+	case asFloat:
+		return r.float(v)
+	case asVerdict:
+		return r.verdict(v)
+	case asOwn:
+		return r.own(v)
+	default:
+		return r.other(v)
+	}
+}
+
+// text reads a text without escapes.
+func (r *plainReader) text() ([]byte, bool) {
+	if r.at >= len(r.b) || r.b[r.at] != '"' {
+		return nil, false
+	}
+	b, wide := r.b[r.at+1:], false
+	for i, c := range b {
+		switch {
+		case c == '"':
+			if b = b[:i]; wide && !utf8.Valid(b) {
+				return nil, false
+			}
+			r.at += i + 2
+			return b, true
+		case c < ' ' || c == '\\':
+			return nil, false
+		case c >= utf8.RuneSelf:
+			wide = true
+		}
+	}
+	return nil, false
+}
+
+// integer reads a whole number.
+func (r *plainReader) integer() (n int64, ok bool) {
+	negative := r.next('-')
+	from := r.at
+	for ; r.at < len(r.b) && r.b[r.at]-'0' <= 9; r.at++ {
+		n = n*10 + int64(r.b[r.at]-'0')
+	}
+	digits := r.at - from
+	if digits == 0 || digits > 18 || digits > 1 && r.b[from] == '0' || r.at < len(r.b) && strings.IndexByte(".eE", r.b[r.at]) >= 0 {
+		return 0, false
+	}
+	if negative {
+		n = -n
+	}
+	return n, true
+}
+
+// float reads the numbers that JSON has: a subset of what strconv takes.
+func (r *plainReader) float(v reflect.Value) bool {
+	raw, ok := r.raw()
+	if !ok || !json.Valid(raw) {
+		return false
+	}
+	x, err := strconv.ParseFloat(string(raw), 64)
+	v.SetFloat(x)
+	return err == nil
+}
+
+func (r *plainReader) object(s *shape, v reflect.Value) bool {
+	if !r.next('{') {
+		return false
+	}
+	if r.next('}') {
+		return true
+	}
+	at := 0
+	for {
+		for at < len(s.fields) && !r.has(s.fields[at].key) {
+			at++
+		}
+		if at == len(s.fields) {
+			return false
+		}
+		f := &s.fields[at]
+		at++
+		in := v
+		for _, i := range f.index {
+			in = in.Field(i)
+		}
+		if !r.value(f.shape, in) {
+			return false
+		}
+		if r.next('}') {
+			return true
+		}
+		if !r.next(',') {
+			return false
+		}
+	}
+}
+
+func (r *plainReader) texts(v reflect.Value) bool {
+	from := r.at
+	if !r.next('[') {
+		return r.other(v)
+	}
+	all := []string{}
+	for more := !r.next(']'); more; more = !r.next(']') {
+		if len(all) > 0 && !r.next(',') {
+			return false
+		}
+		b, ok := r.text()
+		if !ok {
+			r.at = from
+			return r.other(v)
+		}
+		all = append(all, string(b))
+	}
+	*v.Addr().Interface().(*[]string) = all
+	return true
+}
+
+func (r *plainReader) counts(v reflect.Value) bool {
+	from := r.at
+	if !r.next('{') {
+		return r.other(v)
+	}
+	all := map[string]int64{}
+	for more := !r.next('}'); more; more = !r.next('}') {
+		if len(all) > 0 && !r.next(',') {
+			return false
+		}
+		name, ok := r.text()
+		if !ok || !r.next(':') {
+			r.at = from
+			return r.other(v)
+		}
+		n, ok := r.integer()
+		if !ok {
+			return false
+		}
+		all[string(name)] = n
+	}
+	v.Set(reflect.ValueOf(all))
+	return true
+}
+
+func (r *plainReader) list(s *shape, v reflect.Value) bool {
+	if r.has("null") {
+		return true
+	}
+	if !r.next('[') {
+		return false
+	}
+	if r.next(']') {
+		v.Set(reflect.MakeSlice(s.typ, 0, 0))
+		return true
+	}
+	for n := 0; ; n++ {
+		if n == v.Cap() {
+			v.Grow(1)
+		}
+		v.SetLen(n + 1)
+		if !r.value(s.elem, v.Index(n)) {
+			return false
+		}
+		if r.next(']') {
+			return true
+		}
+		if !r.next(',') {
+			return false
+		}
+	}
+}
+
+// verdict reads a list of rule results; most are texts.
+func (r *plainReader) verdict(v reflect.Value) bool {
+	if r.has("null") {
+		return true
+	}
+	if !r.next('[') {
+		return false
+	}
+	var out Verdict
+	if end := bytes.IndexByte(r.b[r.at:], ']'); end >= 0 { // Of the list, unless a result has one inside.
+		out = make(Verdict, 0, bytes.Count(r.b[r.at:r.at+end], []byte{','})+1)
+	}
+	for more := !r.next(']'); more; more = !r.next(']') {
+		if len(out) > 0 && !r.next(',') {
+			return false
+		}
+		from := r.at
+		if _, ok := r.text(); !ok {
+			if raw, ok := r.raw(); !ok || !json.Valid(raw) {
+				return false
+			}
+		}
+		out = append(out, RuleResult{})
+		if out[len(out)-1].UnmarshalJSON(r.b[from:r.at]) != nil {
+			return false
+		}
+	}
+	*v.Addr().Interface().(*Verdict) = slices.Clip(out)
+	return true
+}
+
+// own lets a type read a text or a number itself.
+func (r *plainReader) own(v reflect.Value) bool {
+	from := r.at
+	_, ok := r.text()
+	if !ok {
+		_, ok = r.integer()
+	}
+	if !ok {
+		r.at = from
+		return r.other(v)
+	}
+	return v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(r.b[from:r.at]) == nil
+}
+
+// other reads a value by encoding/json, which tells whether what looks like a value is one.
+func (r *plainReader) other(v reflect.Value) bool {
+	raw, ok := r.raw()
+	return ok && json.Unmarshal(raw, v.Addr().Interface()) == nil
+}
+
+// raw goes to the end of what looks like a value.
+func (r *plainReader) raw() ([]byte, bool) {
+	from, depth, text := r.at, 0, false
+	for ; r.at < len(r.b); r.at++ {
+		switch c := r.b[r.at]; {
+		case text && c == '\\':
+			r.at++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			depth++
+		case (c == '}' || c == ']' || c == ',') && depth == 0:
+			return r.b[from:r.at], true
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	r.at = min(r.at, len(r.b))
+	return r.b[from:r.at], depth == 0 && !text
+}

@@ -1,0 +1,144 @@
+package domain_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"zujian/domain"
+)
+
+// everything has a field of every kind that a form reads itself, and of some it does not.
+type everything struct {
+	Text     string                  `json:"text"`
+	Named    domain.Sealed           `json:"named,omitempty"`
+	Yes      bool                    `json:"yes,omitempty"`
+	Small    int8                    `json:"small,omitempty"`
+	Fen      domain.Fen              `json:"fen"`
+	Count    uint16                  `json:"count,omitempty"`
+	Ratio    float64                 `json:"ratio,omitempty"`
+	Day      domain.Day              `json:"day"`
+	Month    domain.Month            `json:"month,omitzero"`
+	At       time.Time               `json:"at,omitzero"`
+	Results  domain.Verdict          `json:"results,omitempty"`
+	Texts    []string                `json:"texts,omitempty"`
+	Parts    []part                  `json:"parts"`
+	One      *part                   `json:"one,omitempty"`
+	Raw      json.RawMessage         `json:"raw,omitempty"`
+	Bytes    []byte                  `json:"bytes,omitempty"`
+	Any      any                     `json:"any,omitempty"`
+	Map      map[string]int64        `json:"map,omitempty"`
+	Hidden   string                  `json:"-"`
+	Tree     *everything             `json:"tree,omitempty"`
+	Nested   map[string][]domain.Day `json:"nested,omitempty"`
+	Number   json.Number             `json:"number,omitempty"`
+	Pairs    [][]int                 `json:"pairs,omitempty"`
+	Untagged int
+	embedded
+}
+
+type embedded struct {
+	Inner string `json:"inner,omitempty"`
+	Deep  *int   `json:"deep,omitempty"`
+}
+
+type part struct {
+	Share int64      `json:"share_bp"`
+	Name  string     `json:"name,omitempty"`
+	From  domain.Day `json:"from,omitzero"`
+}
+
+// twice has what no form reads itself: a name that stands twice.
+type twice struct {
+	part
+	Name string `json:"name"`
+}
+
+var everyForm = domain.FormOf[everything]()
+
+// sameAsJSON holds a form to json.Unmarshal: the same value and the same error.
+func sameAsJSON[T any](t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, f domain.Form[T], raw []byte,
+) {
+	t.Helper()
+	var want T
+	wantErr := json.Unmarshal(bytes.Clone(raw), &want)
+	got, err := f.Unmarshal(raw)
+	if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+		t.Fatalf("%s\ngave the error %v, encoding/json %v", raw, err, wantErr)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%s\n%s", raw, cmp.Diff(want, got, cmp.AllowUnexported(everything{}, embedded{}, twice{}, part{})))
+	}
+}
+
+const everythingJSON = `{"text":"租约 A","named":"c2VhbGVk","yes":true,"small":-128,"fen":350000,"count":65535,"ratio":-1.5e-3,"day":"2026-03-01",` +
+	`"month":"2026-03","at":"2026-03-01T00:00:00.000001Z","results":["C-04@1","U-02@1?",{"rule":"C-05","version":2,"outcome":"ALERT","params":{"a":[ "x,]" ],"n":12}}],` +
+	`"texts":["a","b"],"parts":[{"share_bp":10000,"name":"甲"},{"share_bp":0,"from":"1999-12-31"}],"one":{"share_bp":1},"raw":{"x":[1,2]},"bytes":"AQI=",` +
+	`"any":{"a":[1,"}"]},"map":{"a":1},"tree":{"text":"","fen":0,"day":"","parts":null,"Untagged":0},"nested":{"k":["2026-01-01"]},"number":"12","pairs":[[1],[],[2,3]],` +
+	`"Untagged":7,"inner":"in","deep":3}`
+
+func TestFormReadsAsJSON(t *testing.T) {
+	for _, raw := range []string{
+		everythingJSON, `{}`, ` {} `, `{"text":"x"} `, `null`, `[]`, `"x"`, ``, `{`, `{"text"}`, `{"text":}`, `{"text":"x",}`, `{"text":"x"}}`, `{"text":"x"}{}`,
+		`{"text":"a\"b\\u4e2d\u4e2d"}`, "{\"text\":\"a\nb\"}", "{\"text\":\"\xff\"}", `{"text":null}`, `{"text":1}`, `{"text":["x"]}`, `{"Text":"x","TEXT":"y"}`,
+		`{"text":"x","text":"y"}`, `{"fen":1,"text":"late"}`, `{"unknown":{"a":[}]},"text":"x"}`, `{"unknown":1,"fen":2}`, `{"fen":01}`, `{"fen":-0}`, `{"fen":1.0}`, `{"fen":1e3}`,
+		`{"fen":9223372036854775807}`, `{"fen":9223372036854775808}`, `{"fen":--1}`, `{"fen":-}`, `{"fen":+1}`, `{"small":128}`, `{"count":-1}`, `{"count":65536}`, `{"ratio":NaN}`,
+		`{"ratio":0x1p-2}`, `{"ratio":1_0}`, `{"ratio":1e999}`, `{"ratio":"1"}`, `{"ratio":.5}`, `{"day":""}`, `{"day":null}`, `{"day":"2026-02-30"}`, `{"day":"1970-01-01"}`,
+		`{"day":"2026\u002d03-01"}`, `{"day":20260301}`, `{"month":"1970-01"}`, `{"month":"2026-13"}`, `{"month":"2026-3"}`, `{"month":""}`, `{"at":"yesterday"}`, `{"at":null}`, `{"at":12}`,
+		`{"results":null}`, `{"results":[]}`, `{"results":["C-04"]}`, `{"results":["C-04@1",]}`, `{"results":[,"C-04@1"]}`, `{"results":[ "C-04@1" , "C-05@1"]}`, `{"results":["C\u002d04@1"]}`,
+		`{"results":[{"rule":"x","version":1,"params":{"n":1.5}}]}`, `{"results":[{"rule":"x"]}`, `{"results":{}}`, `{"results":[1]}`, `{"results":[null]}`,
+		`{"texts":[]}`, `{"texts":null}`, `{"texts":[null]}`, `{"texts":["a",]}`, `{"texts":["a" "b"]}`, `{"texts":["a\n"]}`, `{"texts":["a\u0041"]}`,
+		`{"parts":[]}`, `{"parts":[{}]}`, `{"parts":[{},]}`, `{"parts":[null,{"share_bp":1}]}`, `{"one":null}`, `{"one":{}}`, `{"one":[]}`,
+		`{"raw":null}`, `{"raw":tru}`, `{"bytes":"!"}`, `{"bytes":null}`, `{"any":null}`, `{"any":1}`, `{"any":}`, `{"any":{"a":1}`, `{"any":"\ud800"}`, `{"any":]}`, `{"map":{"a":1,"a":2}}`,
+		`{"map":{"a":"x"}}`, `{"map":{}}`, `{"map":null}`, `{"map":{"a":1,}}`, `{"map":{"a\u0041":1}}`, `{"map":{"a":1.5}}`, `{"map":{"a" :1}}`, `{"map":{"a":1,"a":3,"b":-2}}`, `{"map":{"a":1 "b":2}}`, `{"map":[]}`, `{"yes":1}`, `{"yes":false}`, `{"yes":truee}`, `{"yes":null}`, `{"tree":{"tree":{"tree":{"text":"deep"}}}}`, `{"number":12}`, `{"number":"x"}`, `{"deep":null}`, `{"deep":5}`,
+		`{"Hidden":"x"}`, `{"-":"x"}`, `{"untagged":1}`, `{"embedded":{"inner":"x"}}`, `{"any":"a]","text":"x"}`, `{"any":"a\"]","map":{}}`, "\ufeff{}",
+	} {
+		sameAsJSON(t, everyForm, []byte(raw))
+	}
+	sameAsJSON(t, domain.FormOf[twice](), []byte(`{"share_bp":2,"name":"outer","from":"2026-01-01"}`))
+	sameAsJSON(t, domain.FormOf[string](), []byte(`"x"`))
+	sameAsJSON(t, domain.FormOf[[]part](), []byte(`[{"share_bp":2},{"share_bp":3}]`))
+	sameAsJSON(t, domain.FormOf[map[string]int](), []byte(`{"x":2}`))
+	sameAsJSON(t, domain.FormOf[*part](), []byte(`{"share_bp":2}`))
+	sameAsJSON(t, domain.FormOf[domain.Day](), []byte(`"2026-01-01"`))
+}
+
+// TestFormReadsWhatIsWritten shows that what json.Marshal writes comes back, whatever the values.
+func TestFormReadsWhatIsWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) part {
+			return part{rapid.Int64().Draw(t, "share"), rapid.String().Draw(t, "name"), domain.Day(rapid.Int32Range(1, 40_000).Draw(t, "from"))}
+		}), 0, 4)
+		deep := rapid.Int().Draw(t, "deep")
+		e := everything{
+			Text: rapid.String().Draw(t, "text"), Yes: rapid.Bool().Draw(t, "yes"), Small: rapid.Int8().Draw(t, "small"), Fen: domain.Fen(rapid.Int64().Draw(t, "fen")),
+			Count: rapid.Uint16().Draw(t, "count"), Ratio: rapid.Float64().Draw(t, "ratio"), Texts: rapid.SliceOf(rapid.String()).Draw(t, "texts"), Parts: parts.Draw(t, "parts"),
+			Bytes: rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"), Map: rapid.MapOf(rapid.String(), rapid.Int64()).Draw(t, "map"), Untagged: rapid.Int().Draw(t, "untagged"),
+			Day: domain.Day(rapid.Int32Range(0, 40_000).Draw(t, "day")), embedded: embedded{Inner: rapid.String().Draw(t, "inner"), Deep: &deep},
+			Results: domain.Verdict{{Rule: "C-04", Version: rapid.Int().Draw(t, "version"), Outcome: domain.OutcomePass, Unconfirmed: rapid.Bool().Draw(t, "unconfirmed")}},
+		}
+		raw, err := json.Marshal(e)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		sameAsJSON(t, everyForm, raw)
+	})
+}
+
+// FuzzForm looks for a document that a form reads otherwise than encoding/json.
+func FuzzForm(f *testing.F) {
+	f.Add([]byte(everythingJSON))
+	for piece := range strings.SplitSeq(everythingJSON[1:len(everythingJSON)-1], `,"`) {
+		f.Add([]byte(`{"` + strings.TrimPrefix(piece, `"`) + `}`))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) { sameAsJSON(t, everyForm, raw) })
+}
