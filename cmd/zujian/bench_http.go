@@ -90,7 +90,7 @@ func serveHouse(b *bench, g *globals) (_ *benchServer, err error) {
 	}()
 	if h.log != nil {
 		flags := registerFlags{Origin: "localhost/bench"}
-		if s.register, err = flags.open(g, h); err != nil {
+		if s.register, err = flags.open(g, h, 0); err != nil {
 			return nil, err
 		}
 	}

@@ -73,7 +73,7 @@ func (z *sized) live() (err error) {
 	flags := registerFlags{Origin: "localhost/bench"}
 	z.b.say("building the tree of %d events", z.events)
 	start := time.Now()
-	r, err := flags.open(z.g, h)
+	r, err := flags.open(z.g, h, 0)
 	if err != nil {
 		return err
 	}

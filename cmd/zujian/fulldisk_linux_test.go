@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -65,6 +66,82 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	until("writing again", func() bool { return register().Status == http.StatusCreated })
+	until("ballast again", ballast)
+	until("a checkpoint of all", func() bool {
+		return metric(t, p, "zujian_register_signed_events") == metric(t, p, "zujian_log_events")
+	})
+	p.kill()
+	if code := run(t.Context(), []string{"verify", "--data", data}, &lockedBuffer{}, p.logs); code != 0 {
+		t.Errorf("verify: exit %d\n%s", code, p.logs)
+	}
+}
+
+// TestFullDiskOfTheRegister fills the disk that the register alone is on under a real server: filings are taken and read,
+// what is signed is proved, what is not yet says why, and with room again everything is signed.
+func TestFullDiskOfTheRegister(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	data := t.TempDir()
+	disk := filepath.Join(data, "register")
+	if err := os.Mkdir(disk, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("no small file system: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
+	p := startServer(t, data, "--reserve=8")
+	key := readFirstKey(t, data)
+	made := 0
+	register := func() {
+		made++
+		p.must(t, http.StatusCreated, http.MethodPost, "/v1/parties", key, map[string]any{
+			"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(made % 900), "phone": "13800000000",
+		})
+	}
+	figure := func(name string) uint64 { return uint64(metric(t, p, name)) }
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not within a minute\n%s", what, p.logs)
+			}
+		}
+	}
+	ballast := func() bool { _, err := os.Stat(filepath.Join(disk, "ballast")); return err == nil }
+	until("ballast", ballast)
+	register()
+	until("a checkpoint", func() bool { return figure("zujian_register_signed_events") == figure("zujian_log_events") })
+	filler := filepath.Join(disk, "filler")
+	fill(t, filler)
+	until("a full disk", func() bool {
+		register()
+		if !ballast() { // Given back: somebody else takes its room, too.
+			fill(t, filepath.Join(disk, "filler2"))
+		}
+		return figure("zujian_register_full") == 1
+	})
+	signed, events := figure("zujian_register_signed_events"), figure("zujian_log_events")
+	if signed >= events {
+		t.Fatalf("%d of %d events signed on a full disk", signed, events)
+	}
+	prove := func(ordinal uint64, status int) reply {
+		return p.must(t, status, http.MethodGet, "/v1/proofs/inclusion?ordinal="+strconv.FormatUint(ordinal, 10), key, nil)
+	}
+	prove(signed-1, http.StatusOK)
+	if r := prove(events-1, http.StatusServiceUnavailable); topText(r.body, "code") != "unavailable.storage_full" || r.header.Get("Retry-After") == "" {
+		t.Errorf("a proof of what is not signed: %s, %v", r.body, r.header)
+	}
+	p.must(t, http.StatusOK, http.MethodGet, "/checkpoint", "", nil)
+	p.must(t, http.StatusOK, http.MethodGet, "/readyz", "", nil)
+	for _, name := range []string{filler, filepath.Join(disk, "filler2")} {
+		if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	until("a checkpoint of all", func() bool { return figure("zujian_register_signed_events") == figure("zujian_log_events") })
+	prove(events-1, http.StatusOK)
 	until("ballast again", ballast)
 	p.kill()
 	if code := run(t.Context(), []string{"verify", "--data", data}, &lockedBuffer{}, p.logs); code != 0 {

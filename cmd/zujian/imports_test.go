@@ -24,8 +24,9 @@ var layers = []struct{ part, may string }{
 	{"eventstore/seal/remote", "eventstore/seal"},
 	{"eventstore/seal", ""},
 	{"eventstore/leaf", "eventstore"},
-	{"eventstore/register/notary", "eventstore/register"},
-	{"eventstore/", "eventstore eventstore/leaf"},
+	{"eventstore/room", ""},
+	{"eventstore/register/notary", "eventstore eventstore/register"},
+	{"eventstore/", "eventstore eventstore/leaf eventstore/room"},
 	{"eventstore", ""},
 	{"projections/pebbleviews", "eventstore projections"},
 	{"projections/redisviews", "eventstore projections"},
@@ -43,7 +44,7 @@ var layers = []struct{ part, may string }{
 
 // owners says which parts may import a third-party module; a module not listed is free for every part but the domain.
 var owners = []struct{ module, parts string }{
-	{"github.com/cockroachdb/pebble", "eventstore/embedded eventstore/faults eventstore/register eventstore/seal projections/pebbleviews"},
+	{"github.com/cockroachdb/pebble", "eventstore/embedded eventstore/faults eventstore/register eventstore/room eventstore/seal projections/pebbleviews"},
 	{"github.com/anishathalye/porcupine", "eventstore/faults"},
 	{"github.com/labstack/echo", "api"},
 	{"github.com/EventStore/EventStore-Client-Go", "eventstore/esdb eventstore/wire"},
@@ -86,7 +87,7 @@ func TestImportsFindsPlantedViolations(t *testing.T) {
 		{"eventstore/x.go", `import _ "zujian/domain"`, "may not import zujian/domain"},
 		{"eventstore/embedded/x.go", `import _ "zujian/domain"`, "may not import zujian/domain"},
 		{"projections/housing/x.go", `import _ "zujian/eventstore/aggregate"`, "may not import"},
-		{"projections/housing/x.go", `import _ "github.com/cockroachdb/pebble/v2"`, "only eventstore/embedded eventstore/faults eventstore/register eventstore/seal projections/pebbleviews may"},
+		{"projections/housing/x.go", `import _ "github.com/cockroachdb/pebble/v2"`, "only eventstore/embedded eventstore/faults eventstore/register eventstore/room eventstore/seal projections/pebbleviews may"},
 		{"eventstore/memory/x.go", `import _ "github.com/labstack/echo/v4"`, "only api may"},
 		{"api/web/x.go", `import _ "zujian/eventstore/aggregate"`, "may not import"},
 		{"helpers/x.go", `import _ "zujian/domain"`, "is not listed"},

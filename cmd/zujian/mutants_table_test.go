@@ -202,8 +202,8 @@ var mutants = []mutant{
 		pkg: "eventstore/seal", test: "TestTornTails",
 	},
 	{
-		name: "a full disk takes appends", file: "eventstore/embedded/ballast.go",
-		old: "\tif s.full.Load() {\n\t\treturn fmt.Errorf", new: "\tif s.full.Load() && s.opts.ReserveBytes < 0 {\n\t\treturn fmt.Errorf",
+		name: "a full disk takes appends", file: "eventstore/embedded/store.go",
+		old: "\tif s.disk != nil && s.disk.Full() {", new: "\tif s.disk != nil && s.disk.Full() && s.opts.ReserveBytes < 0 {",
 		pkg: "eventstore/embedded", test: "TestBallast",
 	},
 	{

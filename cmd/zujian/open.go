@@ -19,6 +19,7 @@ import (
 	"zujian/eventstore/aggregate"
 	"zujian/eventstore/embedded"
 	"zujian/eventstore/esdb"
+	"zujian/eventstore/room"
 	"zujian/eventstore/seal"
 	"zujian/projections/feed"
 	"zujian/projections/process"
@@ -34,6 +35,7 @@ type house struct {
 	log       *embedded.Store // The same, if it is in the folder; nil if it is elsewhere.
 	views     viewStore
 	replies   api.Replies  // Beside the views.
+	room      *room.Room   // Of a vault's disk; nil if a log has one.
 	vault     *seal.Vault  // Of the data folder; nil if it is elsewhere.
 	keys      sharedVault  // The same, or the one elsewhere; nil in a process that opens nothing.
 	unload    func() error // Of the key-encryption key's token; nil if it is in a file.

@@ -29,7 +29,7 @@ func registerDir(g *globals) string { return filepath.Join(g.Data, "register") }
 // registerOptions are what every use of the register in the data folder shares. A register that has signed must have its
 // keys; only a fresh one gets new ones.
 func (h *house) registerOptions(g *globals) (o register.Options, err error) {
-	o = register.Options{Dir: registerDir(g), Log: registerLog(h.store), Now: g.Now, Logger: g.Log}
+	o = register.Options{Dir: registerDir(g), FS: g.disk, Log: registerLog(h.store), Now: g.Now, Logger: g.Log}
 	o.Keys, err = registerKeys(g, h.vault)
 	return o, err
 }
@@ -42,18 +42,18 @@ func registerKeys(g *globals, v *seal.Vault) (k register.Keys, err error) {
 
 // openNotary opens the notary that a vault elsewhere is for the processes that make the tree. Its folder has the form of a
 // register's: it may be the one of a register of one process before.
-func openNotary(g *globals, v *seal.Vault) (*register.LocalNotary, error) {
-	k, err := registerKeys(g, v)
+func openNotary(g *globals, h *house) (*register.LocalNotary, error) {
+	k, err := registerKeys(g, h.vault)
 	if err != nil {
 		return nil, err
 	}
-	return register.OpenNotary(nil, registerDir(g), k, g.Log)
+	return register.OpenNotary(h.disk(), registerDir(g), k, g.Log)
 }
 
 // memberOptions are those of a process whose vault is elsewhere, which signs what the process proposes.
 func (h *house) memberOptions(g *globals, origin string, c *remote.Client) (o register.Options, err error) {
 	n := notary.Client{Call: c.Call}
-	o = register.Options{Dir: registerDir(g), Log: registerLog(h.store), Now: g.Now, Logger: g.Log, Notary: n}
+	o = register.Options{Dir: registerDir(g), FS: g.disk, Log: registerLog(h.store), Now: g.Now, Logger: g.Log, Notary: n}
 	if h.shared != nil {
 		o.Turn = func(ctx context.Context, f func(context.Context) error) error {
 			return h.shared.Hold(ctx, "register", f)
@@ -81,8 +81,12 @@ func registerLog(s eventstore.Store) register.Log {
 	return register.Over(s)
 }
 
-// open opens the register that serve keeps. It fails if the log does not go on from what was signed.
-func (f *registerFlags) open(g *globals, h *house) (*register.Register, error) {
+// registerShare is the part of the reserve that is the register's own ballast: its folder may be on another disk than the
+// log's, and what it writes for an event is a tenth of that.
+const registerShare = 64
+
+// open opens the register that serve keeps, over a disk of which reserve bytes are left free. It fails if the log does not go on from what was signed.
+func (f *registerFlags) open(g *globals, h *house, reserve int64) (*register.Register, error) {
 	var o register.Options
 	var err error
 	if client, elsewhere := h.keys.(*remote.Client); elsewhere {
@@ -93,7 +97,7 @@ func (f *registerFlags) open(g *globals, h *house) (*register.Register, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Origin, o.Quorum = f.Origin, f.Quorum
+	o.Origin, o.Quorum, o.Ballast = f.Origin, f.Quorum, reserve/registerShare
 	for _, text := range f.Witness {
 		w, err := register.ParseWitness(text)
 		if err != nil {
@@ -130,6 +134,7 @@ func registerMetrics(reg *prometheus.Registry, r *register.Register) {
 		"witnesses_dissenting": {"Witnesses that have cosigned another log under this name.", func(s register.Status) float64 { return float64(s.Dissenting) }},
 		"stopped":              {"1 when nothing is signed because witnesses dissent.", func(s register.Status) float64 { return boolean(s.Stopped) }},
 		"leads":                {"1 while this process proposes checkpoints and asks witnesses; always where no other does.", func(s register.Status) float64 { return boolean(s.Leads) }},
+		"full":                 {"1 while nothing new is signed because the register's disk is full.", func(s register.Status) float64 { return boolean(s.Full) }},
 		"held":                 {"1 while a restored register signs nothing new until it is told to.", func(s register.Status) float64 { return boolean(s.Held) }},
 		"waiting":              {"1 while nothing is signed until witnesses have answered.", func(s register.Status) float64 { return boolean(s.Waiting) }},
 	} {

@@ -110,7 +110,7 @@ func (w *world) open() {
 	flags := registerFlags{Origin: "register.example/zujian"}
 	g := *w.g
 	g.Now = time.Now // The pace of checkpoints is no matter of the scenario's clock.
-	if w.register, err = flags.open(&g, h); err != nil {
+	if w.register, err = flags.open(&g, h, 0); err != nil {
 		w.t.Fatal(err)
 	}
 	server, err := api.New(api.Options{

@@ -74,7 +74,7 @@ func (c *serveCmd) Run(g *globals) error {
 	}
 	var r *register.Register
 	if c.Role.is(roleAPI) && (c.Role.is(roleProject) || h.vault == nil) { // Of many processes each that answers makes the tree; the vault signs.
-		if r, err = c.Register.open(g, h); err != nil {
+		if r, err = c.Register.open(g, h, c.Reserve<<20); err != nil {
 			return errors.Join(err, h.Close())
 		}
 	}

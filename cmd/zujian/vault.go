@@ -19,6 +19,7 @@ import (
 	"zujian/api/desk"
 	"zujian/eventstore/faults"
 	"zujian/eventstore/register/notary"
+	"zujian/eventstore/room"
 	"zujian/eventstore/seal"
 	"zujian/eventstore/seal/remote"
 )
@@ -61,10 +62,13 @@ func (h *house) openVault(g *globals, suite seal.Suite, o openOptions) error {
 
 // disk is the file system of what is kept beside the log, see [embedded.Store.Disk]; nil is the real one.
 func (h *house) disk() faults.FS {
-	if h.log == nil {
-		return nil
+	switch {
+	case h.log != nil:
+		return h.log.Disk()
+	case h.room != nil:
+		return h.room.Disk()
 	}
-	return h.log.Disk()
+	return nil
 }
 
 func (f vaultFlags) connect() (sharedVault, error) {
@@ -102,7 +106,10 @@ type vaultCmd struct {
 	TLS    tlsFlag `embed:"" prefix:"tls-"`
 }
 
-const vaultTokenFile = "vault-token"
+const (
+	vaultTokenFile = "vault-token"
+	vaultBallast   = 1 << 20 // Eight thousand keys, or a checkpoint and as many more as replace it.
+)
 
 // Run implements the command.
 func (c *vaultCmd) Run(g *globals) (err error) {
@@ -113,7 +120,10 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 	if g.Config.Vault.URL != "" {
 		return fmt.Errorf("%w: a vault is served from its own folder", errUsage)
 	}
-	h := &house{}
+	h := &house{room: room.New(room.Options{
+		FS: g.disk, Dir: registerDir(g), Ballast: vaultBallast, Logger: g.Log,
+		Full: "new keys and signatures may have to wait", Again: "keys are made and checkpoints signed",
+	})}
 	defer func() { err = errors.Join(err, h.Close()) }()
 	if err := h.openVault(g, suite, openOptions{now: g.Now}); err != nil {
 		return err
@@ -122,11 +132,13 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 	if err != nil {
 		return err
 	}
-	n, err := openNotary(g, h.vault)
+	n, err := openNotary(g, h)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
+	h.room.Watch()
+	defer h.room.Close()
 	mux := http.NewServeMux()
 	mux.Handle("/", remote.Server(h.vault, token))
 	mux.Handle(notary.Prefix, remote.Guard(token, notary.Handler(n)))

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"zujian/eventstore/room"
 )
 
 // Open opens the log in opts.Dir, or makes a new one, and brings its index up to date. It refuses a folder that is
@@ -31,12 +33,14 @@ func open(o Options) (_ *Store, err error) {
 		opts: o, lock: lock, salt: salts{from: o.Rand}, heads: newHeads(o.Heads), recent: newRecent(o.Heads),
 		spareWant: make(chan int64, 1), spareMade: make(chan spare, 1),
 		free: make(chan []byte, indexLagGroups+2), toIndex: make(chan indexWork, indexLagGroups),
-		space: space{disk: o.FS, stop: make(chan struct{})},
 	}
 	if o.ReserveBytes > 0 {
-		o.FS = vfs.OnDiskFull(o.FS, s.diskFull)
+		s.disk = room.New(room.Options{ // Before anything is written: the open itself needs room.
+			FS: o.FS, Dir: o.Dir, Reserve: o.ReserveBytes, Ballast: o.ReserveBytes / ballastShare, Logger: o.Logger,
+			Full: "appends are refused, reading goes on", Again: "appends are taken",
+		})
+		o.FS = s.disk.Disk()
 		s.opts.FS = o.FS
-		s.look(false) // Before anything is written: the open itself needs room.
 	}
 	s.queue.init()
 	var segs []*segment
@@ -69,8 +73,8 @@ func open(o Options) (_ *Store, err error) {
 	s.workers.Go(s.lead)
 	s.workers.Go(s.zero)
 	s.workers.Go(s.follow)
-	if o.ReserveBytes > 0 {
-		s.workers.Go(s.watchRoom)
+	if s.disk != nil {
+		s.disk.Watch()
 	}
 	return s, nil
 }

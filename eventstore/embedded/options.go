@@ -25,6 +25,7 @@ const (
 	headsDefault        = 1 << 18     // Streams whose head is kept in memory: about 40 MiB.
 	indexLagGroups      = 8           // Groups the index may be behind the log.
 	indexMemory         = 32 << 20
+	ballastShare        = 4 // The ballast is this part of ReserveBytes.
 	lockName            = "LOCK"
 	indexName           = "index"
 	indexDamagedName    = "index.damaged" // Says that the next open must rebuild it.
@@ -46,7 +47,7 @@ type Options struct {
 	NoMmap       bool             // Read with pread even where a segment could be mapped.
 
 	// ReserveBytes of the disk are left free: below it appends are refused with ErrFull. A quarter of it lies ready as a
-	// file, "ballast", that is given back then. 0 watches nothing. See space.
+	// file, "ballast", that is given back then. 0 watches nothing. See package room.
 	ReserveBytes int64
 
 	// Fatal is called when the index can't keep its promises any more. It must not return, and should end the process:

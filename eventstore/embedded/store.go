@@ -9,7 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"zujian/eventstore"
+	"zujian/eventstore/room"
 )
 
 // Store is an eventstore.Store in one folder. Its methods may be called from any goroutine.
@@ -21,8 +24,7 @@ type Store struct {
 	salt salts
 
 	queue queue
-	space space
-	full  atomic.Bool // No append is taken: the disk has no room to spare.
+	disk  *room.Room // Of the log's disk; nil if nobody watches it.
 
 	// The leader's own: only whoever leads touches these.
 	end       mark                // Of the log as written.
@@ -75,6 +77,18 @@ type Stats struct {
 	LastSync     time.Duration       // How long the last sync took.
 	LastStoredAt time.Time           // Of the last event; zero if there is none.
 }
+
+// refuse returns ErrFull while the disk has no room to spare.
+func (s *Store) refuse() error {
+	if s.disk != nil && s.disk.Full() {
+		return fmt.Errorf("%w: less than %d bytes are free", eventstore.ErrFull, s.opts.ReserveBytes)
+	}
+	return nil
+}
+
+// Disk is the file system for what else is kept on the log's disk: a write that finds it full is tried again when the
+// ballast was given back.
+func (s *Store) Disk() vfs.FS { return s.opts.FS }
 
 // Stats returns the store's figures.
 func (s *Store) Stats() Stats {
@@ -280,7 +294,9 @@ func (s *Store) Close() error {
 	s.durable.close(eventstore.ErrClosed)
 	close(s.toIndex)
 	close(s.spareWant)
-	close(s.space.stop)
+	if s.disk != nil {
+		s.disk.Close()
+	}
 	s.hurry.Store(true)
 	s.workers.Wait()
 	s.indexed.close(eventstore.ErrClosed)

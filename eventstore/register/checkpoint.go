@@ -95,7 +95,7 @@ func parseBody(text string) (origin string, size uint64, root hash, err error) {
 	return lines[0], size, hash(raw), nil
 }
 
-// save replaces the checkpoint, durably.
+// save replaces the checkpoint, durably. When the disk is full the one before is still there.
 func (s *signed) save(fs vfs.FS, dir string) error {
 	raw, err := json.Marshal(s)
 	if err != nil {
@@ -114,8 +114,12 @@ func (s *signed) save(fs vfs.FS, dir string) error {
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = fs.Rename(path+".next", path)
 	}
-	if err == nil {
-		err = syncDir(fs, dir)
+	if err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
+	}
+	err = syncDir(fs, dir)
+	if vfs.IsNoSpaceError(err) {
+		err = errors.New(err.Error()) // Not to be tried again: which of both checkpoints is kept is unknown.
 	}
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"zujian/eventstore"
 )
 
@@ -47,14 +49,16 @@ func (r *Register) openMember(ctx context.Context) (err error) {
 func (r *Register) consult(ctx context.Context) error {
 	r.signedAt = r.o.Now()
 	err := r.consulted(ctx)
-	if errors.Is(err, ErrNotaryAway) || errors.Is(err, ErrMoved) || errors.Is(err, ErrHeld) || ctx.Err() != nil {
+	if errors.Is(err, ErrNotaryAway) || errors.Is(err, ErrMoved) || errors.Is(err, ErrHeld) || errors.Is(err, eventstore.ErrFull) || ctx.Err() != nil {
 		if ctx.Err() == nil && !errors.Is(err, ErrMoved) {
 			r.o.Logger.Warn("no new checkpoint", "err", err)
 		}
 		r.held.Store(errors.Is(err, ErrHeld))
+		r.full.Store(errors.Is(err, eventstore.ErrFull)) // The notary's.
 		return nil
 	}
 	r.held.Store(false)
+	r.full.Store(false)
 	return err
 }
 
@@ -206,8 +210,12 @@ func (r *Register) dissent() error {
 	return nil
 }
 
-// patient tells whether an error of the log is one to wait out: with a log elsewhere that is away.
+// patient tells whether an error is one to wait out, and waits: a full disk, or a log elsewhere that is away.
 func (r *Register) patient(ctx context.Context, err error) bool {
+	if vfs.IsNoSpaceError(err) {
+		r.waitForRoom(ctx, err)
+		return true
+	}
 	if r.o.Notary == nil || !errors.Is(err, eventstore.ErrUnavailable) || ctx.Err() != nil {
 		return false
 	}

@@ -32,7 +32,7 @@ var (
 type Notary interface {
 	// Last is the record of what was signed last; nil if nothing was.
 	Last(ctx context.Context) (Record, error)
-	// Sign signs the proposal, or says ErrMoved, ErrForked, ErrHeld or ErrNotaryAway.
+	// Sign signs the proposal, or says ErrMoved, ErrForked, ErrHeld, ErrNotaryAway or eventstore.ErrFull.
 	Sign(ctx context.Context, p Proposal) (Record, error)
 }
 
@@ -137,7 +137,9 @@ func (n *LocalNotary) Sign(_ context.Context, p Proposal) (Record, error) {
 	if err := next.sign(newEd25519(p.Origin, n.keys.Ed25519), newSM2(p.Origin, n.keys.SM2)); err != nil {
 		return nil, err
 	}
-	if err := next.save(n.fs, n.dir); err != nil {
+	if err := next.save(n.fs, n.dir); vfs.IsNoSpaceError(err) {
+		return nil, fmt.Errorf("%w: %w", eventstore.ErrFull, err)
+	} else if err != nil {
 		n.failed = fmt.Errorf("register: %w", err)
 		return nil, n.failed
 	}

@@ -12,6 +12,14 @@ import (
 	"zujian/eventstore/leaf"
 )
 
+// beyond is what is said of what the last checkpoint does not cover: it may be there, and not signed for want of room.
+func (r *Register) beyond() error {
+	if r.full.Load() {
+		return fmt.Errorf("%w: nothing new is signed", eventstore.ErrFull)
+	}
+	return ErrRange
+}
+
 // ErrRange means that a leaf, a size or a tile is not covered by any checkpoint.
 var ErrRange = errors.New("register: beyond the last checkpoint")
 
@@ -65,7 +73,7 @@ func (r *Register) InclusionAt(ordinal, size uint64) (leaf []byte, hashes [][32]
 func (r *Register) include(ordinal, size uint64) ([]byte, [][32]byte, error) {
 	pub := r.published.Load()
 	if ordinal >= size || size > pub.Size {
-		return nil, nil, ErrRange
+		return nil, nil, r.beyond()
 	}
 	b, err := pub.leafBytes(ordinal, 1)
 	if err != nil {
@@ -82,7 +90,7 @@ func (r *Register) include(ordinal, size uint64) ([]byte, [][32]byte, error) {
 func (r *Register) Consistency(from, to uint64) ([][32]byte, error) {
 	pub := r.published.Load()
 	if from > to || to > pub.Size {
-		return nil, ErrRange
+		return nil, r.beyond()
 	}
 	return pub.consistency(from, to)
 }

@@ -18,6 +18,7 @@ import (
 
 	"zujian/eventstore"
 	"zujian/eventstore/leaf"
+	"zujian/eventstore/room"
 )
 
 const (
@@ -25,6 +26,7 @@ const (
 	signEvents   = 256                    // Events after which it is signed at once,
 	signPause    = 200 * time.Millisecond // but not more often than this.
 	signIdle     = 10 * time.Minute       // When nothing happens.
+	fullRetry    = 30 * time.Second       // A full disk is tried again, whatever is said of its room.
 	followPause  = 50 * time.Millisecond  // Between two looks at a log that grows.
 	addedAtOnce  = 1 << 14                // Leaves between two looks at the clock.
 	lockName     = "LOCK"
@@ -74,6 +76,7 @@ type Options struct {
 	Turn      func(ctx context.Context, f func(context.Context) error) error
 	Witnesses []Witness
 	Quorum    int              // Cosignatures that confirm a checkpoint; a majority if 0.
+	Ballast   int64            // Bytes kept ready in the folder for when its disk is full, see package room; 0 is none.
 	Now       func() time.Time // With a monotonic reading, like time.Now, if setting the clock shall move no checkpoint.
 	Logger    *slog.Logger
 
@@ -98,13 +101,16 @@ type Register struct {
 	scratch  []byte
 
 	dissentSince time.Time
+	unwritten    bool // Of what is behind the last checkpoint it is unknown what was written.
 
 	tagging   sync.Mutex // Guards askTagger.
 	askTagger *leaf.Tagger
 
 	published atomic.Pointer[published]
 	behind    atomic.Uint64 // Events in the tree.
-	held      atomic.Bool   // Restored, and nobody has said yet that no more was signed.
+	room      *room.Room
+	full      atomic.Bool // Nothing new is signed: it could not be written down.
+	held      atomic.Bool // Restored, and nobody has said yet that no more was signed.
 	panel     *panel
 	audited   auditFigures
 	leads     atomic.Bool // It has the turn; always without a Notary.
@@ -138,6 +144,12 @@ func Open(ctx context.Context, o Options) (_ *Register, err error) {
 	if r.panel, err = newPanel(&o); err != nil {
 		return nil, err
 	}
+	r.room = room.New(room.Options{
+		FS: o.FS, Dir: o.Dir, Ballast: o.Ballast, Logger: o.Logger,
+		Full: "what the register has not signed yet may have to wait", Again: "the register signs",
+	})
+	o.FS = r.room.Disk()
+	r.o.FS = o.FS
 	if err := o.FS.MkdirAll(o.Dir, foldersPerms); err != nil {
 		return nil, fmt.Errorf("register: make folder: %w", err)
 	}
@@ -290,8 +302,8 @@ func (r *Register) Close() error {
 	return errors.Join(errs...)
 }
 
-// Run follows the log, signs checkpoints and has them witnessed, until ctx ends; then it signs what it has. Any failure
-// to write ends it. It returns ErrStopped when witnesses say that the log is not what they saw.
+// Run follows the log, signs checkpoints and has them witnessed, until ctx ends; then it signs what it has. A full disk is
+// waited out; any other failure to write ends it. It returns ErrStopped when witnesses say that the log is not what they saw.
 func (r *Register) Run(ctx context.Context) error {
 	witnessing, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
@@ -312,6 +324,10 @@ func (r *Register) Run(ctx context.Context) error {
 			end()
 		}
 	})
+	if r.o.Ballast > 0 {
+		r.room.Watch()
+		defer r.room.Close()
+	}
 	r.signedAt = r.o.Now()
 	for {
 		if err := r.follow(ctx); r.patient(ctx, err) {
@@ -336,10 +352,7 @@ func (r *Register) Run(ctx context.Context) error {
 			if r.o.Notary != nil {
 				return nil // Another process goes on, or this one when it is started again.
 			}
-			if may, err := r.may(); err != nil || !may || r.tree.size == r.last.Size {
-				return err
-			}
-			return r.sign()
+			return r.signLast()
 		}
 		if err := r.dissent(); err != nil {
 			return err
@@ -347,8 +360,49 @@ func (r *Register) Run(ctx context.Context) error {
 	}
 }
 
+// signLast signs what the tree has, if it may be. What a full disk leaves unsigned is signed after the next start.
+func (r *Register) signLast() error {
+	if may, err := r.may(); err != nil || !may || r.tree.size == r.last.Size {
+		return err
+	}
+	err := r.sign()
+	if vfs.IsNoSpaceError(err) {
+		r.o.Logger.Warn("the disk is full: the last events are not signed yet", "signed", r.last.Size, "err", err)
+		return nil
+	}
+	return err
+}
+
+// waitForRoom goes back to the last checkpoint, and returns when there may be room again, or after a while.
+func (r *Register) waitForRoom(ctx context.Context, err error) {
+	r.unwritten = true
+	if !r.full.Swap(true) {
+		r.o.Logger.Error("the register's disk is full: nothing new is signed, reading goes on", "signed", r.last.Size, "err", err)
+	}
+	for waited := time.Duration(0); waited < fullRetry && sleep(ctx, signEvery) == nil; waited += signEvery {
+		if !r.room.Full() {
+			return
+		}
+	}
+}
+
+// rewind goes on from the last checkpoint.
+func (r *Register) rewind() error {
+	if err := r.tree.rewind(r.last.Size); err != nil {
+		return fmt.Errorf("register: go back to the last checkpoint: %w", err)
+	}
+	r.pos, r.before, r.unwritten = r.last.Last, r.last.Before, false
+	r.behind.Store(r.last.Size)
+	return nil
+}
+
 // follow adds what the log has more than the tree, signing on the way when it is time.
 func (r *Register) follow(ctx context.Context) error {
+	if r.unwritten {
+		if err := r.rewind(); err != nil {
+			return err
+		}
+	}
 	n := 0
 	for c, err := range r.o.Log.Leaves(ctx, r.pos) {
 		if err != nil {
@@ -470,6 +524,9 @@ func (r *Register) sign() error {
 	}
 	r.last, r.signedAt = next, r.o.Now()
 	r.publish()
+	if r.full.Swap(false) {
+		r.o.Logger.Info("the register signs again", "signed", r.last.Size)
+	}
 	return nil
 }
 

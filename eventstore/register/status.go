@@ -17,6 +17,7 @@ type Status struct {
 	Dissenting int  // Witnesses that have cosigned something else.
 	Waiting    bool // Nothing is signed until more witnesses have answered.
 	Leads      bool // It has the turn to propose and to ask witnesses; always without a Notary.
+	Full       bool // Nothing new is signed: the disk has no room to write it down.
 	Held       bool // Nothing new is signed: the folder was restored, see Hold.
 	Stopped    bool // Nothing will be signed: see ErrStopped.
 }
@@ -27,7 +28,7 @@ func (r *Register) Status() Status {
 	s := Status{
 		Origin: pub.Origin, Added: r.behind.Load(), Signed: pub.Size, SignedAt: pub.at, Witnesses: len(r.panel.seats),
 		Quorum: r.panel.quorum, Agreeing: r.panel.count(seatAgrees), Dissenting: r.panel.count(seatDissent),
-		Audited: r.audited.events.Load(), Rounds: r.audited.rounds.Load(), Leads: r.leads.Load(), Held: r.held.Load(), Waiting: !r.panel.cleared(), Stopped: r.panel.err() != nil,
+		Audited: r.audited.events.Load(), Rounds: r.audited.rounds.Load(), Leads: r.leads.Load(), Held: r.held.Load(), Full: r.full.Load(), Waiting: !r.panel.cleared(), Stopped: r.panel.err() != nil,
 	}
 	if c := r.panel.confirmed.Load(); c != nil {
 		s.Confirmed = c.size

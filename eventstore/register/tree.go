@@ -61,10 +61,18 @@ func openTreeAs(leaves string, fs vfs.FS, dir string, size uint64) (_ *tree, err
 	if t.leaves, err = t.open(leaves); err != nil {
 		return nil, err
 	}
-	for l, n := 0, size; l < levelsMax; l, n = l+1, n>>tileHeight {
-		if l > 0 && n > 0 {
+	if err = t.readEdge(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// readEdge reads what is added to next, of a tree that is in the files.
+func (t *tree) readEdge() (err error) {
+	for l, n := 0, t.size; l < levelsMax; l, n = l+1, n>>tileHeight {
+		if l > 0 && n > 0 && t.levels[l] == nil {
 			if t.levels[l], err = t.open(levelName(l)); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		t.edge[l] = make([]hash, 0, tileWidth)
@@ -73,15 +81,22 @@ func openTreeAs(leaves string, fs vfs.FS, dir string, size uint64) (_ *tree, err
 		}
 		whole := n &^ (tileWidth - 1)
 		if t.edge[l], err = t.hashes(t.edge[l], l, whole, n-whole); err != nil {
-			return nil, err
+			return err
 		}
 		if n == whole { // Even then its last byte must be there.
 			if _, err = t.hashes(nil, l, n-1, 1); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return t, nil
+	return nil
+}
+
+// rewind makes it the tree of size leaves again, which were synced. What was written beyond, and may
+// not have become durable, is added again, and so written and synced again.
+func (t *tree) rewind(size uint64) error {
+	t.size, t.written, t.buf, t.fresh = size, size, t.buf[:0], true
+	return t.readEdge()
 }
 
 func levelName(l int) string { return fmt.Sprintf("level%d", l) }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 
+	"zujian/eventstore"
 	"zujian/eventstore/register"
 )
 
@@ -40,7 +41,7 @@ type reply struct {
 	Error  string          `json:"error,omitempty"`
 }
 
-var codes = map[string]error{"moved": register.ErrMoved, "forked": register.ErrForked, "held": register.ErrHeld}
+var codes = map[string]error{"moved": register.ErrMoved, "forked": register.ErrForked, "held": register.ErrHeld, "full": eventstore.ErrFull}
 
 // Handler answers for a notary.
 func Handler(n *register.LocalNotary) http.Handler {
