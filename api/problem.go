@@ -139,7 +139,7 @@ func classify(err error) (*domain.Rejection, []FieldError) {
 	switch {
 	case errors.Is(err, eventstore.ErrWrongRevision):
 		return errStreamMoved, nil
-	case errors.Is(err, eventstore.ErrFull):
+	case errors.Is(err, eventstore.ErrFull), errors.Is(err, seal.ErrFull):
 		return errStorageFull, nil
 	case errors.Is(err, eventstore.ErrOverloaded):
 		return errOverloaded, nil

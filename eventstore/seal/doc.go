@@ -14,6 +14,8 @@
 //     On storage that copies on write the old block may survive under the key-encryption key; destroying that key
 //     version is the stronger way, and backups of this folder must expire (trust: 30 days).
 //   - A failed sync is never retried: the vault refuses new keys until it is opened again from the disk.
+//     A full disk is no failure: what found no room is zeroed, as a subject asked for again gets another slot, and ErrFull
+//     says that nothing was written.
 //   - What is read at the opening is synced before anybody relies on it: a process killed between write and sync leaves
 //     keys and tombstones that the next one sees and a power loss would take. The folder is on Pebble's file-system
 //     layer, of which nothing else is used, so that tests can lose the power at each of its operations.

@@ -68,12 +68,19 @@ type slotFile struct {
 	deferSync bool
 
 	mu      sync.Mutex
-	moved   *sync.Cond // done or failed changed.
-	pending []byte
+	moved   *sync.Cond // A group was settled, or failed changed.
+	pending *slotGroup
 	next    uint64 // Number of the next slot.
 	done    uint64 // Slots below it are durable (written, under deferSync).
 	writing bool
 	failed  error // A write or sync failed; nothing is accepted any more.
+}
+
+// slotGroup is what is written at once.
+type slotGroup struct {
+	slots   []byte
+	settled bool // They are durable (written, under deferSync), or err says why not.
+	err     error
 }
 
 // openSlots reads every slot and overwrites with zeroes what a crash left unfinished at the end. A damaged slot before
@@ -116,44 +123,74 @@ func openSlots(d folder, atLeast uint64, deferSync bool, each func(n uint64, s s
 	if err := f.Sync(); err != nil {
 		return nil, errors.Join(fmt.Errorf("seal: sync keys: %w", err), f.Close())
 	}
-	k := &slotFile{f: f, deferSync: deferSync, next: count, done: count}
+	k := &slotFile{f: f, deferSync: deferSync, next: count, done: count, pending: &slotGroup{}}
 	k.moved = sync.NewCond(&k.mu)
 	return k, nil
 }
 
-// append returns the slot's number once it is durable. One caller writes for all who came meanwhile.
+// append returns the slot's number once it is durable. One caller writes for all who came meanwhile. ErrFull means that
+// it was not written and may be asked for again.
 func (k *slotFile) append(s slot) (uint64, error) {
 	b := s.encode()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n := k.next
+	n, g := k.next, k.pending
 	k.next++
-	k.pending = append(k.pending, b[:]...)
-	for k.done <= n && k.failed == nil {
+	g.slots = append(g.slots, b[:]...)
+	for !g.settled && k.failed == nil {
 		if k.writing {
 			k.moved.Wait()
-			continue
+		} else { // Then g is still the one that gathers.
+			k.write(g)
 		}
-		group, at, end := k.pending, k.done, k.next
-		k.pending, k.writing = nil, true
-		k.mu.Unlock()
-		_, err := k.f.WriteAt(group, int64(at)*slotLen)
-		if err == nil && !k.deferSync {
-			err = k.f.Sync()
-		}
-		k.mu.Lock()
-		k.writing = false
-		if err != nil {
-			k.failed = fmt.Errorf("seal: write keys: %w", err)
-		} else {
-			k.done = end
-		}
-		k.moved.Broadcast()
 	}
-	if k.done > n {
-		return n, nil
+	if g.settled {
+		return n, g.err
 	}
 	return 0, k.failed
+}
+
+// write writes the gathering group down; the caller holds the lock, which is free meanwhile.
+func (k *slotFile) write(g *slotGroup) {
+	at := k.next - uint64(len(g.slots)/slotLen)
+	k.pending, k.writing = &slotGroup{}, true
+	k.mu.Unlock()
+	_, err := k.f.WriteAt(g.slots, int64(at)*slotLen)
+	full := vfs.IsNoSpaceError(err)
+	if full {
+		err = k.unwrite(int64(at)*slotLen, len(g.slots))
+	} else if err == nil && !k.deferSync {
+		err = k.f.Sync()
+	}
+	k.mu.Lock()
+	k.writing = false
+	switch {
+	case err != nil:
+		k.failed = fmt.Errorf("seal: write keys: %w", err)
+	case full: // Nor those who came meanwhile, whose slots are behind these.
+		g.settled, g.err = true, ErrFull
+		k.pending.settled, k.pending.err = true, ErrFull
+		k.next, k.pending = at, &slotGroup{}
+	default:
+		k.done, g.settled = at+uint64(len(g.slots)/slotLen), true
+	}
+	k.moved.Broadcast()
+}
+
+// unwrite zeroes what was written of a group that found no room for all of it, durably: a subject asked for again gets
+// another slot, and no two may be its.
+func (k *slotFile) unwrite(at int64, size int) error {
+	info, err := k.f.Stat()
+	if err != nil {
+		return err
+	}
+	if size = int(min(int64(size), info.Size()-at)); size <= 0 {
+		return nil
+	}
+	if _, err := k.f.WriteAt(make([]byte, size), at); err != nil {
+		return err
+	}
+	return k.f.Sync()
 }
 
 // overwrite replaces slot n in place and syncs, even under deferSync: an erasure is never put off.
@@ -263,6 +300,9 @@ func (t *tombstones) add(id subjectID, at time.Time) error {
 		return t.failed
 	}
 	_, err := t.f.WriteAt([]byte(line), t.size)
+	if vfs.IsNoSpaceError(err) {
+		return fmt.Errorf("%w: write tombstone: %w", ErrFull, err) // The next one is written over it; half a line is cut.
+	}
 	if err == nil {
 		err = t.f.Sync()
 	}

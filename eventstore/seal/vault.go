@@ -21,9 +21,11 @@ var (
 	ErrErased = errors.New("seal: the subject's key was erased")
 	// ErrUnavailable means a vault elsewhere did not answer; try again later.
 	ErrUnavailable = errors.New("seal: the vault can't be reached")
-	ErrForged      = errors.New("seal: the value is not what was sealed for this subject, stream and field")
-	ErrNoKey       = errors.New("seal: the subject has no key here")
-	ErrTooBig      = errors.New("seal: the value is longer than 65,536 bytes")
+	// ErrFull means the vault's disk has no room for a new key or erasure; nothing was written. Keys that are there open.
+	ErrFull   = errors.New("seal: the vault's disk is full")
+	ErrForged = errors.New("seal: the value is not what was sealed for this subject, stream and field")
+	ErrNoKey  = errors.New("seal: the subject has no key here")
+	ErrTooBig = errors.New("seal: the value is longer than 65,536 bytes")
 )
 
 const plainMax = 1 << 16

@@ -38,7 +38,7 @@ type reply struct {
 }
 
 // codes are the errors that callers of a vault tell from others.
-var codes = map[string]error{"erased": seal.ErrErased, "no_key": seal.ErrNoKey}
+var codes = map[string]error{"erased": seal.ErrErased, "no_key": seal.ErrNoKey, "full": seal.ErrFull}
 
 // Guard lets in whoever has the token.
 func Guard(token string, h http.Handler) http.Handler {
