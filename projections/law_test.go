@@ -57,7 +57,7 @@ func TestRunnerLaws(t *testing.T) {
 				if err := h.WaitFor(ctx, p.Name(), last); err != nil {
 					t.Errorf("%s: %v", p.Name(), err)
 				}
-				if err := CompareReplay(t.Context(), store, views, catalogue, p); err != nil {
+				if err := CompareReplay(t.Context(), store, views, catalogue, p, &Memory{}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -21,9 +21,18 @@ var ErrDiffers = errors.New("projections: view differs from its replay")
 const PositionMax = ^eventstore.Position(0)
 
 // Replay builds a view from the first event in memory, up to and including position upTo, and returns it as a Reader.
-// It uses nothing of what Run stored or keeps in memory: every row is read from its bytes.
 func Replay(ctx context.Context, store eventstore.Store, types domain.Catalogue, p Projection, upTo eventstore.Position) (Reader, error) {
 	var views Memory
+	if err := replayInto(ctx, &views, store, types, p, upTo); err != nil {
+		return nil, err
+	}
+	k := views.load(p.Name(), p.Version())
+	return &memoryReader{root: k.root, position: k.checkpoint}, nil
+}
+
+// replayInto builds a view in a view store that has nothing of it. It uses nothing of what Run stored or keeps in memory:
+// every row is read from its bytes.
+func replayInto(ctx context.Context, views Views, store eventstore.Store, types domain.Catalogue, p Projection, upTo eventstore.Position) error {
 	wants := newFilter(p.Types())
 	var batch []Event
 	var at eventstore.Position
@@ -43,7 +52,7 @@ func Replay(ctx context.Context, store eventstore.Store, types domain.Catalogue,
 	last := at
 	for rec, err := range store.All(ctx, 0) {
 		if err != nil {
-			return nil, fmt.Errorf("replay %s after %d: %w", p.Name(), last, err)
+			return fmt.Errorf("replay %s after %d: %w", p.Name(), last, err)
 		}
 		if rec.Position > upTo {
 			break
@@ -54,33 +63,33 @@ func Replay(ctx context.Context, store eventstore.Store, types domain.Catalogue,
 		}
 		e, err := Decode(types, rec)
 		if err != nil {
-			return nil, fmt.Errorf("replay %s: %w", p.Name(), err)
+			return fmt.Errorf("replay %s: %w", p.Name(), err)
 		}
 		if batch = append(batch, e); len(batch) == replayBatch {
 			if err := flush(last); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	if err := flush(last); err != nil {
-		return nil, err
-	}
-	k := views.load(p.Name(), p.Version())
-	return &memoryReader{root: k.root, position: k.checkpoint}, nil
+	return flush(last)
 }
 
 // replayBatch is not the runner's, on purpose: a view must not depend on how its events were cut.
 const replayBatch = 331
 
-// CompareReplay replays a projection up to where its active view stands and compares every pair. It returns nil if they
-// are equal bit for bit, and otherwise ErrDiffers naming the first key that is not. Run may go on meanwhile.
-func CompareReplay(ctx context.Context, store eventstore.Store, views Views, types domain.Catalogue, p Projection) error {
+// CompareReplay replays a projection up to where its active view stands, into a view store that has nothing of it, and
+// compares every pair. It returns nil if they are equal bit for bit, and otherwise ErrDiffers naming the first key that is
+// not. Run may go on meanwhile. What was replayed is left in fresh; a [Memory] holds any view of a test, not a city's.
+func CompareReplay(ctx context.Context, store eventstore.Store, views Views, types domain.Catalogue, p Projection, fresh Views) error {
 	return views.Read(ctx, p.Name(), func(kept Reader) error {
-		fresh, err := Replay(ctx, store, types, p, kept.Position())
+		err := replayInto(ctx, fresh, store, types, p, kept.Position())
+		if err == nil {
+			err = fresh.Activate(ctx, p.Name(), p.Version())
+		}
 		if err != nil {
 			return err
 		}
-		return compare(ctx, p.Name(), kept, fresh)
+		return fresh.Read(ctx, p.Name(), func(replayed Reader) error { return compare(ctx, p.Name(), kept, replayed) })
 	})
 }
 

@@ -285,7 +285,7 @@ func TestRebuild(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			if err := CompareReplay(t.Context(), store, views, catalogue, p); err != nil {
+			if err := CompareReplay(t.Context(), store, views, catalogue, p, &Memory{}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -534,7 +534,7 @@ func TestCompareReplayNamesTheFirstDifference(t *testing.T) {
 			if err := views.Batch(t.Context(), "a", 1, last, last, func(v View) error { c.spoil(v); return nil }); err != nil {
 				t.Fatal(err)
 			}
-			err := CompareReplay(t.Context(), store, views, catalogue, p)
+			err := CompareReplay(t.Context(), store, views, catalogue, p, &Memory{})
 			if (c.want == "" && err != nil) || (c.want != "" && (!errors.Is(err, ErrDiffers) || !strings.Contains(err.Error(), c.want))) {
 				t.Errorf("want %q, got %v", c.want, err)
 			}

@@ -72,12 +72,15 @@ func serveBench(b *bench, g *globals, flats int) (_ *benchServer, world []benchF
 	if world, err = makeBenchWorld(b, g, flats); err != nil {
 		return nil, nil, fmt.Errorf("make homes: %w", err)
 	}
-	s, err := serveHouse(b, g)
+	s, err := serveHouse(b, g, false)
 	return s, world, err
 }
 
-// serveHouse serves a folder, or what is elsewhere as its configuration says: then no register is kept, as in service.
-func serveHouse(b *bench, g *globals) (_ *benchServer, err error) {
+const benchOrigin = "localhost/bench"
+
+// serveHouse serves a folder, or what is elsewhere as its configuration says: then no register is kept, as in service. A
+// quiet one runs no process, so that nothing comes into its log.
+func serveHouse(b *bench, g *globals, quiet bool) (_ *benchServer, err error) {
 	h, err := openHouse(g, openOptions{})
 	if err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func serveHouse(b *bench, g *globals) (_ *benchServer, err error) {
 		}
 	}()
 	if h.log != nil {
-		flags := registerFlags{Origin: "localhost/bench"}
+		flags := registerFlags{Origin: benchOrigin}
 		if s.register, err = flags.open(g, h, 0); err != nil {
 			return nil, err
 		}
@@ -115,7 +118,9 @@ func serveHouse(b *bench, g *globals) (_ *benchServer, err error) {
 	if s.register != nil {
 		s.run(func() error { return keepRegister(ctx, g, s.register) })
 	}
-	s.run(func() error { return h.reactor(g).Run(ctx, processes(h)) })
+	if !quiet {
+		s.run(func() error { return h.reactor(g).Run(ctx, processes(h)) })
+	}
 	s.run(func() error {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

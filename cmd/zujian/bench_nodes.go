@@ -129,7 +129,7 @@ func benchNodeFilings(b *bench) (_ []benchRow, err error) {
 	config := *g.Config
 	config.Store, config.Views = connection, redis.server.URL
 	g.Config = &config
-	far, err := serveHouse(b, g)
+	far, err := serveHouse(b, g, false)
 	if err != nil {
 		return nil, err
 	}

@@ -9,12 +9,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"zujian/cmd/zujian/internal/demo"
 	"zujian/domain"
 	"zujian/eventstore"
 	"zujian/projections"
@@ -27,6 +25,7 @@ const (
 	benchReplayRequired   = 3e6
 	benchDecodersRequired = 1.6 // Two beside one.
 	benchViewRounds       = 3
+	benchCityMonths       = 36
 )
 
 // benchViews replays a log of real events, the demo city's: raw, decoded, and folded into every view there is.
@@ -40,25 +39,13 @@ func benchViews(b *bench) (_ []benchRow, err error) {
 }
 
 // benchCity makes a demo city in a folder of its own below the bench's.
-func benchCity(b *bench, name string) (_ *house, err error) {
+func benchCity(b *bench, name string) (*house, error) {
 	g := b.below(name)
 	homes := min(max(int(b.seconds*100), 40), 2000)
 	b.say("making a city of %d homes with three years of history", homes)
-	var clock atomic.Int64
-	h, err := openHouse(g, openOptions{deferSync: true, now: func() time.Time { return time.UnixMicro(clock.Load()).UTC() }})
+	h, _, err := makeCity(g, homes, benchCityMonths, 1, nil)
 	if err != nil {
 		return nil, err
-	}
-	kept := h.keepViews(b.ctx)
-	if _, _, err = demo.Build(b.ctx, demo.Options{
-		Homes: homes, Months: 36, Seed: 1, Today: domain.DayOf(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
-		Clock: func(t time.Time) { clock.Store(t.UnixMicro()) }, Views: func() error { return kept.caughtUp(b.ctx) },
-	}); err == nil {
-		err = h.log.Sync()
-	}
-	err = errors.Join(err, kept.stop())
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make a city: %w", err), h.Close())
 	}
 	b.say("replaying %d events", h.log.Stats().Events)
 	return h, nil

@@ -41,28 +41,44 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 	if err := os.WriteFile(marker, nil, 0o600); err != nil {
 		return err
 	}
-	var simulated atomic.Int64
-	h, err := openHouse(g, openOptions{deferSync: true, now: func() time.Time { return time.UnixMicro(simulated.Load()).UTC() }})
-	if err != nil {
-		return err
-	}
-	views := h.keepViews(g.Ctx) // Beside the load, on the other core.
 	var bar *progress
-	keys, _, err := demo.Build(g.Ctx, demo.Options{
-		Homes: homes, Months: months, Seed: seed, Today: demoToday(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
-		Clock: func(t time.Time) { simulated.Store(t.UnixMicro()) },
-		Views: func() error { return views.caughtUp(g.Ctx) },
-		Watch: func(at time.Time, id string) error { return h.watchDay(g.Ctx, at, id) },
-		Step: func(done, total int) {
-			if bar == nil {
-				bar = newProgress(g.Stderr, "demo city", int64(total))
-			}
-			bar.set(int64(done), int64(total))
-		},
+	h, keys, err := makeCity(g, homes, months, seed, func(done, total int) {
+		if bar == nil {
+			bar = newProgress(g.Stderr, "demo city", int64(total))
+		}
+		bar.set(int64(done), int64(total))
 	})
 	if bar != nil {
 		bar.end()
 	}
+	if err == nil {
+		err = h.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if err := writeSecret(filepath.Join(g.Data, demoKeysFile), keys); err != nil {
+		return err
+	}
+	return os.Remove(marker)
+}
+
+// makeCity makes a demo city in an empty folder and gives the house, open and durable: its clock stands where the city's
+// history ends. step may be nil.
+func makeCity(g *globals, homes, months int, seed uint64, step func(done, total int)) (_ *house, keys map[string]demo.Key, err error) {
+	var simulated atomic.Int64
+	h, err := openHouse(g, openOptions{deferSync: true, now: func() time.Time { return time.UnixMicro(simulated.Load()).UTC() }})
+	if err != nil {
+		return nil, nil, err
+	}
+	views := h.keepViews(g.Ctx) // Beside the load, on the other core.
+	keys, _, err = demo.Build(g.Ctx, demo.Options{
+		Homes: homes, Months: months, Seed: seed, Today: demoToday(g.Now()), City: &h.city.City, Desk: h.desk, Log: g.Log,
+		Clock: func(t time.Time) { simulated.Store(t.UnixMicro()) },
+		Views: func() error { return views.caughtUp(g.Ctx) },
+		Watch: func(at time.Time, id string) error { return h.watchDay(g.Ctx, at, id) },
+		Step:  step,
+	})
 	if err == nil {
 		call := operator(g)
 		call.ID = "demo plan" // The same city has the same events.
@@ -74,13 +90,10 @@ func loadDemo(g *globals, homes, months int, seed uint64) error {
 	if err == nil {
 		err = views.caughtUp(g.Ctx)
 	}
-	if err = errors.Join(err, views.stop(), h.Close()); err != nil {
-		return err
+	if err = errors.Join(err, views.stop()); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("make a city: %w", err), h.Close())
 	}
-	if err := writeSecret(filepath.Join(g.Data, demoKeysFile), keys); err != nil {
-		return err
-	}
-	return os.Remove(marker)
+	return h, keys, nil
 }
 
 // demoToday is the last day whose morning, when the demo city's offices work, is over: nothing is recorded ahead of the clock.

@@ -484,7 +484,7 @@ func (l *nodeLoad) finish() {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		err := h.runner.WaitFor(ctx, p.Name(), head.Position)
 		cancel()
-		if err = errors.Join(err, projections.CompareReplay(t.Context(), h.store, h.views, h.catalogue, p)); err != nil {
+		if err = errors.Join(err, projections.CompareReplay(t.Context(), h.store, h.views, h.catalogue, p, &projections.Memory{})); err != nil {
 			t.Error(fmt.Errorf("view %s: %w", p.Name(), err))
 		}
 	}

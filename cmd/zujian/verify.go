@@ -13,6 +13,7 @@ import (
 	"zujian/eventstore/embedded"
 	"zujian/eventstore/register"
 	"zujian/projections"
+	"zujian/projections/pebbleviews"
 )
 
 // verifyCmd checks everything that can be checked from the folder alone.
@@ -109,9 +110,27 @@ func (c *verifyCmd) verifyHouse(g *globals, h *house, res *verifyResult) error {
 	if err := h.catchUp(g.Ctx); err != nil {
 		return fmt.Errorf("views: %w", err)
 	}
+	return h.verifyViews(g, res)
+}
+
+// replayDir is where verify builds the views again; it is removed afterwards.
+const replayDir = "replay.tmp"
+
+// verifyViews builds every view again from the log, beside the one in use, and compares them.
+func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
+	dir := filepath.Join(g.Data, replayDir)
+	if err := os.RemoveAll(dir); err != nil { // Of one that was killed.
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	fresh, err := pebbleviews.Open(dir, pebbleviews.Options{Logger: g.Log, Scratch: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, fresh.Close()) }()
 	for _, p := range views(h.city) {
 		bar := newProgress(g.Stderr, "view "+p.Name(), 1)
-		err := projections.CompareReplay(g.Ctx, shown{h.store, bar}, h.views, h.catalogue, p)
+		err := projections.CompareReplay(g.Ctx, shown{h.store, bar}, h.views, h.catalogue, p, fresh)
 		bar.end()
 		if err != nil {
 			return fmt.Errorf("view %s: %w", p.Name(), err)

@@ -40,6 +40,7 @@ type Options struct {
 	MemTable      uint64       // Bytes of one memtable; 32 MiB if 0.
 	Logger        *slog.Logger // nil is silent.
 	CompactionMax int          // Compactions at once; 1 if 0: folding needs the other core.
+	Scratch       bool         // The folder is removed after use: there is no write-ahead log.
 }
 
 const (
@@ -92,7 +93,7 @@ func Open(dir string, o Options) (*Views, error) {
 	defer cache.Unref() // The database holds it from here on.
 	compactions := max(o.CompactionMax, 1)
 	opts := &pebble.Options{
-		FS: o.FS, EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log},
+		FS: o.FS, EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log}, DisableWAL: o.Scratch,
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
 		MemTableStopWritesThreshold: 4,

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"zujian/projections"
+	"zujian/projections/housing"
+	"zujian/projections/pebbleviews"
+)
+
+// TestVerifyFindsAChangedRow: a view that is what its events say passes, one with a row changed is named, and the views
+// built for the comparison are gone afterwards, those of a verify that was killed too.
+func TestVerifyFindsAChangedRow(t *testing.T) {
+	g := &globals{
+		Ctx: t.Context(), Stdout: &lockedBuffer{}, Stderr: &lockedBuffer{}, Data: filepath.Join(t.TempDir(), "city"), Now: time.Now,
+		Log: discardLog(), Config: &cli{City: "nanjing", Suite: "INTL"},
+	}
+	if err := loadDemo(g, 12, 2, 1); err != nil {
+		t.Fatal(err)
+	}
+	replayed := filepath.Join(g.Data, replayDir)
+	if err := os.CopyFS(replayed, os.DirFS(filepath.Join(g.Data, "views"))); err != nil {
+		t.Fatal(err)
+	}
+	var res verifyResult
+	if code := command(t, &res, "verify", "--data", g.Data); code != 0 || len(res.Views) != 8 {
+		t.Fatalf("exit %d: %+v", code, res)
+	}
+	p := housing.Projection{}
+	v, err := pebbleviews.Open(filepath.Join(g.Data, "views"), pebbleviews.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err1 := v.Checkpoint(t.Context(), p.Name(), p.Version())
+	key := ""
+	err2 := v.Batch(t.Context(), p.Name(), p.Version(), at, at, func(v projections.View) error {
+		for row, err := range v.Scan(t.Context(), "", "", false) {
+			if err != nil {
+				return err
+			}
+			key = row.Key
+			v.Set(key, append(row.Value, ' '))
+			return nil
+		}
+		return errors.New("the view has no homes")
+	})
+	if err := errors.Join(err1, err2, v.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs lockedBuffer
+	want := fmt.Sprintf("housing has another value at key %q", key)
+	if code := run(t.Context(), []string{"verify", "--data", g.Data}, &out, &errs); code != exitFailed || !strings.Contains(errs.String(), want) {
+		t.Errorf("exit %d, want %s: %s", code, want, errs.String())
+	}
+	if _, err := os.Stat(replayed); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is left behind: %v", replayed, err)
+	}
+}
