@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -60,7 +59,7 @@ func benchNodeViews(b *bench) (_ []benchRow, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, redis.Close()) }()
-	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "nodes-near"), pebbleviews.Options{Logger: slog.New(slog.DiscardHandler)})
+	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "nodes-near"), viewOptions(b.g.Log))
 	if err != nil {
 		return nil, err
 	}

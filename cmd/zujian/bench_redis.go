@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -38,7 +37,7 @@ func benchRedis(b *bench) (_ []benchRow, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "beside"), pebbleviews.Options{Logger: slog.New(slog.DiscardHandler)})
+	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "beside"), viewOptions(b.g.Log))
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,9 @@ func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	fresh, err := pebbleviews.Open(dir, pebbleviews.Options{Logger: g.Log, Scratch: true})
+	o := viewOptions(g.Log)
+	o.Scratch = true
+	fresh, err := pebbleviews.Open(dir, o)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (v sharedViews) Close() error { return v.store.Close() }
 // openViews opens where --views says.
 func (h *house) openViews(g *globals, r role) error {
 	if g.Config.Views == "" {
-		o := pebbleviews.Options{Logger: g.Log}
+		o := viewOptions(g.Log)
 		if h.log != nil {
 			o.FS = h.log.Disk()
 		}
@@ -105,6 +105,9 @@ const (
 // keeper makes what keeps the views of this house, or only knows how they stand if this process's part is another.
 func (h *house) keeper(g *globals, o openOptions) keeper {
 	r := &projections.Runner{Store: h.store, Views: h.views, Catalogue: h.catalogue, Now: g.Now, Logger: g.Log, Pace: viewPace}
+	if o.deferSync {
+		r.Pace = 0 // A load waits for what it reads, again and again.
+	}
 	shared, ok := h.views.(sharedViews)
 	if !ok {
 		return r

@@ -73,12 +73,12 @@ func (g *generator) clockwork(id string, c listing.Command) error {
 	return unexpected(err)
 }
 
-// Before today so many days are evaluated for warnings: each of the last, every tenth of those before, since a
-// demonstration must start soon.
+// Before today so many days are evaluated for warnings: each of the last, before them one a week, since a demonstration must
+// start soon. The watch of operators wants its signs seen for a week.
 const (
-	watchedDays = 60
-	watchedLast = 10
-	watchedStep = 10
+	watchedDays = 42
+	watchedLast = 2
+	watchedStep = 7
 )
 
 // planWatch lets the warnings of the last days be evaluated in the evening.
