@@ -17,11 +17,29 @@ import (
 	"zujian/cmd/zujian/internal/soak"
 )
 
+// programFolders are where tests build the binary: 69 MB a run. TestMain removes this run's.
+const (
+	programFolders = "zujian-e2e"
+	programOld     = 3 * time.Hour // No run takes that long: what is older was left by one that was killed.
+)
+
+var programFolder string
+
 // program builds the binary once for every end-to-end test.
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "zujian-e2e")
+	dir, err := os.MkdirTemp("", programFolders)
 	if err != nil {
 		return "", err
+	}
+	programFolder = dir
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), programFolders+"*"))
+	if err != nil {
+		return "", err
+	}
+	for _, old := range left {
+		if info, err := os.Stat(old); err == nil && time.Since(info.ModTime()) > programOld {
+			_ = os.RemoveAll(old) // Another run may do the same, or it is another user's.
+		}
 	}
 	bin := filepath.Join(dir, "zujian")
 	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()

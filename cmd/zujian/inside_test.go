@@ -11,7 +11,11 @@ import (
 
 func TestMain(m *testing.M) {
 	time.Local = time.UTC // As main does.
-	os.Exit(m.Run())
+	code := m.Run()
+	if programFolder != "" {
+		_ = os.RemoveAll(programFolder) // A folder in the temporary one harms nobody.
+	}
+	os.Exit(code)
 }
 
 // insideServer is `zujian serve` in this process, over a clock or a disk of the test.
