@@ -75,7 +75,7 @@ func replayInto(ctx context.Context, views Views, store eventstore.Store, types 
 }
 
 // replayBatch is not the runner's, on purpose: a view must not depend on how its events were cut.
-const replayBatch = 331
+const replayBatch = 2003
 
 // CompareReplay replays a projection up to where its active view stands, into a view store that has nothing of it, and
 // compares every pair. It returns nil if they are equal bit for bit, and otherwise ErrDiffers naming the first key that is

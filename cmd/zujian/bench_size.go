@@ -65,15 +65,16 @@ type sized struct {
 	rows   []benchRow
 }
 
+// row adds a figure, and says it at once: a large register takes hours.
 func (z *sized) row(name, unit string, value float64) {
+	z.b.say("%s: %s %s", name, figure(value), unit)
 	z.rows = append(z.rows, benchRow{Name: fmt.Sprintf("%s, %s events", name, figure(float64(z.events))), Value: value, Unit: unit})
 }
 
 // since adds how long something took, and how many events a second that is.
 func (z *sized) since(name string, start time.Time) {
 	took := time.Since(start).Seconds()
-	z.row(name, "s", took)
-	z.rows[len(z.rows)-1].Name += fmt.Sprintf(" (%s/s)", figure(float64(z.events)/took))
+	z.row(fmt.Sprintf("%s (%s/s)", name, figure(float64(z.events)/took)), "s", took)
 }
 
 // memory gives the most that the process has used so far.
