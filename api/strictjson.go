@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"unicode"
 	"unicode/utf16"
@@ -203,7 +204,15 @@ func (s *scanner) number(pointer string) any {
 // text reads a string and checks its characters.
 func (s *scanner) text(pointer string) string {
 	s.at++
-	var out []byte
+	start := s.at
+	for s.at < len(s.doc) && plain(s.doc[s.at]) {
+		s.at++
+	}
+	if s.peek() == '"' { // Most texts.
+		s.at++
+		return string(s.doc[start : s.at-1])
+	}
+	out := slices.Clone(s.doc[start:s.at])
 	marks := 0
 	for s.err == nil {
 		if s.at >= len(s.doc) {
@@ -216,7 +225,7 @@ func (s *scanner) text(pointer string) string {
 			break
 		}
 		r := s.char(pointer, c)
-		if unicode.Is(unicode.Mn, r) {
+		if r >= utf8.RuneSelf && unicode.Is(unicode.Mn, r) {
 			marks++
 		} else {
 			marks = 0
@@ -228,6 +237,9 @@ func (s *scanner) text(pointer string) string {
 	}
 	return string(out)
 }
+
+// plain is true of visible ASCII that stands for itself.
+func plain(c byte) bool { return c >= ' ' && c < 0x7f && c != '"' && c != '\\' }
 
 func (s *scanner) char(pointer string, c byte) rune {
 	switch {
@@ -298,7 +310,7 @@ func (s *scanner) hex4(pointer string) rune {
 
 // visible is false of characters that hide or reorder text. Line feeds and tabs pass: clauses have lines.
 func visible(r rune) bool {
-	if r == '\n' || r == '\t' {
+	if r >= ' ' && r < 0x7f || r == '\n' || r == '\t' {
 		return true
 	}
 	return !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Noncharacter_Code_Point, unicode.Zl, unicode.Zp)

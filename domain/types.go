@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 // Upcast lifts stored JSON from one schema version to the next (旧版事件升级).
@@ -13,6 +14,7 @@ type Type struct {
 	Name    string
 	Version int
 	decode  func([]byte) (Event, error)
+	lasting lastingCheck
 	upcasts []Upcast
 	memo    Memo
 }
@@ -28,10 +30,14 @@ type Memo interface {
 func Stored[T Event](upcasts ...Upcast) Type {
 	var zero T
 	form := FormOf[T]()
-	return Type{Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts, decode: func(b []byte) (Event, error) {
-		return form.Unmarshal(b)
-	}}
+	return Type{
+		Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts, lasting: lastingTypes{}.of(reflect.TypeFor[T]()),
+		decode: func(b []byte) (Event, error) { return form.Unmarshal(b) },
+	}
 }
+
+// Lasting tells whether an event of the type is the one that its JSON gives back, so that it need not be decoded again.
+func (t Type) Lasting(e Event) bool { return t.lasting(reflect.ValueOf(e)) }
 
 // Decode reads data written at version as the current T. A version it does not know is an error: skipping an event
 // would corrupt every view of it.
@@ -97,16 +103,20 @@ func (c Catalogue) WithMemo(m Memo) Catalogue {
 	return out
 }
 
-// Remember decodes an event that is about to be written and keeps it for those who will read it. Without a memo it does
-// nothing.
-func (c Catalogue) Remember(name string, version int, data []byte) error {
-	memo := c[name].memo
-	if memo == nil {
+// Remember keeps an event that is about to be written as data for those who will read it: itself, if its data gives back
+// the same, else what its data gives. An error means that nobody could read it. Without a memo it does nothing.
+func (c Catalogue) Remember(e Event, data []byte) error {
+	name := e.EventType()
+	t := c[name]
+	if t.memo == nil {
 		return nil
 	}
-	e, err := c.Decode(name, version, data)
-	if err == nil {
-		memo.Keep(name, version, data, e)
+	if !t.Lasting(e) {
+		var err error
+		if e, err = t.Decode(t.Version, data); err != nil {
+			return err
+		}
 	}
-	return err
+	t.memo.Keep(name, t.Version, data, e)
+	return nil
 }

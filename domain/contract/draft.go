@@ -30,8 +30,11 @@ func draft(s State, r request, c Draft) ([]Event, error) {
 	}}, nil
 }
 
-// normal fills what the terms imply, so that equal agreements hash alike.
+// normal fills what the terms imply, so that equal agreements hash alike. A list without anything in it is no list, as in
+// the event's JSON.
 func (t Terms) normal() Terms {
+	t.Rooms, t.Occupants, t.DeductionGrounds = noneIfEmpty(t.Rooms), noneIfEmpty(t.Occupants), noneIfEmpty(t.DeductionGrounds)
+	t.Fees, t.Docs = noneIfEmpty(t.Fees), noneIfEmpty(t.Docs)
 	if t.LetMode == "" {
 		t.LetMode = LetWhole
 		if len(t.Rooms) > 0 {
@@ -43,6 +46,13 @@ func (t Terms) normal() Terms {
 		t.Escrow.Mode = ""
 	}
 	return t
+}
+
+func noneIfEmpty[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // question puts terms to the rules of the day they are signed.

@@ -13,8 +13,8 @@
 // ErrCommandReused, a programming error made visible before it puts one id on two events.
 //
 // States are cached by stream at the revision they were folded to, and every load still reads what is newer, so a stale
-// entry costs a few events and never a wrong decision. Only events read back from the store are folded: what a decider
-// returned may hold more than its JSON.
+// entry costs a few events and never a wrong decision. What is folded is what the store gives back: a decider may return
+// more than its JSON holds, and only an event that its JSON gives back unchanged (domain.Type.Lasting) is taken as it is.
 package aggregate
 
 import (
@@ -203,7 +203,7 @@ func encode[C any, E domain.Event](types domain.Catalogue, stream string, req do
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", name, err)
 		}
-		if err := types.Remember(name, t.Version, data); err != nil {
+		if err := types.Remember(e, data); err != nil {
 			return nil, fmt.Errorf("encode %s: it can't be read back: %w", name, err)
 		}
 		out[i] = eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: name, Data: data, Meta: eventstore.Metadata{

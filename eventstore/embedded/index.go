@@ -263,8 +263,12 @@ func (x *index) head(stream string) (eventstore.Revision, error) {
 	return rev, done.Close()
 }
 
-// starts appends to dst where up to limit events of the stream start, from revision from on.
+// starts appends to dst where up to limit events of the stream start, from revision from on. Most who ask know all but the
+// newest, or ask of a stream that is yet to be: the head, behind a bloom filter, tells them without a walk.
 func (x *index) starts(dst []eventstore.Position, stream string, from eventstore.Revision, limit int) ([]eventstore.Position, error) {
+	if head, err := x.head(stream); err != nil || head < from {
+		return dst, err
+	}
 	lower := eventKey(stream, from)
 	upper := eventKey(stream, -1) // All ones: behind every revision.
 	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
