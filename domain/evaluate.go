@@ -23,15 +23,28 @@ const (
 
 // value is a fact or the result of an operation. The zero value is unknown.
 type value struct {
-	kind    kind
-	n       int64 // Of a bool, int or day.
-	text    string
-	texts   []string
-	records []Facts
-	record  Facts
+	kind kind
+	n    int64 // Of a bool, int or day.
+	text string
+	many any // []string, []Facts or Facts.
 }
 
 func (v value) truth() bool { return v.n != 0 }
+
+func (v value) texts() []string {
+	list, _ := v.many.([]string)
+	return list
+}
+
+func (v value) records() []Facts {
+	list, _ := v.many.([]Facts)
+	return list
+}
+
+func (v value) record() Facts {
+	f, _ := v.many.(Facts)
+	return f
+}
 
 func truth(b bool) value {
 	if b {
@@ -40,8 +53,8 @@ func truth(b bool) value {
 	return value{kind: kindBool}
 }
 
-func valueOf(x any) value {
-	switch x := x.(type) {
+func valueOf(some any) value {
+	switch x := some.(type) {
 	case nil:
 		return value{kind: kindNull}
 	case bool:
@@ -57,11 +70,11 @@ func valueOf(x any) value {
 	case Day:
 		return value{kind: kindDay, n: int64(x)}
 	case []string:
-		return value{kind: kindTexts, texts: x}
+		return value{kind: kindTexts, many: some}
 	case []Facts:
-		return value{kind: kindRecords, records: x}
+		return value{kind: kindRecords, many: some}
 	case Facts:
-		return value{kind: kindRecord, record: x}
+		return value{kind: kindRecord, many: some}
 	}
 	return value{}
 }
@@ -88,40 +101,60 @@ func lookup(f Facts, path string) value {
 	}
 }
 
+// term is an expression made ready to be asked of many facts: its parameters and literals are values, its shape is checked.
+type term struct {
+	op    string // An operator, opFact, opItem, or opLit of what is known beforehand.
+	name  string // Path of a fact or item field.
+	known value
+	args  []term
+}
+
+// termOf makes an expression ready. What could never be computed is unknown.
+func termOf(e *Expr, params map[string]Param) term {
+	switch e.Op {
+	case opFact, opItem:
+		return term{op: e.Op, name: e.Name}
+	case opParam:
+		if p, ok := params[e.Name]; ok {
+			return term{op: opLit, known: valueOf(p.Value)}
+		}
+		return term{op: opLit}
+	case opLit:
+		return term{op: opLit, known: valueOf(e.Value)}
+	}
+	op, known := operators[e.Op]
+	if !known || len(e.Args) < op.min || len(e.Args) > op.max {
+		return term{op: opLit}
+	}
+	t := term{op: e.Op, args: make([]term, len(e.Args))}
+	for i := range e.Args {
+		t.args[i] = termOf(&e.Args[i], params)
+	}
+	return t
+}
+
 // evaluation is one judgement of one rule. Every operation is total: what can't be computed is unknown.
 type evaluation struct {
 	facts    Facts
 	item     value // The list item at hand.
-	params   map[string]Param
 	calendar Calendar
 }
 
-func (ev *evaluation) eval(e *Expr) value {
-	switch e.Op {
+func (ev *evaluation) eval(e *term) value {
+	switch e.op {
 	case opFact:
-		return lookup(ev.facts, e.Name)
+		return lookup(ev.facts, e.name)
 	case opItem:
-		return ev.field(e.Name)
-	case opParam:
-		if p, ok := ev.params[e.Name]; ok {
-			return valueOf(p.Value)
-		}
-		return value{}
+		return ev.field(e.name)
 	case opLit:
-		return valueOf(e.Value)
-	}
-	op, known := operators[e.Op]
-	if !known || len(e.Args) < op.min || len(e.Args) > op.max {
-		return value{}
-	}
-	switch e.Op {
+		return e.known
 	case "and", "or":
-		return ev.logic(e.Args, e.Op == "or")
+		return ev.logic(e.args, e.op == "or")
 	case "any", "all", "count", "distinct", "sum", "min", "max":
 		return ev.overList(e)
 	case "first":
-		for i := range e.Args {
-			if v := ev.eval(&e.Args[i]); v.kind != kindUnknown && v.kind != kindNull {
+		for i := range e.args {
+			if v := ev.eval(&e.args[i]); v.kind != kindUnknown && v.kind != kindNull {
 				return v
 			}
 		}
@@ -129,10 +162,10 @@ func (ev *evaluation) eval(e *Expr) value {
 	}
 	var buf [4]value
 	args := buf[:0]
-	for i := range e.Args {
-		args = append(args, ev.eval(&e.Args[i]))
+	for i := range e.args {
+		args = append(args, ev.eval(&e.args[i]))
 	}
-	switch e.Op {
+	switch e.op {
 	case "present":
 		return truth(args[0].kind != kindUnknown && args[0].kind != kindNull)
 	case "not":
@@ -146,19 +179,19 @@ func (ev *evaluation) eval(e *Expr) value {
 			return value{}
 		}
 	}
-	switch e.Op {
+	switch e.op {
 	case "==", "!=":
-		return equal(args[0], args[1], e.Op == "==")
+		return equal(args[0], args[1], e.op == "==")
 	case "<", "<=", ">", ">=", "between":
-		return compare(e.Op, args)
+		return compare(e.op, args)
 	case "in":
 		return member(args[1], args[0])
 	case "contains":
 		return member(args[0], args[1])
 	case "+", "-", "*", "pct":
-		return arithmetic(e.Op, args)
+		return arithmetic(e.op, args)
 	}
-	return ev.dates(e.Op, args[0], args[1])
+	return ev.dates(e.op, args[0], args[1])
 }
 
 func (ev *evaluation) field(name string) value {
@@ -168,11 +201,11 @@ func (ev *evaluation) field(name string) value {
 	if ev.item.kind != kindRecord {
 		return value{}
 	}
-	return lookup(ev.item.record, name)
+	return lookup(ev.item.record(), name)
 }
 
 // logic is Kleene's and/or: deciding is the value that settles it alone.
-func (ev *evaluation) logic(args []Expr, deciding bool) value {
+func (ev *evaluation) logic(args []term, deciding bool) value {
 	out := truth(!deciding)
 	for i := range args {
 		switch v := ev.eval(&args[i]); {
@@ -185,37 +218,37 @@ func (ev *evaluation) logic(args []Expr, deciding bool) value {
 	return out
 }
 
-func (ev *evaluation) overList(e *Expr) value {
-	list := ev.eval(&e.Args[0])
+func (ev *evaluation) overList(e *term) value {
+	list := ev.eval(&e.args[0])
 	var n int
 	switch list.kind {
 	case kindRecords:
-		n = len(list.records)
+		n = len(list.records())
 	case kindTexts:
-		n = len(list.texts)
+		n = len(list.texts())
 	default:
-		if e.Op == "min" || e.Op == "max" {
-			return extreme(e.Op, list, ev.eval(&e.Args[1]))
+		if e.op == "min" || e.op == "max" {
+			return extreme(e.op, list, ev.eval(&e.args[1]))
 		}
 		return value{}
 	}
-	if len(e.Args) == 1 {
+	if len(e.args) == 1 {
 		return value{kind: kindInt, n: int64(n)}
 	}
 	outer := ev.item
 	defer func() { ev.item = outer }()
-	if e.Op == "distinct" {
+	if e.op == "distinct" {
 		results := make([]value, n)
 		for i := range n {
 			ev.item = item(list, i)
-			results[i] = ev.eval(&e.Args[1])
+			results[i] = ev.eval(&e.args[1])
 		}
 		return distinct(results)
 	}
-	sum := start(e.Op)
+	sum := start(e.op)
 	for i := range n {
 		ev.item = item(list, i)
-		next, done := reduce(e.Op, i, sum, ev.eval(&e.Args[1]))
+		next, done := reduce(e.op, i, sum, ev.eval(&e.args[1]))
 		if sum = next; done {
 			break
 		}
@@ -225,9 +258,9 @@ func (ev *evaluation) overList(e *Expr) value {
 
 func item(list value, i int) value {
 	if list.kind == kindRecords {
-		return value{kind: kindRecord, record: list.records[i]}
+		return value{kind: kindRecord, many: list.records()[i]}
 	}
-	return value{kind: kindText, text: list.texts[i]}
+	return value{kind: kindText, text: list.texts()[i]}
 }
 
 // start is the result over an empty list; the least and the most of nothing are unknown.
@@ -330,7 +363,7 @@ func member(list, x value) value {
 	case x.kind != kindText:
 		return value{}
 	case list.kind == kindTexts:
-		return truth(slices.Contains(list.texts, x.text))
+		return truth(slices.Contains(list.texts(), x.text))
 	case list.kind == kindText:
 		return truth(strings.Contains(list.text, x.text))
 	}
@@ -407,15 +440,15 @@ func (ev *evaluation) dates(op string, a, b value) value {
 
 // used is what a judgement read, for the answer and the event: parameters by name, single facts by path, and under
 // "missing" the facts nobody gave. Lists stay out: they may be long and name people.
-func (ev *evaluation) used(e *Expr) map[string]any {
+func used(r *Rule, f Facts) map[string]any {
 	out := map[string]any{}
 	var missing []string
-	e.walk(func(x Expr) {
+	r.Predicate.walk(func(x Expr) {
 		switch x.Op {
 		case opParam:
-			out[x.Name] = ev.params[x.Name].Value
+			out[x.Name] = r.Params[x.Name].Value
 		case opFact:
-			switch v := lookup(ev.facts, x.Name); v.kind {
+			switch v := lookup(f, x.Name); v.kind {
 			case kindUnknown:
 				missing = append(missing, x.Name)
 			case kindBool:

@@ -179,7 +179,7 @@ func (v Verdict) lasting() bool {
 }
 
 func (r *RuleResult) lasting() bool {
-	if r.Pointer != "" || r.Detail != "" || !ruleIDForm.MatchString(r.Rule) {
+	if r.Pointer != "" || r.Detail != "" || r.Rule == "" || strings.ContainsFunc(r.Rule, quoted) || strings.Contains(r.Rule, "@") {
 		return false
 	}
 	if r.Outcome == OutcomePass {

@@ -12,7 +12,13 @@ type prepared struct {
 type span struct {
 	from   Day
 	all    []*Rule
-	stages map[Stage][]*Rule
+	stages map[Stage][]judged
+}
+
+// judged is a rule ready to be judged.
+type judged struct {
+	*Rule
+	violated term
 }
 
 // Prepared is the same policy, quick to ask: which version of which rule is in force, and judged at which stage, is
@@ -29,7 +35,7 @@ func (p Policy) Prepared() Policy {
 	slices.Sort(turns)
 	out := &prepared{rules: p.Rules}
 	for _, from := range slices.Compact(turns) {
-		s := span{from: from, all: p.workOut(from), stages: map[Stage][]*Rule{}}
+		s := span{from: from, all: p.workOut(from), stages: map[Stage][]judged{}}
 		for _, stage := range allStages {
 			s.stages[stage] = ofStage(s.all, stage)
 		}
@@ -64,13 +70,19 @@ func (p Policy) inForce(on Day) []*Rule {
 }
 
 // atStage are those judged at a stage.
-func (p Policy) atStage(stage Stage, on Day) []*Rule {
+func (p Policy) atStage(stage Stage, on Day) []judged {
 	if s, ok := p.on(on); ok {
 		return s.stages[stage]
 	}
 	return ofStage(p.workOut(on), stage)
 }
 
-func ofStage(rules []*Rule, stage Stage) []*Rule {
-	return slices.DeleteFunc(slices.Clone(rules), func(r *Rule) bool { return !slices.Contains(r.Stages, stage) })
+func ofStage(rules []*Rule, stage Stage) []judged {
+	var out []judged
+	for _, r := range rules {
+		if slices.Contains(r.Stages, stage) {
+			out = append(out, judged{r, termOf(&r.Predicate, r.Params)})
+		}
+	}
+	return out
 }

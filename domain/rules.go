@@ -160,14 +160,15 @@ func (p Policy) param(rule, name string, on Day) any {
 func (p Policy) Judge(stage Stage, on Day, f Facts, ids ...string) Verdict {
 	rules := p.atStage(stage, on)
 	var v Verdict
-	for _, r := range rules {
+	for i := range rules {
+		r := &rules[i]
 		if len(ids) > 0 && !slices.Contains(ids, r.ID) || !r.Scope.covers(f) {
 			continue
 		}
 		if v == nil {
 			v = make(Verdict, 0, len(rules))
 		}
-		v = append(v, p.judge(r, f))
+		v = append(v, p.judge(r.Rule, &r.violated, f))
 	}
 	return v
 }
@@ -175,7 +176,7 @@ func (p Policy) Judge(stage Stage, on Day, f Facts, ids ...string) Verdict {
 func (s Scope) covers(f Facts) bool {
 	if len(s.SubjectKinds) > 0 {
 		kinds := lookup(f, "scope.subject_kinds")
-		if kinds.kind == kindTexts && !slices.ContainsFunc(kinds.texts, func(k string) bool { return slices.Contains(s.SubjectKinds, k) }) {
+		if kinds.kind == kindTexts && !slices.ContainsFunc(kinds.texts(), func(k string) bool { return slices.Contains(s.SubjectKinds, k) }) {
 			return false
 		}
 	}
@@ -186,14 +187,14 @@ func (s Scope) covers(f Facts) bool {
 	return true
 }
 
-func (p Policy) judge(r *Rule, f Facts) RuleResult {
+func (p Policy) judge(r *Rule, violated *term, f Facts) RuleResult {
 	res := RuleResult{Rule: r.ID, Version: r.Version, Outcome: OutcomePass, Unconfirmed: r.Status == RuleUnconfirmed}
-	ev := evaluation{facts: f, params: r.Params, calendar: p.Calendar}
-	got := ev.eval(&r.Predicate)
+	ev := evaluation{facts: f, calendar: p.Calendar}
+	got := ev.eval(violated)
 	if got.kind == kindBool && !got.truth() {
 		return res
 	}
-	res.Code, res.Params = r.Code, ev.used(&r.Predicate)
+	res.Code, res.Params = r.Code, used(r, f)
 	if got.kind != kindBool {
 		res.Outcome = OutcomeUnknown
 		return res
