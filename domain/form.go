@@ -38,12 +38,13 @@ func (f Form[T]) Unmarshal(b []byte) (T, error) {
 	return *t, err
 }
 
-// shape says how a type is read.
+// shape says how a type is read and written.
 type shape struct {
 	kind   shapeKind
 	typ    reflect.Type
 	elem   *shape      // Of a list or a pointer.
 	fields []fieldPart // Of an object, in the order they are written.
+	isZero bool        // It tells itself when it is zero.
 }
 
 type shapeKind uint8
@@ -66,19 +67,24 @@ const (
 )
 
 type fieldPart struct {
-	key   string // "name":
-	index []int
-	shape *shape
+	key       string // "name":
+	index     []int
+	shape     *shape
+	omitEmpty bool
+	omitZero  bool
 }
 
 var (
+	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
+	textMarshaler   = reflect.TypeFor[interface{ MarshalText() ([]byte, error) }]()
+	tellsZero       = reflect.TypeFor[interface{ IsZero() bool }]()
 	textUnmarshaler = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
 )
 
 // shapeOf works out a shape; inside are the types it is part of.
 func shapeOf(t reflect.Type, inside []reflect.Type) *shape {
-	s := &shape{typ: t}
+	s := &shape{typ: t, isZero: t.Implements(tellsZero)}
 	p := reflect.PointerTo(t)
 	switch {
 	case t == reflect.TypeFor[Day]():
@@ -92,7 +98,7 @@ func shapeOf(t reflect.Type, inside []reflect.Type) *shape {
 		if t.Kind() != reflect.Pointer {
 			s.kind = asOwn
 		}
-	case p.Implements(textUnmarshaler):
+	case p.Implements(textUnmarshaler), p.Implements(jsonMarshaler), p.Implements(textMarshaler):
 	default:
 		s.ofKind(append(inside, t))
 	}
@@ -140,9 +146,10 @@ func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPar
 			continue
 		case strings.Contains(options, "string") || f.Anonymous && name != "" && !f.IsExported():
 			return nil, false
+		case strings.Contains(options, "omitzero") && reflect.PointerTo(f.Type).Implements(tellsZero) && (f.Type.Kind() == reflect.Interface || !f.Type.Implements(tellsZero)):
+			return nil, false
 		case f.Anonymous && name == "":
-			p := reflect.PointerTo(f.Type)
-			if f.Type.Kind() != reflect.Struct || p.Implements(jsonUnmarshaler) || p.Implements(textUnmarshaler) {
+			if shapeOf(f.Type, inside).kind != asObject {
 				return nil, false
 			}
 			part, ok := fieldsOf(f.Type, index, inside)
@@ -156,7 +163,10 @@ func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPar
 		case name == "":
 			name = f.Name
 		}
-		out = append(out, fieldPart{key: `"` + name + `":`, index: index, shape: shapeOf(f.Type, inside)})
+		out = append(out, fieldPart{
+			key: `"` + name + `":`, index: index, shape: shapeOf(f.Type, inside),
+			omitEmpty: strings.Contains(options, "omitempty"), omitZero: strings.Contains(options, "omitzero"),
+		})
 	}
 	seen := map[string]bool{}
 	for _, f := range out {

@@ -75,8 +75,28 @@ func sameAsJSON[T any](t interface {
 	if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
 		t.Fatalf("%s\ngave the error %v, encoding/json %v", raw, err, wantErr)
 	}
+	if err == nil {
+		sameBytes(t, f, got)
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("%s\n%s", raw, cmp.Diff(want, got, cmp.AllowUnexported(everything{}, embedded{}, twice{}, part{})))
+	}
+}
+
+// sameBytes holds a form to json.Marshal: the same bytes and the same error.
+func sameBytes[T any](t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, f domain.Form[T], x T,
+) {
+	t.Helper()
+	want, wantErr := json.Marshal(x)
+	got, err := f.Append([]byte("before"), x)
+	if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+		t.Fatalf("%+v\ngave the error %v, encoding/json %v", x, err, wantErr)
+	}
+	if string(got) != "before"+string(want) {
+		t.Fatalf("%s\nencoding/json %s", got, want)
 	}
 }
 
@@ -110,6 +130,58 @@ func TestFormReadsAsJSON(t *testing.T) {
 	sameAsJSON(t, domain.FormOf[map[string]int](), []byte(`{"x":2}`))
 	sameAsJSON(t, domain.FormOf[*part](), []byte(`{"share_bp":2}`))
 	sameAsJSON(t, domain.FormOf[domain.Day](), []byte(`"2026-01-01"`))
+}
+
+// pointed is written otherwise where it has an address.
+type pointed struct{ N int }
+
+func (p *pointed) MarshalJSON() ([]byte, error) { return []byte(`"pointed"`), nil }
+
+// odd is zero when it is 7.
+type odd int
+
+func (o *odd) IsZero() bool { return *o == 7 }
+
+// even is zero when it is 6.
+type even int
+
+func (e even) IsZero() bool { return e == 6 }
+
+func TestFormWritesAsJSON(t *testing.T) {
+	type corner struct {
+		One   pointed            `json:"one"`
+		Many  []pointed          `json:"many"`
+		Named map[string]pointed `json:"named,omitempty"`
+		Even  even               `json:"even,omitzero"`
+		Evens *even              `json:"evens,omitzero"`
+		Array [2]int             `json:"array,omitempty"`
+		Part  part               `json:"part,omitempty"`
+		Zero  part               `json:"zero,omitzero"`
+		Level map[part]int       `json:"-"`
+		Ratio float32            `json:"ratio,omitempty"`
+		When  *time.Time         `json:"when,omitempty"`
+		Any   any                `json:"any,omitempty"`
+	}
+	six := even(6)
+	f := domain.FormOf[corner]()
+	sameBytes(t, f, corner{})
+	sameBytes(t, f, corner{Many: []pointed{{1}}, Named: map[string]pointed{"<": {1}}, Even: 6, Evens: &six, Ratio: 1e21, When: &time.Time{}, Any: []pointed{{2}}})
+	sameBytes(t, f, corner{Many: []pointed{}, Even: 5, Any: make(chan int)})
+	sameBytes(t, f, corner{Any: "\u2028\xff\ufffd"})
+	sameBytes(t, domain.FormOf[map[string]int64](), map[string]int64{"b": 1, "a<": -2, "": 0})
+	sameBytes(t, domain.FormOf[map[string]int64](), nil)
+	sameBytes(t, domain.FormOf[*corner](), nil)
+	sameBytes(t, domain.FormOf[*corner](), &corner{Part: part{Share: 1}})
+	for _, text := range []string{"", "租\u2028", "\x7f", "a\x00", "\ufffd", "\xff", "<&>", `"\`, "é😀"} {
+		sameBytes(t, domain.FormOf[string](), text)
+	}
+	type byPointer struct {
+		Odd odd `json:"odd,omitzero"`
+	}
+	sameBytes(t, domain.FormOf[byPointer](), byPointer{7})
+	sameBytes(t, domain.FormOf[byPointer](), byPointer{0})
+	sameBytes(t, domain.FormOf[domain.Verdict](), domain.Verdict{{Rule: "租", Outcome: domain.OutcomePass}})
+	sameBytes(t, domain.FormOf[twice](), twice{part{1, "inner", 0}, "outer"})
 }
 
 // TestFormReadsWhatIsWritten shows that what json.Marshal writes comes back, whatever the values.

@@ -162,5 +162,5 @@ func Put[T any](v View, key string, value T) {
 		putRow(r, key, value)
 		return
 	}
-	v.Set(key, encodeRow(value))
+	v.Set(key, appendRow[T](nil, value))
 }

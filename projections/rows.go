@@ -1,8 +1,8 @@
 package projections
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"iter"
 	"reflect"
 	"sync"
@@ -20,13 +20,15 @@ const rowsMax = 1 << 13
 type rows struct {
 	young, old map[string]*row
 	order      []*row // Put in this batch, as they first came since the last flush.
+	room       []byte // For encoding.
 }
 
 // row is one row as a value.
 type row struct {
-	key   string
-	value any
-	put   bool // In this batch, and the view has not got its bytes yet.
+	key    string
+	value  any
+	encode func(b []byte, value any) []byte // What was put.
+	put    bool                             // In this batch, and the view has not got its bytes yet.
 }
 
 // turn makes room, between batches.
@@ -93,8 +95,9 @@ func getRow[T any](ctx context.Context, v *rowView, key string) (t T, err error)
 	return t, err
 }
 
-func putRow(v *rowView, key string, value any) {
-	if x := v.rows.keep(key, value); !x.put {
+func putRow[T any](v *rowView, key string, value T) {
+	x := v.rows.keep(key, value)
+	if x.encode = appendRow[T]; !x.put {
 		x.put = true
 		v.rows.order = append(v.rows.order, x)
 	}
@@ -130,7 +133,8 @@ func (v *rowView) Delete(key string) {
 func (v *rowView) flush() {
 	for _, x := range v.rows.order {
 		if x.put { // Else it was written otherwise since.
-			v.View.Set(x.key, encodeRow(x.value))
+			v.rows.room = x.encode(v.rows.room[:0], x.value)
+			v.View.Set(x.key, bytes.Clone(v.rows.room))
 			x.put = false
 		}
 	}
@@ -150,16 +154,11 @@ func formOf[T any]() domain.Form[T] {
 	return f.(domain.Form[T])
 }
 
-// encodeRow is the stored form of a row. View values are plain structs, so encoding can't fail.
-func encodeRow(x any) []byte {
-	if c, ok := x.(Counters); ok {
-		if raw, ok := c.append(nil); ok {
-			return raw
-		}
-	}
-	raw, err := json.Marshal(x)
+// appendRow writes the stored form of a row. View values are plain structs, so encoding can't fail.
+func appendRow[T any](b []byte, value any) []byte {
+	b, err := formOf[T]().Append(b, value)
 	if err != nil {
 		panic("projections: " + err.Error())
 	}
-	return raw
+	return b
 }

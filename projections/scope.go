@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"zujian/eventstore"
@@ -184,26 +183,4 @@ func bump(ctx context.Context, v View, key string, deltas []sum) error {
 	}
 	Put(v, key, cell)
 	return nil
-}
-
-// append writes the JSON of encoding/json; ok is false for a name it would escape.
-func (c Counters) append(b []byte) (_ []byte, ok bool) {
-	var room [32]string
-	names := room[:0]
-	for name := range c {
-		for i := range len(name) {
-			if ch := name[i]; ch < ' ' || ch > '~' || ch == '"' || ch == '\\' || ch == '<' || ch == '>' || ch == '&' {
-				return b, false
-			}
-		}
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	sep := byte('{')
-	for _, name := range names {
-		b = append(append(append(b, sep, '"'), name...), '"', ':')
-		b = strconv.AppendInt(b, c[name], 10)
-		sep = ','
-	}
-	return append(b, '}'), len(c) > 0
 }
