@@ -2,6 +2,7 @@ package seal
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
@@ -9,8 +10,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -53,6 +54,7 @@ type Vault struct {
 
 	mu       sync.RWMutex
 	subjects map[subjectID]*subject
+	ciphers  [cipherMax]atomic.Pointer[readyCipher]
 
 	erasing sync.Mutex // One erasure at a time; guards graves.
 	graves  *tombstones
@@ -209,15 +211,12 @@ func (v *Vault) Seal(ctx context.Context, subject, stream, field, plain string) 
 	if len(plain) > plainMax {
 		return "", ErrTooBig
 	}
-	s, err := v.keyOf(ctx, subject, true)
+	id := idOf(subject)
+	s, err := v.keyOf(ctx, id, true)
 	if err != nil {
 		return "", err
 	}
-	key, err := v.unwrap(ctx, idOf(subject), s)
-	if err != nil {
-		return "", err
-	}
-	aead, err := v.suite.aead(key)
+	aead, err := v.cipher(ctx, id, s, v.suite)
 	if err != nil {
 		return "", err
 	}
@@ -240,15 +239,12 @@ func (v *Vault) Open(ctx context.Context, subject, stream, field, sealed string)
 		return "", ErrForged
 	}
 	suite := Suite(raw[0])
-	s, err := v.keyOf(ctx, subject, false)
+	id := idOf(subject)
+	s, err := v.keyOf(ctx, id, false)
 	if err != nil {
 		return "", err
 	}
-	key, err := v.unwrap(ctx, idOf(subject), s)
-	if err != nil {
-		return "", err
-	}
-	aead, err := suite.aead(key)
+	aead, err := v.cipher(ctx, id, s, suite)
 	if err != nil {
 		return "", err
 	}
@@ -265,7 +261,7 @@ func (v *Vault) Erase(ctx context.Context, name string) error {
 	id := idOf(name)
 	v.erasing.Lock()
 	defer v.erasing.Unlock()
-	s, err := v.keyOf(ctx, name, false)
+	s, err := v.keyOf(ctx, id, false)
 	if errors.Is(err, ErrErased) {
 		return nil
 	}
@@ -301,6 +297,10 @@ func (v *Vault) destroy(id subjectID, s *subject) error {
 	if s.key != nil {
 		*s.key = secret{}
 	}
+	at := v.place(id)
+	if c := at.Load(); c != nil && c.id == id { // Only under this lock a cipher of id comes there.
+		at.CompareAndSwap(c, nil)
+	}
 	s.key, s.sealed, s.erased, s.buried = nil, [wrappedLen]byte{}, true, true
 	return nil
 }
@@ -324,8 +324,7 @@ func (v *Vault) says(name string, ask func(*subject) bool) bool {
 }
 
 // keyOf finds the subject, or makes it once for all who ask at the same time.
-func (v *Vault) keyOf(ctx context.Context, name string, create bool) (*subject, error) {
-	id := idOf(name)
+func (v *Vault) keyOf(ctx context.Context, id subjectID, create bool) (*subject, error) {
 	v.mu.RLock()
 	s := v.subjects[id]
 	v.mu.RUnlock()
@@ -392,12 +391,33 @@ func (v *Vault) make(ctx context.Context, id subjectID, s *subject) {
 	}
 }
 
-// unwrap gives a copy of the subject's key, so that an erasure meanwhile can't tear it.
-func (v *Vault) unwrap(ctx context.Context, id subjectID, s *subject) (*secret, error) {
+// cipherMax bounds the ciphers kept: several fields of one subject are sealed or opened in a row, and making its cipher
+// costs more than either. A cipher is 1.3 KB.
+const cipherMax = 512
+
+// readyCipher is a subject's cipher, ready for use by many at once.
+type readyCipher struct {
+	id    subjectID
+	suite Suite
+	aead  cipher.AEAD
+}
+
+// place is where a subject's cipher is kept, if it is.
+func (v *Vault) place(id subjectID) *atomic.Pointer[readyCipher] {
+	return &v.ciphers[binary.LittleEndian.Uint16(id[:])%cipherMax]
+}
+
+// cipher gives the cipher of a suite under the subject's key. It is kept and forgotten under the subject's lock, so none
+// outlives its key there.
+func (v *Vault) cipher(ctx context.Context, id subjectID, s *subject, suite Suite) (cipher.AEAD, error) {
+	at := v.place(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.erased {
 		return nil, ErrErased
+	}
+	if c := at.Load(); c != nil && c.id == id && c.suite == suite {
+		return c.aead, nil
 	}
 	if s.key == nil {
 		raw, err := v.wrapper.Unwrap(ctx, s.kek, s.suite, label(id), s.sealed[:])
@@ -410,15 +430,22 @@ func (v *Vault) unwrap(ctx context.Context, id subjectID, s *subject) (*secret, 
 		key := secret(raw)
 		s.key = &key
 	}
-	key := *s.key
-	return &key, nil
+	aead, err := suite.aead(s.key)
+	if err == nil {
+		at.Store(&readyCipher{id, suite, aead})
+	}
+	return aead, err
 }
 
 func label(id subjectID) []byte { return append([]byte("zujian subject key\x00"), id[:]...) }
 
 // additional is the data that bind a ciphertext to its place: suite and KEK version, then each part with its length.
 func additional(head []byte, parts ...string) []byte {
-	out := slices.Clone(head)
+	size := len(head)
+	for _, p := range parts {
+		size += 4 + len(p)
+	}
+	out := append(make([]byte, 0, size), head...)
 	for _, p := range parts {
 		out = binary.BigEndian.AppendUint32(out, uint32(len(p)))
 		out = append(out, p...)
