@@ -118,7 +118,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a key is used before it is durable", file: "eventstore/seal/slots.go",
-		old: "\t\tif err == nil && !k.deferSync {", new: "\t\tif err == nil && !k.deferSync && at%2 == 1 {",
+		old: "\t} else if err == nil && !k.deferSync {", new: "\t} else if err == nil && !k.deferSync && at%2 == 1 {",
 		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
 	},
 	{
