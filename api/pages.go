@@ -37,10 +37,15 @@ func (s *Server) routePages(e *echo.Echo) {
 }
 
 func (s *Server) readyz(c echo.Context) error {
-	if !s.status(c.Request().Context()).Ready {
-		return c.String(http.StatusServiceUnavailable, "not ready\n")
+	st := s.status(c.Request().Context())
+	code, said := http.StatusOK, "ready\n"
+	if !st.Ready {
+		code, said = http.StatusServiceUnavailable, "not ready\n"
 	}
-	return c.String(http.StatusOK, "ready\n")
+	if st.ClockHeld { // Requests are taken all the same.
+		said += "the clock has leapt: nothing is done by its date until zujian clock --confirm\n"
+	}
+	return c.String(code, said)
 }
 
 func (s *Server) status(ctx context.Context) web.Status {

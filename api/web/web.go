@@ -36,6 +36,8 @@ type Status struct {
 	Position uint64 // Of its last event.
 	Ready    bool
 	Views    []ViewStatus
+	// ClockHeld: the clock has leapt, and nothing is done by its date until somebody says that it is right.
+	ClockHeld bool
 }
 
 // ViewStatus is how one view stands.

@@ -119,7 +119,7 @@ func serveHouse(b *bench, g *globals, quiet bool) (_ *benchServer, err error) {
 		s.run(func() error { return keepRegister(ctx, g, s.register) })
 	}
 	if !quiet {
-		s.run(func() error { return h.reactor(g).Run(ctx, processes(h)) })
+		s.run(func() error { return h.reactor(g, g.Now).Run(ctx, processes(h)) })
 	}
 	s.run(func() error {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

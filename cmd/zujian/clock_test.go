@@ -11,36 +11,19 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/faults"
 )
-
-// wallClock is the product's clock on a machine whose wall clock somebody sets: its monotonic reading goes on.
-type wallClock struct{ ahead atomic.Int64 }
-
-func (c *wallClock) now() time.Time {
-	t := clock()
-	d := time.Duration(c.ahead.Load())
-	set := t.Add(d) // Moves both readings; the monotonic one goes back where it was.
-	(*struct {
-		wall uint64
-		mono int64
-		loc  *time.Location
-	})(unsafe.Pointer(&set)).mono -= int64(d)
-	return set
-}
-
-func (c *wallClock) set(ahead time.Duration) { c.ahead.Store(int64(ahead)) }
 
 // TestWallClock shows that the clock of these tests does what a set clock does.
 func TestWallClock(t *testing.T) {
-	var c wallClock
+	c := faults.Clock{From: clock}
 	for _, d := range []time.Duration{time.Hour, -time.Hour, 5 * 8766 * time.Hour, -8766 * time.Hour} {
-		c.set(0)
-		before := c.now()
-		c.set(d)
-		after := c.now()
+		c.Set(0)
+		before := c.Now()
+		c.Set(d)
+		after := c.Now()
 		if moved := after.Round(0).Sub(before.Round(0)); (moved - d).Abs() > time.Minute {
 			t.Errorf("set by %v, the wall clock moved by %v", d, moved)
 		}
@@ -61,9 +44,9 @@ func TestClockJumps(t *testing.T) {
 		t.Skip("serves for some seconds")
 	}
 	const homes, jumps = 100, 12
-	var c wallClock
+	c := faults.Clock{From: clock}
 	data := t.TempDir()
-	s := serveInside(t, data, func(g *globals) { g.Now = c.now })
+	s := serveInside(t, data, func(g *globals) { g.Now = c.Now })
 	w := prepareHomes(t, &s.serverProcess, data, homes/100)
 	s.signsAll(t, "before")
 
@@ -99,7 +82,7 @@ func TestClockJumps(t *testing.T) {
 		if n%2 == 1 {
 			hours = -hours
 		}
-		c.set(hours * time.Hour)
+		c.Set(hours * time.Hour)
 		if n%4 == 3 {
 			s.signsAll(t, fmt.Sprintf("with the clock set by %v", hours*time.Hour))
 		}
@@ -108,13 +91,13 @@ func TestClockJumps(t *testing.T) {
 	stop()
 	load.Wait()
 	for _, ahead := range []time.Duration{30 * time.Hour, -30 * time.Hour, 400 * 24 * time.Hour} { // Answers are kept for 24 hours.
-		c.set(ahead)
+		c.Set(ahead)
 		if again, status := w.fileStatus(t.Context(), s.base, 0); status != http.StatusCreated && status != http.StatusUnauthorized || status == http.StatusCreated && again != first {
 			t.Errorf("the first filing again with the clock set by %v: %d %+v, was %+v", ahead, status, again, first)
 		}
 	}
 	years(t, &c, s, w)
-	c.set(0)
+	c.Set(0)
 	w.check(t, &s.serverProcess, acked, paid)
 	if len(acked) < homes/4 {
 		t.Errorf("only %d filings", len(acked))
@@ -134,10 +117,10 @@ func TestClockJumps(t *testing.T) {
 }
 
 // years writes with the clock five years ahead, then a year behind: both are taken, and signed.
-func years(t *testing.T, c *wallClock, s *insideServer, w *loadWorld) {
+func years(t *testing.T, c *faults.Clock, s *insideServer, w *loadWorld) {
 	t.Helper()
 	for n, ahead := range []time.Duration{5 * 8766 * time.Hour, -8766 * time.Hour} {
-		c.set(ahead)
+		c.Set(ahead)
 		body := map[string]any{"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(500 + n), "phone": "13800000000"}
 		s.must(t, http.StatusCreated, http.MethodPost, "/v1/parties", w.city, body)
 		s.must(t, http.StatusOK, http.MethodGet, "/readyz", "", nil)
@@ -169,9 +152,9 @@ func saneDurations(t *testing.T, metrics string) {
 }
 
 // recordedForward reads the whole log: recorded times never go back, and the last is of the clock five years ahead.
-func recordedForward(t *testing.T, data string, c *wallClock) {
+func recordedForward(t *testing.T, data string, c *faults.Clock) {
 	t.Helper()
-	log, err := embedded.Open(embedded.Options{Dir: filepath.Join(data, "log"), Now: c.now})
+	log, err := embedded.Open(embedded.Options{Dir: filepath.Join(data, "log"), Now: c.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +169,7 @@ func recordedForward(t *testing.T, data string, c *wallClock) {
 		}
 		last = r.StoredAt
 	}
-	if ahead := last.Sub(c.now()); ahead < 4*8766*time.Hour {
+	if ahead := last.Sub(c.Now()); ahead < 4*8766*time.Hour {
 		t.Errorf("the last event is recorded at %v, though the clock was five years ahead", last)
 	}
 }

@@ -26,6 +26,7 @@ type loadWorld struct {
 	owner, companyID    string
 	tenants             []string
 	units               []string
+	term                [3]string // Signed on, from and to, if not the usual.
 }
 
 // TestAcknowledgedFilingsSurviveKills files against a real process that is killed twenty times: every acknowledged filing
@@ -168,11 +169,15 @@ func (w *loadWorld) fileStatus(ctx context.Context, base string, n int) (filed, 
 	}
 	unitID, tenant := w.units[n/2], w.tenants[n%len(w.tenants)]
 	hash := fmt.Sprintf("%064x", n+1)
+	term := w.term
+	if term[0] == "" {
+		term = [3]string{"2026-11-20", "2026-12-01", "2027-11-30"}
+	}
 	body := map[string]any{
 		"contract": map[string]any{
 			"kind": "OUT", "unit_id": unitID, "rooms": []any{}, "lessors": []any{map[string]any{"party_id": w.owner}},
 			"lessees": []any{map[string]any{"party_id": tenant}}, "occupants": []any{}, "use": "RESIDENTIAL",
-			"start": "2026-12-01", "end": "2027-11-30", "signed_on": "2026-11-20", "monthly_rent_fen": 350000, "pay_cycle_months": 3,
+			"start": term[1], "end": term[2], "signed_on": term[0], "monthly_rent_fen": 350000, "pay_cycle_months": 3,
 			"deposit_fen": 350000, "deposit_return_days": 7, "deduction_grounds": []string{"DAMAGE"}, "escrow": map[string]any{"mode": "VOLUNTARY"},
 		},
 		"signatures": []any{

@@ -38,7 +38,8 @@ type globals struct {
 	Data           string           // The data folder.
 	Now            func() time.Time // With a monotonic reading, in whole microseconds.
 	Config         *cli             // The resolved configuration, for `zujian config`.
-	disk           faults.FS        // Of log and keys; the real one if nil. Tests slow it down.
+	disk           faults.FS        // Of log, keys, register and views; the real one if nil. Tests slow it down, or crash it.
+	resumeEvery    time.Duration    // Between two looks for what is due; see process.Runner. Tests shorten it.
 }
 
 // cli is the command line, the environment (ZUJIAN_…) and the configuration file in one: flags over environment over file.
@@ -66,6 +67,7 @@ type cli struct {
 	Backup     backupCmd   `cmd:"" help:"Copy the data folder while it is in use, whole or what came since an earlier copy."`
 	Restore    restoreCmd  `cmd:"" help:"Make a data folder of a backup."`
 	Resume     resumeCmd   `cmd:"" help:"Let a restored register sign again, by the newest checkpoint that is known."`
+	Clock      clockCmd    `cmd:"" help:"Say how the clock stands that contracts end by, and confirm it after a leap."`
 	Copy       copyCmd     `cmd:"" help:"Copy the log from one store to another, and compare their roots; exit 1 when they differ."`
 	Keys       keysCmd     `cmd:"" help:"Issue, list and revoke API keys."`
 	Bench      benchCmd    `cmd:"" help:"Measure, each figure beside its limit in the same run."`

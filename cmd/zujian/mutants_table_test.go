@@ -207,6 +207,21 @@ var mutants = []mutant{
 		pkg: "eventstore/embedded", test: "TestBallast",
 	},
 	{
+		name: "a register on a full disk goes on where it was cut off", file: "eventstore/register/register.go",
+		old: "\tr.unwritten = true\n", new: "",
+		pkg: "eventstore/register", test: "TestFullDiskAtEveryOperation",
+	},
+	{
+		name: "keys that found no room are left behind", file: "eventstore/seal/slots.go",
+		old: "\t\terr = k.unwrite(int64(at)*slotLen, len(g.slots))\n", new: "\t\terr = nil\n",
+		pkg: "eventstore/seal", test: "TestFullDisk",
+	},
+	{
+		name: "a leap of the clock is forgotten at the next start", file: "cmd/zujian/internal/wallclock/guard.go",
+		old: "\t\tif n.Held && ahead >= n.Ahead {", new: "\t\tif n.Held && ahead < 0 {",
+		pkg: "cmd/zujian/internal/wallclock", test: "TestStarts",
+	},
+	{
 		name: "a sealed value may move to another field", file: "eventstore/seal/vault.go",
 		old: "raw[2+nonceLen:], additional(raw[:2], subject, stream, field))", new: "raw[2+nonceLen:], additional(raw[:2], subject, stream, \"f\"))",
 		pkg: "eventstore/seal", test: "TestLawsUnderBothSuites",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"zujian/api/web"
 )
 
 // role is the part that one process has in the product (--role).
@@ -36,11 +39,11 @@ func (r role) check(g *globals) error {
 }
 
 // probes is what a process without the API answers: whether it lives, is ready, and its figures.
-func (h *house) probes(registry *prometheus.Registry) http.Handler {
+func probes(status func(context.Context) web.Status, registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		s := h.status(r.Context())
+		s := status(r.Context())
 		w.Header().Set("Content-Type", "application/json")
 		if !s.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)

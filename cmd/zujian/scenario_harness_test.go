@@ -105,7 +105,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	h.runner.(*projections.Runner).BatchWait = time.Millisecond
-	w.react = h.reactor(w.g).(*process.Runner)
+	w.react = h.reactor(w.g, w.g.Now).(*process.Runner)
 	w.react.ResumeEvery, w.react.Linger, w.react.Logger = 20*time.Millisecond, 0, nil
 	flags := registerFlags{Origin: "register.example/zujian"}
 	g := *w.g

@@ -19,6 +19,7 @@ import (
 	"zujian/api"
 	"zujian/api/desk"
 	"zujian/api/web"
+	"zujian/cmd/zujian/internal/wallclock"
 	"zujian/domain"
 	"zujian/domain/plan"
 	"zujian/eventstore/register"
@@ -98,8 +99,19 @@ func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(g.Ctx)) // Views go on while requests drain.
 	defer stop()
-	reactor := h.reactor(g)
+	dates, err := h.dates(g, c.Role, r)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	now := g.Now
+	if dates != nil {
+		now = dates.Now
+	}
+	reactor := h.reactor(g, now)
 	metrics := newRegistry(h, reactor, g.Now)
+	if dates != nil {
+		clockMetrics(metrics, dates)
+	}
 	if r != nil {
 		registerMetrics(metrics, r)
 	}
@@ -107,7 +119,7 @@ func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	httpServer, err := c.front(g, h, bell, metrics, r)
+	httpServer, err := c.front(g, h, parts{bell, metrics, r, dates})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -126,6 +138,9 @@ func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 	}
 	run(func() error { return h.runner.Run(ctx, views(h.city)) })
 	run(func() error { return bell.Run(ctx) })
+	if dates != nil {
+		run(func() error { return dates.Run(ctx) })
+	}
 	if c.Role.is(roleReact) {
 		run(func() error { return reactor.Run(ctx, processes(h)) })
 		run(func() error { return h.runFeed(ctx, g, bell, c.WebhookLoopback) })
@@ -162,10 +177,28 @@ func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 	return err
 }
 
+// parts are what the HTTP server shows beside the house.
+type parts struct {
+	bell     *feed.Bell
+	metrics  *prometheus.Registry
+	register *register.Register // nil if another process makes the tree.
+	dates    *wallclock.Guard   // nil if nothing is done by date here.
+}
+
+func (p *parts) status(ctx context.Context, h *house) web.Status {
+	st := h.status(ctx)
+	st.Ready = st.Ready && (p.register == nil || !p.register.Status().Stopped)
+	if p.dates != nil {
+		st.ClockHeld, _ = p.dates.Status()
+	}
+	return st
+}
+
 // front is the HTTP server: the API, or probes alone.
-func (c *serveCmd) front(g *globals, h *house, bell *feed.Bell, registry *prometheus.Registry, r *register.Register) (*http.Server, error) {
+func (c *serveCmd) front(g *globals, h *house, p parts) (*http.Server, error) {
+	status := func(ctx context.Context) web.Status { return p.status(ctx, h) }
 	if !c.Role.is(roleAPI) {
-		return probeServer(h.probes(registry)), nil
+		return probeServer(probes(status, p.metrics)), nil
 	}
 	secret, err := h.keys.Blind(g.Ctx, "cursor", "1") // The same on all nodes: a list may go on at another.
 	if err != nil {
@@ -176,13 +209,9 @@ func (c *serveCmd) front(g *globals, h *house, bell *feed.Bell, registry *promet
 		Desk:      h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
 		StoreName: h.storeName(), Demo: isDemo(g.Data), RatePerSecond: c.Rate, InFlight: c.InFlight,
-		Register: r, Status: func(ctx context.Context) web.Status {
-			st := h.status(ctx)
-			st.Ready = st.Ready && (r == nil || !r.Status().Stopped)
-			return st
-		},
-		Bell: bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
-		Index: rentindex.Projection{Model: h.city.Model}, Registry: registry,
+		Register: p.register, Status: status,
+		Bell: p.bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
+		Index: rentindex.Projection{Model: h.city.Model}, Registry: p.metrics,
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/faults"
 )
 
 // halves is what a log says of filings and of the space they take.
@@ -27,11 +28,11 @@ type halves struct {
 // processes have finished what the kills left, and then holds every filing to both of its streams.
 func settled(t *testing.T, data string, acked map[string]filed) {
 	t.Helper()
-	var c wallClock
-	c.set(20 * time.Minute)
+	c := faults.Clock{From: clock}
+	c.Set(20 * time.Minute)
 	var err error
 	for began := time.Now(); time.Since(began) < 2*time.Minute; {
-		s := serveInside(t, data, func(g *globals) { g.Now = c.now })
+		s := serveInside(t, data, func(g *globals) { g.Now = c.Now })
 		time.Sleep(time.Second) // What is overdue is sent at the start; if that was not long enough, once more.
 		s.must(t, http.StatusOK, http.MethodGet, "/readyz", "", nil)
 		s.close(t)

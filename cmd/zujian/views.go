@@ -126,12 +126,12 @@ func (h *house) keeper(g *globals, o openOptions) keeper {
 	return k
 }
 
-// reactor runs the processes over the same log.
-func (h *house) reactor(g *globals) reactor {
+// reactor runs the processes over the same log, by the dates of now.
+func (h *house) reactor(g *globals, now func() time.Time) reactor {
 	fresh := func() *process.Runner {
 		return &process.Runner{
 			Aggregates: aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}, Views: h.views,
-			Policy: h.desk.Policy, Now: g.Now, Logger: g.Log, Linger: processLinger,
+			Policy: h.desk.Policy, Now: now, Logger: g.Log, Linger: processLinger, ResumeEvery: g.resumeEvery,
 		}
 	}
 	if h.shared == nil {

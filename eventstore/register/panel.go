@@ -87,6 +87,7 @@ type panel struct {
 	wake   chan struct{}
 
 	confirmed atomic.Pointer[confirmedNote]
+	agreed    atomic.Pointer[time.Time] // Reading of our clock when enough of theirs last agreed with it.
 
 	mu    sync.Mutex
 	of    string   // The note that lines belong to.
@@ -193,9 +194,10 @@ func (p *panel) run(ctx context.Context, r *Register) {
 // round asks every witness for one checkpoint. It returns whether all have cosigned it.
 func (p *panel) round(ctx context.Context, pub *published) bool {
 	got := make([]string, len(p.seats))
-	var asked sync.WaitGroup
+	asked := p.now()
+	var asking sync.WaitGroup
 	for i, s := range p.seats {
-		asked.Go(func() {
+		asking.Go(func() {
 			line, err := s.cosign(ctx, p, pub)
 			if err != nil && ctx.Err() == nil {
 				p.log.Error("witness refused or unreachable", "witness", s.verifier.Name(), "size", pub.Size, "err", err)
@@ -203,7 +205,7 @@ func (p *panel) round(ctx context.Context, pub *published) bool {
 			got[i] = line
 		})
 	}
-	asked.Wait()
+	asking.Wait()
 	var lines []string
 	for _, line := range got {
 		if line != "" {
@@ -215,6 +217,7 @@ func (p *panel) round(ctx context.Context, pub *published) bool {
 	p.mu.Unlock()
 	if len(lines) >= p.quorum {
 		p.confirmed.Store(&confirmedNote{note: pub.Note + strings.Join(lines, ""), size: pub.Size})
+		p.agreed.Store(&asked)
 	}
 	return len(lines) == len(p.seats)
 }

@@ -53,6 +53,9 @@ func TestTwoOfThreeWitnessesConfirm(t *testing.T) {
 	fill(t, s, 0, 300)
 	until(t, "confirmation of 300", confirmed(300))
 	c, _ := r.Confirmed()
+	if at := r.Status().AgreedAt; at.IsZero() || time.Since(at) > patience {
+		t.Errorf("witnesses agreed with the clock at %v", at)
+	}
 	var vs []note.Verifier
 	for _, w := range ws {
 		v, err := cosignature.NewVerifierForCosignatureV1(w.Key)

@@ -8,9 +8,10 @@ type Status struct {
 	Added      uint64 // Events in the tree.
 	Signed     uint64 // Size of the last checkpoint.
 	SignedAt   time.Time
-	Confirmed  uint64 // Size of the last checkpoint that enough witnesses cosigned since the start.
-	Audited    uint64 // Events compared with their leaves in the background since the start,
-	Rounds     uint64 // and how often all of them were.
+	Confirmed  uint64    // Size of the last checkpoint that enough witnesses cosigned since the start.
+	Audited    uint64    // Events compared with their leaves in the background since the start,
+	Rounds     uint64    // and how often all of them were.
+	AgreedAt   time.Time // Reading of our clock when enough witnesses last cosigned by theirs, within five minutes of it.
 	Witnesses  int
 	Quorum     int
 	Agreeing   int  // Witnesses that have cosigned since the start.
@@ -32,6 +33,9 @@ func (r *Register) Status() Status {
 	}
 	if c := r.panel.confirmed.Load(); c != nil {
 		s.Confirmed = c.size
+	}
+	if at := r.panel.agreed.Load(); at != nil {
+		s.AgreedAt = *at
 	}
 	return s
 }

@@ -1,0 +1,278 @@
+// Package wallclock guards what is done by date against a clock that was set wrong. Contracts end, deposits are settled and
+// rent is passed on by date, for good: a clock set forward by days would do all of that at once. So the processes that do
+// it ask a Guard what time it is, which does not believe a leap until somebody who knows says that the clock is right.
+//
+// # Decisions
+//
+// Serving, the clock may step forward by [Step]; what it steps more is a leap, since the monotonic clock (with the time the
+// machine slept) says how much has passed. At the start it may be [Away] after the time that was last believed, or where
+// that is not known after the last recorded event: a server is down for days, not for months. Behind a leap time goes on
+// from where it was: what is due by it is done, what is not waits. Requests are not its matter: they are taken at the
+// machine's time, as they are recorded.
+//
+// A leap is believed when an operator confirms it (zujian clock --confirm), when the clock comes back, or when a quorum of
+// witnesses has cosigned since at the clock's own time, as their clocks are others'. It outlasts a restart. A clock set back is
+// followed: what is due is then done later, which harms nobody, and its return is no leap.
+package wallclock
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+const (
+	// Step is how far the clock may be set forward unasked: less than a time zone mistaken, more than summer time.
+	Step = 2 * time.Hour
+	// Away is how long a server may have been down.
+	Away = 31 * 24 * time.Hour
+
+	look       = time.Second      // Between two looks for a confirmation.
+	noteEvery  = time.Minute      // Between two notes of the time that is believed.
+	remindWait = 10 * time.Minute // Between two words about a leap.
+
+	noteName    = "clock"           // In the data folder: what is believed.
+	confirmName = "clock.confirmed" // The same, of an operator.
+)
+
+// Options configure a Guard. Now and Dir are mandatory.
+type Options struct {
+	Now    func() time.Time     // With a monotonic reading.
+	Slept  func() time.Duration // How long the machine has slept in all, which no monotonic reading counts; nil is never.
+	Dir    string               // The data folder.
+	Last   time.Time            // Of the last recorded event; zero if there is none.
+	Agreed func() time.Time     // The reading of Now at which a quorum of witnesses last agreed with it; nil if nobody does.
+	Logger *slog.Logger
+}
+
+// Guard says what time it is for what is done by date. Its methods may be called from any goroutine.
+type Guard struct {
+	o Options
+
+	mu       sync.Mutex
+	believed time.Time // At reading.
+	reading  time.Time
+	slept    time.Duration
+	allow    time.Duration // How far the clock may be ahead.
+	held     bool
+	since    time.Time // Reading at which it was first held.
+	reminded time.Time
+}
+
+// Note is what the data folder keeps of a guard.
+type Note struct {
+	Believed time.Time     `json:"believed"`
+	Held     bool          `json:"held"`
+	Ahead    time.Duration `json:"ahead_ns,omitempty"` // How far the clock was ahead.
+}
+
+// Open is the guard of a data folder.
+func Open(o Options) *Guard {
+	if o.Slept == nil {
+		o.Slept = func() time.Duration { return 0 }
+	}
+	now := o.Now()
+	g := &Guard{o: o, believed: wall(now), reading: now, slept: o.Slept(), allow: Step}
+	n, err := Read(o.Dir)
+	if err != nil {
+		o.Logger.Error("what was noted of the clock is not used", "err", err)
+	}
+	switch {
+	case n.Believed.IsZero() && o.Last.IsZero():
+		return g
+	case n.Believed.IsZero():
+		n.Believed = o.Last
+	}
+	if ahead := wall(now).Sub(n.Believed); ahead > Step {
+		g.believed, g.allow = n.Believed, Away
+		if n.Held && ahead >= n.Ahead { // It was not set back meanwhile, or by less than has passed.
+			g.allow = Step
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.judge(now)
+	g.confirmed(now)
+	return g
+}
+
+func wall(t time.Time) time.Time { return t.Round(0) }
+
+// Now is the time for what is done by date.
+func (g *Guard) Now() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.o.Now()
+	g.judge(now)
+	if g.held {
+		return g.passed(now)
+	}
+	return now
+}
+
+// Status tells whether the clock has leapt, and how far ahead it is of the time that is believed.
+func (g *Guard) Status() (held bool, ahead time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.o.Now()
+	g.judge(now)
+	return g.held, wall(now).Sub(g.passed(now))
+}
+
+// passed is the time that was believed and what has passed since.
+func (g *Guard) passed(now time.Time) time.Time {
+	return g.believed.Add(now.Sub(g.reading) + g.o.Slept() - g.slept)
+}
+
+// judge holds the clock to what has passed.
+func (g *Guard) judge(now time.Time) {
+	ahead := wall(now).Sub(g.passed(now))
+	switch {
+	case ahead > g.allow && !g.held:
+		g.held, g.since = true, now
+		g.remind(now, ahead)
+	case ahead > g.allow:
+		if now.Sub(g.reminded) >= remindWait {
+			g.remind(now, ahead)
+		}
+	default:
+		if g.held {
+			g.o.Logger.Warn("the clock came back: what is done by date goes on", "clock", wall(now))
+			g.held = false
+		}
+		if ahead >= -Step { // Else it was set back: it is followed, and may come back.
+			g.believe(now)
+		}
+	}
+}
+
+func (g *Guard) remind(now time.Time, ahead time.Duration) {
+	g.reminded = now
+	g.o.Logger.Error("the clock has leapt: nothing is done by its date until `zujian clock --confirm` says that it is right, or it comes back",
+		"clock", wall(now), "believed", g.passed(now), "ahead", ahead.Round(time.Second))
+}
+
+func (g *Guard) believe(now time.Time) {
+	g.believed, g.reading, g.slept, g.allow, g.held = wall(now), now, g.o.Slept(), Step, false
+}
+
+// Run looks for confirmations, and notes what is believed, until ctx ends.
+func (g *Guard) Run(ctx context.Context) error {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	held, noted := g.note()
+	for {
+		select {
+		case <-ctx.Done():
+			g.note()
+			return nil
+		case <-tick.C:
+		}
+		if now := g.look(); now != held || g.o.Now().Sub(noted).Abs() >= noteEvery {
+			held, noted = g.note()
+		}
+	}
+}
+
+// look returns whether the clock is still held.
+func (g *Guard) look() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.o.Now()
+	if g.judge(now); g.held {
+		g.confirmed(now)
+	}
+	return g.held
+}
+
+// confirmed believes a leap that somebody has confirmed.
+func (g *Guard) confirmed(now time.Time) {
+	path := filepath.Join(g.o.Dir, confirmName)
+	n, err := read(path)
+	if !n.Believed.IsZero() || err != nil {
+		if rerr := os.Remove(path); rerr != nil {
+			err = errors.Join(err, rerr)
+		}
+	}
+	switch {
+	case err != nil:
+		g.o.Logger.Error("a confirmation of the clock is not used", "err", err)
+	case !g.held:
+	case !n.Believed.IsZero() && wall(now).Sub(n.Believed).Abs() <= Step:
+		g.o.Logger.Warn("the clock was confirmed: what is done by date goes on", "clock", wall(now))
+		g.believe(now)
+	case g.agreed(now):
+		g.o.Logger.Warn("witnesses agree with the clock: what is done by date goes on", "clock", wall(now))
+		g.believe(now)
+	}
+}
+
+// agreed tells whether witnesses have agreed with the clock since the leap, and it has not leapt since.
+func (g *Guard) agreed(now time.Time) bool {
+	if g.o.Agreed == nil {
+		return false
+	}
+	at := g.o.Agreed()
+	return !at.IsZero() && at.Sub(g.since) >= 0 && (wall(now).Sub(wall(at))-now.Sub(at)).Abs() <= Step
+}
+
+// note writes down what is believed.
+func (g *Guard) note() (held bool, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.o.Now()
+	g.judge(now)
+	n := Note{Believed: wall(now)}
+	if g.held {
+		n = Note{Believed: g.passed(now), Held: true, Ahead: wall(now).Sub(g.passed(now))}
+	}
+	if err := write(filepath.Join(g.o.Dir, noteName), n); err != nil { // The last recorded event says nearly the same.
+		g.o.Logger.Warn("the time that is believed was not noted", "err", err)
+	}
+	return g.held, now
+}
+
+// Read is what the data folder's guard noted last; a zero Note if there is none.
+func Read(dir string) (Note, error) { return read(filepath.Join(dir, noteName)) }
+
+// Confirm tells the data folder's guard, whether it runs or not, that the clock is right.
+func Confirm(dir string, now time.Time) error {
+	return write(filepath.Join(dir, confirmName), Note{Believed: wall(now)})
+}
+
+func read(path string) (n Note, err error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Note{}, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &n)
+	}
+	if err != nil {
+		return Note{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return n, nil
+}
+
+func write(path string, n Note) error {
+	raw, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	next := path + ".next"
+	// An operator may confirm as another user than the server's. The folder lets nobody else in.
+	if err = os.WriteFile(next, append(raw, '\n'), 0o644); err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
