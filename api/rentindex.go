@@ -39,7 +39,10 @@ func indexQuery(c *call) (q rentindex.Query, err error) {
 
 // readIndexView reads the index view; what it refuses becomes the problem that says so.
 func (s *Server) readIndexView(ctx context.Context, read func(r projections.Reader) error) error {
-	err := s.o.Views.Read(ctx, s.o.Index.Name(), read)
+	return indexProblem(s.o.Views.Read(ctx, s.o.Index.Name(), read))
+}
+
+func indexProblem(err error) error {
 	switch {
 	case errors.Is(err, rentindex.ErrUnknown):
 		return errNotFound
@@ -57,17 +60,18 @@ func readRentIndex(ctx context.Context, s *Server, c *call) (answer, error) {
 		return answer{}, err
 	}
 	var res *rentindex.Result
-	err = s.readIndexView(ctx, func(r projections.Reader) (err error) {
-		if name := c.query["vintage"]; name != "" {
+	if name := c.query["vintage"]; name != "" {
+		err = s.readIndexView(ctx, func(r projections.Reader) error {
 			month, version, err := rentindex.ParseRelease(name)
 			if err == nil {
 				res, err = s.o.Index.InVintage(ctx, r, q, month, version)
 			}
 			return err
-		}
-		res, err = s.o.Index.Series(ctx, r, q)
-		return err
-	})
+		})
+	} else {
+		res, err = s.solved.Series(ctx, s.o.Views, s.o.Index, q)
+		err = indexProblem(err)
+	}
 	if err != nil || c.query["format"] == "" || c.query["format"] == "json" {
 		return answer{body: res}, err
 	}

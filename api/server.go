@@ -102,9 +102,10 @@ type Server struct {
 	lives    *lives
 
 	simulations *simulations
-	work        *gate    // Requests.
-	lasting     *gate    // Batches and streams.
-	busy        sync.Map // Idempotency keys at work: string → struct{}.
+	solved      rentindex.Solved // Of /v1/rent-index.
+	work        *gate            // Requests.
+	lasting     *gate            // Batches and streams.
+	busy        sync.Map         // Idempotency keys at work: string → struct{}.
 	position    atomic.Uint64
 
 	disclosures quota // Readings of personal data in clear.

@@ -24,15 +24,16 @@ import (
 )
 
 const (
-	benchLiveMonths = 36                   // Of history before this month, so that the series is one that a city has.
-	benchLiveCell   = 12                   // Contracts of a month and reporting unit of it: more than may be withheld.
+	benchLiveMonths = 36 // Of history before this month, so that the series is one that a city has.
+	benchLiveCell   = 12 // Contracts of a month and reporting unit of it: more than may be withheld.
+	benchLiveReads  = 50
 	benchProbes     = 4                    // Clients that file one contract and look for it in the index, over and over.
 	benchProbePause = 2 * time.Millisecond // Between two looks, when the first was too early.
 )
 
 // benchLive measures the way from a filing to the changed index as a client sees it: POST one filing, then GET the city's
 // series over HTTP until its position includes it and the month counts a contract more. All other clients file meanwhile.
-// The register has three years of rents in every reporting unit, so each GET solves the whole series anew.
+// The register has three years of rents in every reporting unit; each GET after a filing solves the whole series anew.
 func benchLive(b *bench) (_ []benchRow, err error) {
 	g := b.below("live")
 	flats := min(max(int(b.seconds*benchFilingsMax*0.6), 4*b.clients), benchFlatsMax)
@@ -47,7 +48,40 @@ func benchLive(b *bench) (_ []benchRow, err error) {
 		return nil, err
 	}
 	b.say("filing with %d clients, looking with %d", b.clients, benchProbes)
-	return profiled(b, func() ([]benchRow, error) { return s.live(world, today) })
+	return profiled(b, func() ([]benchRow, error) {
+		rows, err := s.live(world, today)
+		if err != nil {
+			return nil, err
+		}
+		again, err := s.again(today.Month())
+		return append(rows, again...), err
+	})
+}
+
+// again reads the city's series of a register at rest: each time the same, beside each time one that nobody asked for yet,
+// from another month before the first.
+func (s *benchServer) again(month domain.Month) ([]benchRow, error) {
+	if err := s.settled(); err != nil {
+		return nil, err
+	}
+	var same, other slicing
+	for i := range benchLiveReads {
+		for _, x := range []struct {
+			from domain.Month
+			of   *slicing
+		}{{month - benchLiveMonths - 1, &same}, {month - benchLiveMonths - 2 - domain.Month(i), &other}} {
+			start := time.Now()
+			if err := s.get("/v1/rent-index?area=city&population=new&method=hedonic&from="+x.from.String(), ""); err != nil {
+				return nil, err
+			}
+			x.of.took = append(x.of.took, time.Since(start))
+		}
+	}
+	slices.Sort(same.took)
+	slices.Sort(other.took)
+	row := benchLimit("reading a series again over HTTP, p50", "ms", same.at(0.5), "solving it", other.at(0.5))
+	row.P50, row.P99 = same.at(0.5), same.at(0.99)
+	return []benchRow{row}, nil
 }
 
 // history records legacy rents of the months before and of this one, in every reporting unit.
