@@ -77,7 +77,7 @@ type Head struct {
 	Events   uint64   // In the log: the next event's ordinal.
 }
 
-// Store is an append-only log of streams.
+// Store is an append-only log of streams. What it yields stays as it is: nobody changes it afterwards.
 type Store interface {
 	// Append writes events to the end of stream, all or none, and returns only once they are durable.
 	// It MUST return ErrWrongRevision if the stream is not at expected, unless these same event ids

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -105,9 +104,9 @@ func (s sieve) wants(e eventstore.Recorded) bool {
 }
 
 const (
-	decodeAloneMax = 64 // Below this many events a second goroutine costs more than it saves.
-	skipMax        = 16 // A chunk reads at most this many times BatchMax events, wanted or not.
-	clockEvery     = 64 // Events between two looks at the clock.
+	aloneMax   = 64 // Below this many events a second goroutine costs more than it saves.
+	skipMax    = 16 // A chunk reads at most this many times BatchMax events, wanted or not.
+	clockEvery = 64 // Events between two looks at the clock.
 )
 
 // read sends the log after a position in chunks until its head, and closes out. The last chunk has head set, even
@@ -122,7 +121,7 @@ func (r *Runner) read(ctx context.Context, after mark, want sieve, out chan<- *c
 		b.count++
 		b.last = mark{rec.Position, rec.Ordinal + 1, rec.StoredAt}
 		if want.wants(rec) {
-			b.take(rec)
+			b.raw = append(b.raw, rec)
 		}
 		if b.full() {
 			if err := b.send(ctx, false); err != nil {
@@ -138,17 +137,9 @@ type reading struct {
 	runner *Runner
 	out    chan<- *chunk
 	raw    []eventstore.Recorded
-	data   []byte // Holds the events' data: what a store yields may be gone after the next event.
 	count  int
 	began  time.Time
 	last   mark
-}
-
-func (b *reading) take(rec eventstore.Recorded) {
-	from := len(b.data)
-	b.data = append(b.data, rec.Data...) // If it moves, earlier events keep the old buffer alive.
-	rec.Data = b.data[from:len(b.data):len(b.data)]
-	b.raw = append(b.raw, rec)
 }
 
 func (b *reading) full() bool {
@@ -164,8 +155,8 @@ func (b *reading) full() bool {
 func (b *reading) send(ctx context.Context, head bool) error {
 	c := b.runner.decode(b.raw)
 	c.last, c.head = b.last, head
+	clear(b.raw) // Decoding copies: nothing of the log's blocks stays alive.
 	b.raw, b.count = b.raw[:0], 0
-	b.data = b.data[:0] // Decoding copies: json.Unmarshaler demands it.
 	select {
 	case b.out <- c:
 		return nil
@@ -187,15 +178,13 @@ func (r *Runner) decode(raw []eventstore.Recorded) *chunk {
 				if c.errs == nil {
 					c.errs = map[int]undecoded{}
 				}
-				bad := undecoded{err, raw[i]}
-				bad.raw.Data = slices.Clone(bad.raw.Data) // The chunk's own is used again.
-				c.errs[i] = bad
+				c.errs[i] = undecoded{err, raw[i]}
 				mu.Unlock()
 			}
 		}
 	}
 	workers := runtime.GOMAXPROCS(0)
-	if len(raw) < decodeAloneMax || workers == 1 {
+	if len(raw) < aloneMax || workers == 1 {
 		part(0, len(raw))
 		return c
 	}
