@@ -1,12 +1,14 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"zujian/eventstore"
 )
@@ -97,18 +99,33 @@ func (g *group) pass(ctx context.Context) (head eventstore.Position, err error) 
 	return head, readErr
 }
 
-// feed gives a chunk to all members at once and waits for them. Who stops leaves; who fails tries again by itself.
+// feed gives a chunk to all members and waits for them. Who stops leaves; who fails tries again by itself.
 func (g *group) feed(ctx context.Context, c *chunk) {
-	errs := make([]error, len(g.members))
-	if len(g.members) == 1 {
-		errs[0] = g.members[0].feed(ctx, g.runner, c)
-	} else {
-		var wg sync.WaitGroup
-		for i, m := range g.members {
-			wg.Go(func() { errs[i] = m.feed(ctx, g.runner, c) })
+	r, errs := g.runner, make([]error, len(g.members))
+	workers := len(g.members)
+	if r.Workers > 0 {
+		workers = min(workers, r.Workers)
+		if len(c.events) < aloneMax {
+			workers = 1
 		}
-		wg.Wait()
 	}
+	order := g.longestFirst()
+	var next atomic.Int64
+	work := func() {
+		for at := next.Add(1) - 1; at < int64(len(order)); at = next.Add(1) - 1 {
+			i := order[at]
+			m, began := g.members[i], r.Now()
+			if errs[i] = m.feed(ctx, r, c); len(c.events) > 0 {
+				m.took = r.Now().Sub(began)
+			}
+		}
+	}
+	var others sync.WaitGroup
+	for range workers - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
 	kept := g.members[:0:0]
 	for i, m := range g.members {
 		if g.settle(ctx, m, errs[i]) {
@@ -117,6 +134,16 @@ func (g *group) feed(ctx context.Context, c *chunk) {
 	}
 	g.members = kept
 	g.depart()
+}
+
+// longestFirst is the order in which few workers are soonest done with all members: that of the time they took last.
+func (g *group) longestFirst() []int {
+	order := make([]int, len(g.members))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(g.members[j].took, g.members[i].took) })
+	return order
 }
 
 // settle reports whether m stays in the group after a chunk.

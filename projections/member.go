@@ -7,6 +7,7 @@ import (
 	"iter"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"zujian/eventstore"
 )
@@ -23,6 +24,7 @@ type member struct {
 	failures   int                            // In a row.
 	rows       rows                           // Decoded, as committed.
 	picked     []Event                        // Of the chunk at hand; its memory serves the next.
+	took       time.Duration                  // Of the last chunk.
 }
 
 // memberOf is a version of a projection in a slot of the view store.

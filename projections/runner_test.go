@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -538,6 +539,58 @@ func TestCompareReplayNamesTheFirstDifference(t *testing.T) {
 			if (c.want == "" && err != nil) || (c.want != "" && (!errors.Is(err, ErrDiffers) || !strings.Contains(err.Error(), c.want))) {
 				t.Errorf("want %q, got %v", c.want, err)
 			}
+		}
+	})
+}
+
+// TestFewWorkersTakeTheLongestFirst has views of known lengths: the second time the longest is not left to the end, no more
+// are at work at once than may be, and one alone takes few events.
+func TestFewWorkersTakeTheLongestFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, views := &memory.Store{}, newViews()
+		var working, most atomic.Int64
+		view := func(name string, takes time.Duration) *counts {
+			return &counts{name: name, before: func(context.Context, View, []Event) error {
+				most.Store(max(most.Load(), working.Add(1)))
+				defer working.Add(-1)
+				time.Sleep(takes)
+				return nil
+			}}
+		}
+		list := []Projection{view("a", time.Second), view("b", time.Second), view("c", 3*time.Second)}
+		ctx, cancel := context.WithCancel(t.Context())
+		r := &Runner{Store: store, Views: views, Catalogue: catalogue, Now: time.Now, Workers: 2}
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx, list) }()
+		took := func(events int) time.Duration {
+			synctest.Wait()
+			began := time.Now()
+			last := writeTogether(t, store, people(events)...)
+			for _, p := range list {
+				if err := r.WaitFor(ctx, p.Name(), last); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return time.Since(began)
+		}
+		for n, of := range []struct {
+			events int
+			took   time.Duration
+			most   int64
+		}{{100, 4 * time.Second, 2}, {100, 3 * time.Second, 2}, {10, 5 * time.Second, 1}} {
+			most.Store(0)
+			if got := took(of.events); got != of.took || most.Load() != of.most {
+				t.Errorf("batch %d took %v with %d at work, not %v with %d", n, got, most.Load(), of.took, of.most)
+			}
+		}
+		for _, p := range list {
+			if got, want := dump(t, views, p.Name()), replayed(t, store, p); got != want || got == "" {
+				t.Errorf("%s\n got %s\nwant %s", p.Name(), got, want)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }

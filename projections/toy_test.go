@@ -92,17 +92,40 @@ func write(t testing.TB, s eventstore.Store, events ...domain.Event) eventstore.
 	return last
 }
 
+// writeTogether is write in one append: whoever sees one of the events sees all.
+func writeTogether(t testing.TB, s eventstore.Store, events ...domain.Event) eventstore.Position {
+	t.Helper()
+	var out []eventstore.NewEvent
+	for _, e := range events {
+		data, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, newEvent(e.EventType(), data))
+	}
+	return appendTo(t, s, out...)
+}
+
 var eventID atomic.Uint64
 
-func writeRaw(t testing.TB, s eventstore.Store, name string, data []byte) eventstore.Position {
-	t.Helper()
+func newEvent(name string, data []byte) eventstore.NewEvent {
 	e := eventstore.NewEvent{Type: name, Data: data, Meta: eventstore.Metadata{Schema: 1}}
 	binary.BigEndian.PutUint64(e.ID[:], eventID.Add(1))
-	done, err := s.Append(t.Context(), "toy-1", eventstore.AnyRevision, e)
+	return e
+}
+
+func appendTo(t testing.TB, s eventstore.Store, events ...eventstore.NewEvent) eventstore.Position {
+	t.Helper()
+	done, err := s.Append(t.Context(), "toy-1", eventstore.AnyRevision, events...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return done.Position
+}
+
+func writeRaw(t testing.TB, s eventstore.Store, name string, data []byte) eventstore.Position {
+	t.Helper()
+	return appendTo(t, s, newEvent(name, data))
 }
 
 func people(n int) []domain.Event {

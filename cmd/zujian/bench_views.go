@@ -145,8 +145,10 @@ func foldInto(b *bench, h *house, v projections.Views) (slicing, error) {
 // foldFrom builds some views of a city's log, called directly or far away, in an empty view store.
 func foldFrom(b *bench, h *house, log engine, v projections.Views, list []projections.Projection) (s slicing, err error) {
 	r := projections.Runner{Store: log, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
-	if _, own := v.(*pebbleviews.Views); !own {
-		r.BatchMax = redisviews.BatchEvents // As service does.
+	if _, own := v.(*pebbleviews.Views); own { // As service does.
+		r.Workers = runtime.GOMAXPROCS(0)
+	} else {
+		r.BatchMax = redisviews.BatchEvents
 	}
 	ctx, stop := context.WithCancel(b.ctx)
 	defer stop()

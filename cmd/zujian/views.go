@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -110,6 +111,7 @@ func (h *house) keeper(g *globals, o openOptions) keeper {
 	}
 	shared, ok := h.views.(sharedViews)
 	if !ok {
+		r.Workers = runtime.GOMAXPROCS(0)
 		return r
 	}
 	r.BatchMax = redisviews.BatchEvents
