@@ -14,6 +14,7 @@ type Type struct {
 	Name    string
 	Version int
 	decode  func([]byte) (Event, error)
+	encode  func([]byte, Event) ([]byte, error)
 	lasting lastingCheck
 	upcasts []Upcast
 	memo    Memo
@@ -33,8 +34,12 @@ func Stored[T Event](upcasts ...Upcast) Type {
 	return Type{
 		Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts, lasting: lastingTypes{}.of(reflect.TypeFor[T]()),
 		decode: func(b []byte) (Event, error) { return form.Unmarshal(b) },
+		encode: func(b []byte, e Event) ([]byte, error) { return form.Append(b, e) },
 	}
 }
+
+// Append writes an event of the type in the bytes of json.Marshal.
+func (t Type) Append(b []byte, e Event) ([]byte, error) { return t.encode(b, e) }
 
 // Lasting tells whether an event of the type is the one that its JSON gives back, so that it need not be decoded again.
 func (t Type) Lasting(e Event) bool { return t.lasting(reflect.ValueOf(e)) }

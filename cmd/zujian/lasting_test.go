@@ -12,10 +12,10 @@ import (
 	"zujian/domain"
 )
 
-// TestLastingEventsAreWhatTheirJSONGives fills every type of event at random, also as no decider would: whenever it is
-// called lasting, its JSON must give back the very same. Some event of most types must be called so, or the memo decodes
+// TestEventsAndTheirJSON fills every type of event at random, also as no decider would: it must
+// be written as json.Marshal does, and whenever it is called lasting its JSON must give back the very same. Some event of most types must be called so, or the memo decodes
 // in vain.
-func TestLastingEventsAreWhatTheirJSONGives(t *testing.T) {
+func TestEventsAndTheirJSON(t *testing.T) {
 	types, seed := catalogue(), rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 1))
 	t.Logf("seed %d", seed)
@@ -30,11 +30,14 @@ func TestLastingEventsAreWhatTheirJSONGives(t *testing.T) {
 			v := reflect.New(reflect.TypeOf(zero)).Elem()
 			fillAtRandom(rng, v, i%4 > 0, 0)
 			e := v.Interface().(domain.Event)
+			data, err := json.Marshal(e)
+			if ours, bad := types[name].Append(nil, e); (bad == nil) != (err == nil) || err == nil && string(ours) != string(data) {
+				t.Fatalf("%s is written\n as %s (%v)\nnot %s (%v)", name, ours, bad, data, err)
+			}
 			if !types[name].Lasting(e) {
 				continue
 			}
 			some++
-			data, err := json.Marshal(e)
 			if err != nil {
 				t.Fatalf("%s is called lasting and has no JSON: %v\n%+v", name, err, e)
 			}

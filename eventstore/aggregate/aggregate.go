@@ -18,8 +18,8 @@
 package aggregate
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -192,17 +192,18 @@ func fold[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], held *e
 
 func encode[C any, E domain.Event](types domain.Catalogue, stream string, req domain.Request[C], events []E, o Options,
 ) ([]eventstore.NewEvent, error) {
-	out := make([]eventstore.NewEvent, len(events))
+	out, buf := make([]eventstore.NewEvent, len(events)), make([]byte, 0, 1<<10) // Most events fit.
 	for i, e := range events {
 		name := e.EventType()
 		t, known := types[name]
 		if !known {
 			return nil, fmt.Errorf("encode %s: the type is not in the catalogue", name)
 		}
-		data, err := json.Marshal(e)
-		if err != nil {
+		var err error
+		if buf, err = t.Append(buf[:0], e); err != nil {
 			return nil, fmt.Errorf("encode %s: %w", name, err)
 		}
+		data := bytes.Clone(buf)
 		if err := types.Remember(e, data); err != nil {
 			return nil, fmt.Errorf("encode %s: it can't be read back: %w", name, err)
 		}
