@@ -17,9 +17,6 @@ const (
 	killInterval = 250 * time.Millisecond
 )
 
-// filed is an acknowledged filing.
-type filed struct{ contract, number, unit string }
-
 // loadWorld is a register prepared over HTTP for a load of filings.
 type loadWorld struct {
 	city, company, bank string

@@ -42,6 +42,14 @@ type globals struct {
 	resumeEvery    time.Duration    // Between two looks for what is due; see process.Runner. Tests shorten it.
 }
 
+// fs is the disk that the data folder is on.
+func (g *globals) fs() faults.FS {
+	if g.disk == nil {
+		return faults.Real()
+	}
+	return g.disk
+}
+
 // cli is the command line, the environment (ZUJIAN_…) and the configuration file in one: flags over environment over file.
 type cli struct {
 	Data      string          `help:"Data folder." default:".data" env:"ZUJIAN_DATA" type:"path"`

@@ -217,6 +217,11 @@ var mutants = []mutant{
 		pkg: "eventstore/seal", test: "TestFullDisk",
 	},
 	{
+		name: "an event is kept and the key of its fields is not", file: "cmd/zujian/vault.go",
+		old: "DeferSync: o.deferSync})", new: "DeferSync: true})",
+		pkg: "cmd/zujian", test: "TestWholePowerLoss",
+	},
+	{
 		name: "a leap of the clock is forgotten at the next start", file: "cmd/zujian/internal/wallclock/guard.go",
 		old: "\t\tif n.Held && ahead >= n.Ahead {", new: "\t\tif n.Held && ahead < 0 {",
 		pkg: "cmd/zujian/internal/wallclock", test: "TestStarts",

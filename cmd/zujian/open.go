@@ -94,6 +94,7 @@ type openOptions struct {
 	role      role  // "" is all.
 	parts     int   // See projections.Keeper; 0 leaves them as they are.
 	reserve   int64 // Bytes of the disk left free, see embedded.Options; 0 for short work.
+	segment   int64 // Bytes of a segment, if not the usual: tests copy whole files.
 }
 
 const (
@@ -122,7 +123,7 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync, ReserveBytes: o.reserve}); err != nil {
+	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync, ReserveBytes: o.reserve, SegmentBytes: o.segment}); err != nil {
 		return nil, err
 	}
 	if o.role.opensVault() {

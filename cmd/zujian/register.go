@@ -35,7 +35,8 @@ func (h *house) registerOptions(g *globals) (o register.Options, err error) {
 }
 
 func registerKeys(g *globals, v *seal.Vault) (k register.Keys, err error) {
-	_, missing := os.Stat(filepath.Join(registerDir(g), "checkpoint"))
+	disk := g.fs()
+	_, missing := disk.Stat(disk.PathJoin(registerDir(g), "checkpoint"))
 	k.Log, k.Ed25519, k.SM2, err = v.RegisterKeys(g.Ctx, errors.Is(missing, os.ErrNotExist))
 	return k, err
 }

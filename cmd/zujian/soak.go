@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,9 +12,10 @@ import (
 	"time"
 
 	"zujian/cmd/zujian/internal/soak"
+	"zujian/eventstore/faults"
 )
 
-// soakCmd breaks the product for as long as asked: power loss and disk errors under log, keys and register, a killed and stalled server
+// soakCmd breaks the product for as long as asked: power loss and disk errors under log, keys, register and views, a killed and stalled server
 // under load, histories and folders checked. It works in a folder of its own and leaves the data folder alone.
 type soakCmd struct {
 	Seed    uint64  `help:"Where the schedule of faults begins; each round adds one." default:"1"`
@@ -42,7 +44,10 @@ func (c *soakCmd) Run(g *globals) error {
 	var part string
 	r, err := soak.Run(g.Ctx, soak.Config{
 		Bin: bin, Dir: dir, Seed: c.Seed, Rounds: c.Rounds, For: time.Duration(c.Minutes * float64(time.Minute)),
-		Crashes: c.Crashes, Calls: c.Calls, Now: g.Now, Progress: func(name string, done, total int) {
+		Crashes: c.Crashes, Calls: c.Calls, Now: g.Now, Whole: func(ctx context.Context, seed uint64, crashes int, each func(int, int)) (faults.ProductsTally, error) {
+			return wholeLosses(ctx, g, seed, crashes, openOptions{}, each)
+		},
+		Progress: func(name string, done, total int) {
 			if bar == nil || part != name || done < int(bar.done) {
 				if bar != nil {
 					bar.end()
@@ -71,6 +76,7 @@ func (g *globals) soaked(r soak.Report) {
 		r.Crashes, r.CrashesPerMinute, r.Verified, r.Repeated)
 	fmt.Fprintf(g.Stdout, "%d crash iterations of keys, %d keys and erasures verified; %d of the register, %d checkpoints verified\n",
 		r.KeyCrashes, r.KeysVerified, r.SigningCrashes, r.CheckpointsVerified)
+	fmt.Fprintf(g.Stdout, "%d crash iterations of log, keys, register and views together, %d acknowledged filings verified\n", r.WholeCrashes, r.FilingsVerified)
 	fmt.Fprintf(g.Stdout, "%d histories of %d calls checked (%d answers lost), %d folders verified\n", r.Histories, r.Calls, r.Lost, r.Folders)
 	for _, kind := range slices.Sorted(maps.Keys(r.Faults)) {
 		fmt.Fprintf(g.Stdout, "  %6d  %s\n", r.Faults[kind], kind)

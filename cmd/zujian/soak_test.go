@@ -26,7 +26,7 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("%v\n%s\n%s", err, out, &errs)
 	}
 	if r.Rounds != 1 || r.Crashes != 60 || r.Verified == 0 || r.Histories != 1 || r.Calls < 1500 || r.Folders != 1 || r.Failure != "" ||
-		r.Faults["process: SIGKILL"] == 0 || r.Faults["error: sync once"] == 0 || r.KeyCrashes != 60 || r.KeysVerified == 0 || r.SigningCrashes != 6 || r.LossPerCrash != 3.0/60 {
+		r.Faults["process: SIGKILL"] == 0 || r.Faults["error: sync once"] == 0 || r.KeyCrashes != 60 || r.KeysVerified == 0 || r.SigningCrashes != 6 || r.WholeCrashes != 3 || r.LossPerCrash != 3.0/60 {
 		t.Errorf("%+v", r)
 	}
 	if code := run(t.Context(), []string{"soak", "--calls", "1"}, &lockedBuffer{}, &lockedBuffer{}); code != exitUsage {

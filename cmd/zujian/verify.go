@@ -119,12 +119,13 @@ const replayDir = "replay.tmp"
 // verifyViews builds every view again from the log, beside the one in use, and compares them.
 func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
 	dir := filepath.Join(g.Data, replayDir)
-	if err := os.RemoveAll(dir); err != nil { // Of one that was killed.
+	disk := g.fs()
+	if err := disk.RemoveAll(dir); err != nil { // Of one that was killed.
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, disk.RemoveAll(dir)) }()
 	o := viewOptions(g.Log)
-	o.Scratch = true
+	o.Scratch, o.FS = true, disk
 	fresh, err := pebbleviews.Open(dir, o)
 	if err != nil {
 		return err
@@ -144,10 +145,10 @@ func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
 
 // verifyRegister compares the register with the log. A folder that was never served has none.
 func (c *verifyCmd) verifyRegister(g *globals, h *house, res *verifyResult) error {
-	if _, err := os.Stat(registerDir(g)); errors.Is(err, os.ErrNotExist) {
+	if _, err := g.fs().Stat(registerDir(g)); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	o := register.Options{Dir: registerDir(g), Log: registerLog(h.store), Now: g.Now, Logger: g.Log}
+	o := register.Options{Dir: registerDir(g), FS: g.disk, Log: registerLog(h.store), Now: g.Now, Logger: g.Log}
 	o.Public.Ed25519 = c.RegisterKey
 	if h.vault == nil && res.Limit == "" {
 		res.Limit = "the vault is elsewhere: tags of leaves were not tied to their streams"

@@ -23,6 +23,9 @@ type Disk struct {
 // FS is the file system a log is opened on.
 type FS = vfs.FS
 
+// Real is the machine's file system.
+func Real() FS { return vfs.Default }
+
 // NewDisk is an empty disk.
 func NewDisk() *Disk { return &Disk{MemFS: vfs.NewCrashableMem()} }
 

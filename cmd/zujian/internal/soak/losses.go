@@ -14,7 +14,10 @@ import (
 // signingShare is the part of a round's losses that hit the register: one takes as long as ten of the log's.
 const signingShare = 10
 
-// losses has keys and checkpoints lose power as the log does.
+// wholeShare is the part of losses that hit everything together, after each of which all of a house is looked at.
+const wholeShare = 20
+
+// losses has keys and checkpoints lose power as the log does, then everything together.
 func (r *Report) losses(ctx context.Context, c Config, seed uint64) error {
 	keys, err := faults.Keys(ctx, faults.KeysConfig{
 		Seed: seed, Crashes: c.Crashes, Erased: seal.ErrErased,
@@ -53,6 +56,21 @@ func (r *Report) losses(ctx context.Context, c Config, seed uint64) error {
 	}
 	if err != nil {
 		return fmt.Errorf("seed %d: checkpoints: %w", seed, err)
+	}
+	return r.whole(ctx, c, seed, max(c.Crashes/wholeShare, 1))
+}
+
+// whole has all of a house lose power at once.
+func (r *Report) whole(ctx context.Context, c Config, seed uint64, crashes int) error {
+	whole, err := c.Whole(ctx, seed, crashes, func(n, _ int) { c.Progress("everything", n, crashes) })
+	r.WholeCrashes += whole.Crashes
+	r.FilingsVerified += whole.Verified
+	r.CheckpointsVerified += whole.Signed
+	for at, n := range whole.At {
+		r.Faults["everything: "+at] += n
+	}
+	if err != nil {
+		return fmt.Errorf("seed %d: everything: %w", seed, err)
 	}
 	return nil
 }

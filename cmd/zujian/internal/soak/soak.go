@@ -22,6 +22,8 @@ type Config struct {
 	For      time.Duration // No round begins later.
 	Crashes  int           // Power losses and kills on the simulated disk, in a round: of the log, and as many of the keys.
 	Calls    int           // Of the history, in a round.
+	// Whole has log, keys, register and views of one house lose power together; see faults.Products.
+	Whole func(ctx context.Context, seed uint64, crashes int, each func(crashes, verified int)) (faults.ProductsTally, error)
 	// Progress is told how far a part of a round has come.
 	Progress func(part string, done, total int)
 	Now      func() time.Time
@@ -45,6 +47,8 @@ type Report struct {
 	SigningCrashes   int            `json:"signing_crash_iterations"`
 	// CheckpointsVerified are checkpoints handed out before a power loss and held to their roots and tiles after it.
 	CheckpointsVerified int `json:"checkpoints_verified"`
+	WholeCrashes        int `json:"whole_crash_iterations"` // Of log, keys, register and views together,
+	FilingsVerified     int `json:"filings_verified"`       // and acknowledged filings looked for after them.
 
 	Histories    int     `json:"histories_checked"`
 	Calls        int     `json:"history_calls"`
