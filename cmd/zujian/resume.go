@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"zujian/eventstore/embedded"
 	"zujian/eventstore/register"
+	"zujian/eventstore/seal"
 )
 
 // signedUpTo says how far a register has signed, as far as whoever restores it knows.
@@ -95,17 +97,47 @@ func (c *resumeCmd) Run(g *globals) error {
 	if !register.Held(nil, registerDir(g)) {
 		return fmt.Errorf("the register in %s is not held", g.Data)
 	}
-	return withHouse(g, func(h *house) error {
-		o, err := h.registerOptions(g)
-		if err == nil {
-			err = c.check(g, &o)
-		}
-		if err == nil {
-			err = register.Release(nil, registerDir(g))
-		}
-		if err == nil {
-			fmt.Fprintln(g.Stdout, "the register signs again at the next start")
-		}
+	// The log and the keys are all that is needed, and nothing is made: the folder may be a vault's, the log elsewhere.
+	if _, err := os.Stat(filepath.Join(g.Data, "log")); err != nil && g.Config.Store == "" {
+		return fmt.Errorf("%w: there is no log in %s: say where it is, by --store", errUsage, g.Data)
+	}
+	if err := hasKeys(g); err != nil {
 		return err
-	})
+	}
+	suite, err := seal.ParseSuite(g.Config.Suite)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	h := &house{}
+	if err = h.openLog(g, embedded.Options{Dir: filepath.Join(g.Data, "log"), Now: g.Now, Logger: g.Log}); err == nil {
+		err = h.openVault(g, suite, openOptions{now: g.Now})
+	}
+	if err == nil {
+		err = c.resume(g, h)
+	}
+	return errors.Join(err, h.Close())
+}
+
+func (c *resumeCmd) resume(g *globals, h *house) error {
+	o, err := h.registerOptions(g)
+	if err != nil {
+		return err
+	}
+	if err := c.check(g, &o); err != nil {
+		return err
+	}
+	if c.Witnessed != "" && !c.RollBack {
+		text, err := os.ReadFile(c.Witnessed)
+		if err == nil {
+			err = register.Adopt(g.Ctx, nil, o.Dir, o.Log, o.Keys, string(text))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.Witnessed, err)
+		}
+	}
+	if err := register.Release(nil, o.Dir); err != nil {
+		return err
+	}
+	fmt.Fprintln(g.Stdout, "the register signs again at the next start")
+	return nil
 }

@@ -93,8 +93,8 @@ func TestFullDiskAtEveryOperation(t *testing.T) {
 		if st := r.Status(); st.Full || st.Signed != last {
 			t.Fatalf("full at operation %d, with room again: %+v", k, st)
 		}
-		root, _, err := rootOver(t.Context(), Over(s), testKeys, last)
-		if must(err); r.Checkpoint().Root != root {
+		want, err := rootOver(t.Context(), Over(s), testKeys, last)
+		if must(err); r.Checkpoint().Root != hash(want.Root) {
 			t.Fatalf("full at operation %d: another tree was signed", k)
 		}
 		must(r.Close())
@@ -189,11 +189,11 @@ func TestNotaryOnAFullDisk(t *testing.T) {
 	}
 	defer n.Close()
 	propose := func(size uint64) Proposal {
-		root, _, err := rootOver(t.Context(), Over(s), testKeys, size)
+		s, err := rootOver(t.Context(), Over(s), testKeys, size)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Proposal{Origin: "register.example/zujian", Size: size, Root: root}
+		return Proposal{Origin: "register.example/zujian", Size: size, Root: hash(s.Root)}
 	}
 	for k := int64(1); k <= 4; k++ { // Make, write, sync, rename.
 		disk.fillsAt(k)
