@@ -18,8 +18,12 @@ const (
 	numberFiling       = "BA" // 备案号
 )
 
-// numberBlock is how many numbers a node takes at a time. A restart loses at most the rest of two blocks of each series.
-const numberBlock = 32
+// How many numbers a node takes at a time: few at first, twice as many each time somebody had to wait for the next block.
+// A restart loses at most the rest of two blocks of each series.
+const (
+	numberBlock    = 32
+	numberBlockMax = 1024
+)
 
 // blockWait bounds taking a block: it goes on when the request that began it has ended, since others wait for it too.
 const blockWait = 10 * time.Second
@@ -34,6 +38,8 @@ type allocator struct {
 // nobody waits for the disk with a number's lock in hand.
 type block struct {
 	mu         sync.Mutex
+	size       int64 // Of the next one to take; numberBlock if 0.
+	short      bool  // Somebody waits for it.
 	next, end  int64
 	spare, top int64         // The block after it, if top is more.
 	taking     chan struct{} // Closed when the one being taken is there or has failed; nil if none is.
@@ -51,10 +57,10 @@ func (d *Desk) number(ctx context.Context, call Call, kind, district string, mon
 		d.numbers.blocks[series] = b
 	}
 	d.numbers.mu.Unlock()
-	seq, err := b.take(ctx, func() (first, count int64, err error) {
+	seq, err := b.take(ctx, func(size int64) (first, count int64, err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), blockWait)
 		defer cancel()
-		return d.takeBlock(ctx, call, series)
+		return d.takeBlock(ctx, call, series, size)
 	})
 	if err != nil {
 		return "", err
@@ -67,7 +73,7 @@ func (d *Desk) number(ctx context.Context, call Call, kind, district string, mon
 }
 
 // take gives the next number, and has more taken when they run low.
-func (b *block) take(ctx context.Context, more func() (first, count int64, err error)) (int64, error) {
+func (b *block) take(ctx context.Context, more func(size int64) (first, count int64, err error)) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for waited := false; ; waited = true {
@@ -77,14 +83,19 @@ func (b *block) take(ctx context.Context, more func() (first, count int64, err e
 		if waited && b.next == b.end && b.taking == nil && b.failed != nil {
 			return 0, b.failed
 		}
-		if b.taking == nil && b.spare == b.top && b.end-b.next <= numberBlock/2 {
+		if b.taking == nil && b.spare == b.top && b.end-b.next <= max(b.size, numberBlock)/2 {
 			b.taking = make(chan struct{})
-			go b.fill(more)
+			if b.short {
+				b.size = min(2*b.size, numberBlockMax)
+			}
+			b.size, b.short = max(b.size, numberBlock), false
+			go b.fill(more, b.size)
 		}
 		if b.next < b.end {
 			b.next++
 			return b.next - 1, nil
 		}
+		b.short = b.end > 0 // At first everybody waits.
 		taking := b.taking
 		b.mu.Unlock()
 		var err error
@@ -100,8 +111,8 @@ func (b *block) take(ctx context.Context, more func() (first, count int64, err e
 	}
 }
 
-func (b *block) fill(more func() (first, count int64, err error)) {
-	first, count, err := more()
+func (b *block) fill(more func(size int64) (first, count int64, err error), size int64) {
+	first, count, err := more(size)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failed = err; err == nil {
@@ -111,10 +122,10 @@ func (b *block) fill(more func() (first, count int64, err error)) {
 	b.taking = nil
 }
 
-func (d *Desk) takeBlock(ctx context.Context, call Call, series string) (first, count int64, err error) {
+func (d *Desk) takeBlock(ctx context.Context, call Call, series string, size int64) (first, count int64, err error) {
 	call.ID, call.IfMatch = d.o.NewID().String(), nil
 	call.Actor = domain.Actor{ID: "desk:numbers", Role: domain.RoleSystem}
-	receipt, err := exec(ctx, d, call, numbering.Decider, series, numbering.Command(numbering.Issue{Count: numberBlock}))
+	receipt, err := exec(ctx, d, call, numbering.Decider, series, numbering.Command(numbering.Issue{Count: size}))
 	if err != nil {
 		return 0, 0, err
 	}

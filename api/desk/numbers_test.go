@@ -13,10 +13,10 @@ func TestNumbersAreTakenAheadAndNeverTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
 		taken := 0
-		more := func() (int64, int64, error) {
+		more := func(size int64) (int64, int64, error) {
 			time.Sleep(time.Second) // A slow disk.
 			taken++
-			return int64(taken * 1000), numberBlock, nil
+			return int64(taken * 1000), size, nil
 		}
 		began := time.Now()
 		var mu sync.Mutex
@@ -54,7 +54,7 @@ func TestNumbersAfterAFailure(t *testing.T) {
 		var b block
 		down := errors.New("the disk is full")
 		var err error
-		more := func() (int64, int64, error) {
+		more := func(int64) (int64, int64, error) {
 			time.Sleep(time.Second)
 			return 7, 2, err
 		}
@@ -74,5 +74,32 @@ func TestNumbersAfterAFailure(t *testing.T) {
 			t.Errorf("afterwards: %d, %v", n, got)
 		}
 		time.Sleep(time.Minute)
+	})
+}
+
+// TestBlocksGrowWithDemand: a hundred numbers a second and a disk that takes a second for each block.
+func TestBlocksGrowWithDemand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b block
+		next, waited := int64(0), 0
+		more := func(size int64) (int64, int64, error) {
+			time.Sleep(time.Second)
+			next += size
+			return next - size, size, nil
+		}
+		for i := range 10_000 {
+			began := time.Now()
+			if _, err := b.take(t.Context(), more); err != nil {
+				t.Fatal(err)
+			}
+			if time.Since(began) > 0 {
+				waited = i
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if waited > 1000 || b.size > 512 {
+			t.Errorf("the last to wait was number %d, blocks are of %d", waited, b.size)
+		}
+		time.Sleep(time.Minute) // What is being taken.
 	})
 }
