@@ -222,6 +222,11 @@ var mutants = []mutant{
 		pkg: "cmd/zujian", test: "TestWholePowerLoss",
 	},
 	{
+		name: "a filing whose space was lost is acknowledged", file: "api/desk/contracts.go",
+		old: "\tif err == nil && lost {", new: "\tif err == nil && lost && id == \"\" {",
+		pkg: "cmd/zujian", test: "TestLostReservationIsNoFiling",
+	},
+	{
 		name: "a leap of the clock is forgotten at the next start", file: "cmd/zujian/internal/wallclock/guard.go",
 		old: "\t\tif n.Held && ahead >= n.Ahead {", new: "\t\tif n.Held && ahead < 0 {",
 		pkg: "cmd/zujian/internal/wallclock", test: "TestStarts",
