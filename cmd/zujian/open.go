@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,6 +45,7 @@ type house struct {
 	memo      *aggregate.Memo // Of catalogue.
 	desk      *desk.Desk
 	runner    keeper
+	retried   func(error) // Told of each failure of a view that is tried again, if not nil.
 	webhooks  feed.Figures
 	shared    *redisviews.Views // The same, if other processes may keep them too; nil if none can.
 }
@@ -101,6 +103,7 @@ const (
 	stateCache = 50_000           // Aggregate states kept in memory.
 	eventMemo  = 4096             // Events kept decoded: what a quarter of a second writes under full load.
 	connectMax = 30 * time.Second // To a log elsewhere, at the start.
+	viewTries  = 3                // Of a view in the folder, in short work.
 	catchUpMax = 30 * time.Second // Views that are still built are waited for again.
 )
 
@@ -201,10 +204,22 @@ func (h *house) Close() error {
 	return err
 }
 
-// catchUp runs the views until they reach the log's head, then stops them.
+// catchUp runs the views until they reach the log's head, then stops them. A view of the folder that can't be read again
+// and again ends it: it is damaged, and nobody mends it meanwhile.
 func (h *house) catchUp(ctx context.Context) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	var tries atomic.Int64
+	h.retried = func(err error) {
+		if h.shared == nil && tries.Add(1) >= viewTries {
+			giveUp(err)
+		}
+	}
 	kept := h.keepViews(ctx)
 	err := kept.caughtUp(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
 	return errors.Join(err, kept.stop())
 }
 

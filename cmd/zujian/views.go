@@ -109,6 +109,11 @@ func (h *house) keeper(g *globals, o openOptions) keeper {
 	if o.deferSync {
 		r.Pace = 0 // A load waits for what it reads, again and again.
 	}
+	r.Metrics.Retry = func(_ string, err error) {
+		if f := h.retried; f != nil {
+			f(err)
+		}
+	}
 	shared, ok := h.views.(sharedViews)
 	if !ok {
 		r.Workers = runtime.GOMAXPROCS(0)
