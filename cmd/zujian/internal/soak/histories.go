@@ -331,6 +331,9 @@ func (w *historyWorld) view(ctx context.Context, unit string, seen uint64) {
 	if err != nil || r.Status >= http.StatusInternalServerError {
 		return // Killed, or behind and said so.
 	}
+	if seen == 0 && r.Status == http.StatusNotFound {
+		return // It has written nothing yet, and the view may not know the home.
+	}
 	var v struct {
 		Made struct {
 			Position uint64 `json:"position"`
