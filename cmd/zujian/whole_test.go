@@ -1,9 +1,10 @@
 package main
 
 import (
-	"strings"
 	"testing"
 	"time"
+
+	"zujian/eventstore/faults"
 )
 
 // TestWholePowerLoss: at whatever operation the power fails under log, keys, register and views together, also while they
@@ -25,13 +26,7 @@ func TestWholePowerLoss(t *testing.T) {
 		t.Errorf("seed %d: too little happened: %+v", seed, got)
 	}
 	for _, at := range []string{"log", "register", "views", "open", "work"} {
-		n := 0
-		for name, times := range got.At {
-			if strings.Contains(name, at) {
-				n += times
-			}
-		}
-		if n == 0 {
+		if faults.Times(got.At, at) == 0 {
 			t.Logf("seed %d: no power loss at %q: %v", seed, at, got.At)
 		}
 	}

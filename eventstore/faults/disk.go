@@ -57,6 +57,16 @@ func (d *Disk) PowerLoss(percent int, rng *rand.Rand) *Disk {
 	return &Disk{MemFS: d.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})}
 }
 
+// Times counts the power losses of a tally whose place has this in its name.
+func Times(at map[string]int, place string) (n int) {
+	for name, times := range at {
+		if strings.Contains(name, place) {
+			n += times
+		}
+	}
+	return n
+}
+
 // Kinds are the kinds of operations that Errors makes fail, by name.
 var Kinds = []string{"write", "sync", "read", "open", "create", "rename", "remove", "list"}
 

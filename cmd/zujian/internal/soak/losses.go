@@ -26,9 +26,7 @@ func (r *Report) losses(ctx context.Context, c Config, seed uint64) error {
 	})
 	r.KeyCrashes += keys.Crashes
 	r.KeysVerified += keys.Verified
-	for at, n := range keys.At {
-		r.Faults["keys: "+at] += n
-	}
+	r.count("keys", keys.At)
 	if err != nil {
 		return fmt.Errorf("seed %d: keys: %w", seed, err)
 	}
@@ -51,13 +49,18 @@ func (r *Report) losses(ctx context.Context, c Config, seed uint64) error {
 	})
 	r.SigningCrashes += signed.Crashes
 	r.CheckpointsVerified += signed.Verified
-	for at, n := range signed.At {
-		r.Faults["checkpoints: "+at] += n
-	}
+	r.count("checkpoints", signed.At)
 	if err != nil {
 		return fmt.Errorf("seed %d: checkpoints: %w", seed, err)
 	}
 	return r.whole(ctx, c, seed, max(c.Crashes/wholeShare, 1))
+}
+
+// count adds the power losses of one kind by their places.
+func (r *Report) count(kind string, at map[string]int) {
+	for place, n := range at {
+		r.Faults[kind+": "+place] += n
+	}
 }
 
 // whole has all of a house lose power at once.
@@ -66,9 +69,7 @@ func (r *Report) whole(ctx context.Context, c Config, seed uint64, crashes int) 
 	r.WholeCrashes += whole.Crashes
 	r.FilingsVerified += whole.Verified
 	r.CheckpointsVerified += whole.Signed
-	for at, n := range whole.At {
-		r.Faults["everything: "+at] += n
-	}
+	r.count("everything", whole.At)
 	if err != nil {
 		return fmt.Errorf("seed %d: everything: %w", seed, err)
 	}

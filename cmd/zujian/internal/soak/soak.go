@@ -100,9 +100,7 @@ func (r *Report) round(ctx context.Context, c Config, seed uint64) error {
 	r.Crashes += power.Crashes
 	r.Verified += power.Verified
 	r.Repeated += power.Repeated
-	for at, n := range power.At {
-		r.Faults["power: "+at] += n
-	}
+	r.count("power", power.At)
 	if err != nil {
 		return fmt.Errorf("seed %d: power loss: %w", seed, err)
 	}
