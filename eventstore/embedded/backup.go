@@ -11,6 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore"
+
+	"zujian/eventstore/folder"
 )
 
 // Copied says what a copy of a log holds. The next copy needs it to take only what came since.
@@ -90,7 +92,7 @@ func (c *copier) run(ctx context.Context) (res Copied, err error) {
 			return res, err
 		}
 	}
-	return res, errors.Join(syncDir(c.FS, c.to), syncDir(c.FS, c.FS.PathDir(c.to)))
+	return res, errors.Join(folder.Sync(c.FS, c.to), folder.Sync(c.FS, c.FS.PathDir(c.to)))
 }
 
 // end finds where the log ends and makes sure that all before is durable, so that no recovery of the original cuts what
@@ -115,7 +117,7 @@ func (c *copier) end(ctx context.Context, segs []*segment) (mark, error) {
 	if err := last.file.SyncData(); err != nil {
 		return end, fmt.Errorf("sync %s: %w", last.name, err)
 	}
-	return end, syncDir(c.FS, c.Dir)
+	return end, folder.Sync(c.FS, c.Dir)
 }
 
 // segment copies or links one file and fills in its hash.

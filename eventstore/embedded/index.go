@@ -11,6 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 
 	"zujian/eventstore"
+
+	"zujian/eventstore/folder"
 )
 
 // The index holds, big-endian:
@@ -113,7 +115,7 @@ func damagedIndex(o Options, info pebble.DataCorruptionInfo, readOnly bool) {
 	}
 	f, err := o.FS.Create(o.FS.PathJoin(o.Dir, indexDamagedName), writeCategory)
 	if err == nil {
-		err = errors.Join(f.Sync(), f.Close(), syncDir(o.FS, o.Dir))
+		err = errors.Join(f.Sync(), f.Close(), folder.Sync(o.FS, o.Dir))
 	}
 	if err != nil {
 		o.Logger.Error("note that the index is damaged", slog.Any("err", err))

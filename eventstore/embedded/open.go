@@ -9,6 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore/room"
+
+	"zujian/eventstore/folder"
 )
 
 // Open opens the log in opts.Dir, or makes a new one, and brings its index up to date. It refuses a folder that is
@@ -80,11 +82,7 @@ func open(o Options) (_ *Store, err error) {
 }
 
 func lockFolder(fs vfs.FS, dir string) (io.Closer, error) {
-	lock, err := fs.Lock(fs.PathJoin(dir, lockName))
-	if err != nil {
-		return nil, fmt.Errorf("the folder is in use by another process: %w", err)
-	}
-	return lock, nil
+	return folder.Lock(fs, fs.PathJoin(dir, lockName))
 }
 
 // openOrCreate opens the segments, after making the first if there is none, and sees that the folder's names are durable.
@@ -126,12 +124,12 @@ func (s *Store) openOrCreate() ([]*segment, error) {
 // be read is somebody else's, and older.
 func syncNames(fs vfs.FS, dir string) error {
 	up := fs.PathDir(dir)
-	if err := errors.Join(syncDir(fs, dir), syncDir(fs, up)); err != nil {
+	if err := errors.Join(folder.Sync(fs, dir), folder.Sync(fs, up)); err != nil {
 		return err
 	}
 	for up != fs.PathDir(up) {
 		up = fs.PathDir(up)
-		if err := syncDir(fs, up); err != nil {
+		if err := folder.Sync(fs, up); err != nil {
 			return nil
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore"
+
+	"zujian/eventstore/folder"
 )
 
 // A segment starts with its header, 64 bytes:
@@ -301,7 +303,7 @@ func promote(fs vfs.FS, dir string, f vfs.File, size int64, h segmentHead, useMm
 	if err := fs.Rename(fs.PathJoin(dir, spareName), fs.PathJoin(dir, name)); err != nil {
 		return nil, fmt.Errorf("name %s: %w", name, err)
 	}
-	if err := syncDir(fs, dir); err != nil {
+	if err := folder.Sync(fs, dir); err != nil {
 		return nil, err
 	}
 	g := &segment{segmentHead: h, name: name, file: f, size: size}
@@ -309,15 +311,4 @@ func promote(fs vfs.FS, dir string, f vfs.File, size int64, h segmentHead, useMm
 		g.data = mapFile(f, size)
 	}
 	return g, nil
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return fmt.Errorf("open folder %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder %s: %w", dir, err)
-	}
-	return nil
 }

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"zujian/eventstore"
+
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -117,7 +119,7 @@ func (s *signed) save(fs vfs.FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	err = syncDir(fs, dir)
+	err = folder.Sync(fs, dir)
 	if vfs.IsNoSpaceError(err) {
 		err = errors.New(err.Error()) // Not to be tried again: which of both checkpoints is kept is unknown.
 	}

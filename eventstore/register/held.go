@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"zujian/eventstore/folder"
 )
 
 // A folder that was restored from a backup can't know whether more was signed after the backup. Until somebody who does
@@ -28,7 +30,7 @@ func Hold(fs vfs.FS, dir string) error {
 	}
 	_, err = f.Write([]byte(heldText))
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = syncDir(fs, dir)
+		err = folder.Sync(fs, dir)
 	}
 	if err != nil {
 		return fmt.Errorf("register: hold: %w", err)
@@ -46,7 +48,7 @@ func Held(fs vfs.FS, dir string) bool {
 // Release lets the register in a folder sign again.
 func Release(fs vfs.FS, dir string) error {
 	fs = disk(fs)
-	if err := errors.Join(fs.Remove(fs.PathJoin(dir, heldName)), syncDir(fs, dir)); err != nil {
+	if err := errors.Join(fs.Remove(fs.PathJoin(dir, heldName)), folder.Sync(fs, dir)); err != nil {
 		return fmt.Errorf("register: release: %w", err)
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"zujian/eventstore"
+
+	"zujian/eventstore/folder"
 )
 
 // Errors of a notary.
@@ -72,8 +74,8 @@ func OpenNotary(fs vfs.FS, dir string, keys Keys, logger *slog.Logger) (n *Local
 	if err := n.fs.MkdirAll(dir, foldersPerms); err != nil {
 		return nil, fmt.Errorf("register: make folder: %w", err)
 	}
-	if n.lock, err = n.fs.Lock(n.fs.PathJoin(dir, lockName)); err != nil {
-		return nil, fmt.Errorf("register: the folder is in use by another process: %w", err)
+	if n.lock, err = folder.Lock(n.fs, n.fs.PathJoin(dir, lockName)); err != nil {
+		return nil, fmt.Errorf("register: %w", err)
 	}
 	var there bool
 	if n.last, there, err = loadSigned(n.fs, dir); err == nil && there {

@@ -19,6 +19,8 @@ import (
 	"zujian/eventstore"
 	"zujian/eventstore/leaf"
 	"zujian/eventstore/room"
+
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -153,11 +155,11 @@ func Open(ctx context.Context, o Options) (_ *Register, err error) {
 	if err := o.FS.MkdirAll(o.Dir, foldersPerms); err != nil {
 		return nil, fmt.Errorf("register: make folder: %w", err)
 	}
-	if err := syncDir(o.FS, o.FS.PathDir(o.Dir)); err != nil { // A checkpoint in a folder without a name is lost.
+	if err := folder.Sync(o.FS, o.FS.PathDir(o.Dir)); err != nil { // A checkpoint in a folder without a name is lost.
 		return nil, fmt.Errorf("register: %w", err)
 	}
-	if r.lock, err = o.FS.Lock(o.FS.PathJoin(o.Dir, lockName)); err != nil {
-		return nil, fmt.Errorf("register: the folder is in use by another process: %w", err)
+	if r.lock, err = folder.Lock(o.FS, o.FS.PathJoin(o.Dir, lockName)); err != nil {
+		return nil, fmt.Errorf("register: %w", err)
 	}
 	if err := r.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open register %s: %w", o.Dir, err), r.Close())
@@ -179,7 +181,7 @@ func (r *Register) open(ctx context.Context) error {
 			return err
 		}
 		// A process killed after it renamed the checkpoint may never have made that durable, and it is about to be handed out.
-		if err := syncDir(r.o.FS, r.o.Dir); err != nil {
+		if err := folder.Sync(r.o.FS, r.o.Dir); err != nil {
 			return err
 		}
 		if last.Origin != r.o.Origin {
@@ -256,7 +258,7 @@ func (r *Register) rebuild(ctx context.Context, last *signed) (err error) {
 	if err := r.o.FS.Rename(r.o.FS.PathJoin(r.o.Dir, unfinished), r.o.FS.PathJoin(r.o.Dir, leavesName)); err != nil {
 		return err
 	}
-	return syncDir(r.o.FS, r.o.Dir)
+	return folder.Sync(r.o.FS, r.o.Dir)
 }
 
 // guard refuses a log that does not go on from the last checkpoint.

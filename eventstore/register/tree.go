@@ -10,6 +10,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"zujian/eventstore/leaf"
+
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -196,7 +198,7 @@ func (t *tree) sync() error {
 		t.dirty[l] = false
 	}
 	if t.fresh {
-		if err := syncDir(t.fs, t.dir); err != nil {
+		if err := folder.Sync(t.fs, t.dir); err != nil {
 			return err
 		}
 		t.fresh = false
@@ -286,15 +288,4 @@ func (t *files) root(size uint64) (hash, error) {
 		return sha256.Sum256(nil), nil
 	}
 	return tlog.TreeHash(int64(size), t)
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return fmt.Errorf("open folder %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync folder %s: %w", dir, err)
-	}
-	return nil
 }

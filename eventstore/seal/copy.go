@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	folders "zujian/eventstore/folder"
 )
 
 // keyFiles are the files of a key folder in the order in which they are copied: tombstones last, so that an erasure
@@ -32,7 +34,7 @@ func CopyKeys(dir, to string) error {
 			return fmt.Errorf("seal: copy keys: %w", err)
 		}
 	}
-	return errors.Join(syncDir(vfs.Default, to), syncDir(vfs.Default, filepath.Dir(to)))
+	return errors.Join(folders.Sync(vfs.Default, to), folders.Sync(vfs.Default, filepath.Dir(to)))
 }
 
 func copyFile(from, to string, slots bool) error {

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	folders "zujian/eventstore/folder"
 )
 
 // folder is a key folder on its file system.
@@ -65,7 +67,7 @@ func (d folder) lock() (io.Closer, error) {
 			return nil, err
 		}
 	}
-	return d.fs.Lock(d.path(name))
+	return folders.Lock(d.fs, d.path(name))
 }
 
 // hide takes a fresh file from all but its owner. The folder let nobody else in meanwhile.
@@ -140,12 +142,4 @@ func (d folder) write(name string, data []byte) error {
 }
 
 // sync makes the names in the folder durable.
-func (d folder) sync() error { return syncDir(d.fs, d.dir) }
-
-func syncDir(fs vfs.FS, dir string) error {
-	f, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
+func (d folder) sync() error { return folders.Sync(d.fs, d.dir) }

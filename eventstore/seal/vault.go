@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	folders "zujian/eventstore/folder"
 )
 
 // Errors of opening. None quotes a value.
@@ -103,7 +105,7 @@ func Open(dir string, o Options) (*Vault, error) {
 	}
 	lock, err := d.lock()
 	if err != nil {
-		return nil, fmt.Errorf("seal: the key folder is in use by another process: %w", err)
+		return nil, fmt.Errorf("seal: keys: %w", err)
 	}
 	v := &Vault{
 		suite: o.Suite, now: o.Now, rand: &lockedReader{r: o.Rand}, folder: d, wrapper: o.Wrapper, lock: lock,
@@ -170,7 +172,7 @@ func (v *Vault) load(d folder, deferSync bool) (err error) {
 		return err
 	}
 	// The folder's own name, too: an open that was killed may never have made it durable.
-	if err := errors.Join(d.sync(), syncDir(d.fs, d.fs.PathDir(d.dir))); err != nil {
+	if err := errors.Join(d.sync(), folders.Sync(d.fs, d.fs.PathDir(d.dir))); err != nil {
 		return err
 	}
 	return v.note()

@@ -33,6 +33,8 @@ import (
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
+
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -85,8 +87,8 @@ func Open(o Options) (_ *Witness, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("witness: make folder: %w", err)
 	}
-	if w.lock, err = vfs.Default.Lock(filepath.Join(o.Dir, "lock")); err != nil {
-		return nil, fmt.Errorf("witness: the folder is in use by another process: %w", err)
+	if w.lock, err = folder.Lock(vfs.Default, filepath.Join(o.Dir, "lock")); err != nil {
+		return nil, fmt.Errorf("witness: %w", err)
 	}
 	defer func() {
 		if err != nil {
