@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"zujian/eventstore"
 	"zujian/eventstore/room"
 
 	"zujian/eventstore/folder"
@@ -72,6 +73,8 @@ func open(o Options) (_ *Store, err error) {
 	s.counts.storedAt.Store(s.end.storedAt)
 	s.indexed.set(s.end.pos)
 	s.heads.dropped, s.heads.frozen, s.synced = s.end.pos, s.end.pos, s.end.pos // What indexed says, too.
+	s.latest.bytes, s.latest.rd.store = eventstore.Position(min(latestBytes, o.SegmentBytes/4)), s
+	s.latest.from, s.latest.to = s.durable.load(), s.durable.load()
 	s.workers.Go(s.lead)
 	s.workers.Go(s.zero)
 	s.workers.Go(s.follow)

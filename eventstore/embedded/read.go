@@ -15,6 +15,7 @@ const (
 	readBlock    = 32 << 10 // The largest size the allocator keeps in spans; events of one block share it.
 	streamChunk  = 256      // Positions looked up at once; the index is not held while events are yielded.
 	frameGuess   = 2 << 10  // What most frames fit in.
+	framesAtOnce = 64       // Between two looks whether the store is still open.
 	noPosition   = ^eventstore.Position(0)
 	segmentStart = eventstore.Position(segmentHeader)
 )
@@ -148,8 +149,13 @@ func (r *reader) segment(pos eventstore.Position) *segment {
 func (s *Store) All(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
 	limit := s.durable.load()
 	return func(yield func(eventstore.Recorded, error) bool) {
-		r := reader{store: s}
-		err := s.frames(ctx, &r, after, limit, func(f frame) bool { return yield(r.dec.event(f), nil) })
+		var err error
+		if events, ok := s.latest.since(ctx, after, limit); ok {
+			err = s.each(ctx, events, func(e *read) bool { return yield(e.event, nil) })
+		} else {
+			r := reader{store: s}
+			err = s.frames(ctx, &r, after, limit, func(f frame) bool { return yield(r.dec.event(f), nil) })
+		}
 		if err != nil {
 			yield(eventstore.Recorded{}, err)
 		}
@@ -158,7 +164,7 @@ func (s *Store) All(ctx context.Context, after eventstore.Position) iter.Seq2[ev
 
 // frames calls each for every frame that ends after after and by limit, until it returns false.
 func (s *Store) frames(ctx context.Context, r *reader, after, limit eventstore.Position, each func(frame) bool) error {
-	pos, batch := noPosition, make([]frame, 0, 64)
+	pos, batch := noPosition, make([]frame, 0, framesAtOnce)
 	for {
 		batch = batch[:0]
 		err := s.reading(func() (err error) {
@@ -316,13 +322,18 @@ func (r *reader) framesAt(dst []frame, starts []eventstore.Position, limit event
 func (s *Store) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[leaf.Committed, error] {
 	limit := s.durable.load()
 	return func(yield func(leaf.Committed, error) bool) {
-		r := reader{store: s}
-		err := s.frames(ctx, &r, after, limit, func(f frame) bool {
+		committed := func(f frame) bool {
 			return yield(leaf.Committed{
 				Ordinal: f.ordinal(), Revision: f.revision(), Position: f.position(), Suite: f.suite(),
 				Commitment: [32]byte(f[offCommitment:]), Stream: f.stream(),
 			}, nil)
-		})
+		}
+		var err error
+		if events, ok := s.latest.since(ctx, after, limit); ok {
+			err = s.each(ctx, events, func(e *read) bool { return committed(e.frame) })
+		} else {
+			err = s.frames(ctx, &reader{store: s}, after, limit, committed)
+		}
 		if err != nil {
 			yield(leaf.Committed{}, err)
 		}

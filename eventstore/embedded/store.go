@@ -48,6 +48,7 @@ type Store struct {
 	indexed indexedPoint
 	index   *index
 	recent  *recent
+	latest  latest
 
 	life   sync.RWMutex // Held for reading while a segment or the index is read.
 	closed bool         // Under life.
