@@ -119,6 +119,7 @@ func (s steps[S, C, E]) decide(call Call, cmd C) error {
 }
 
 func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall, paper bool) (contract.State, Receipt, error) {
+	ctx = aggregate.Once(ctx)
 	draft, err := d.draft(ctx, call, id, in.Terms, in.Occupants)
 	if err != nil {
 		return contract.State{}, Receipt{}, err

@@ -20,10 +20,13 @@ package aggregate
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,12 +77,37 @@ func ID(stream string) string {
 
 // EventID is the id of event n (from 0) that a command writes to a stream.
 func EventID(command, stream string, n int) [16]byte {
-	return uuid.NewSHA1(namespace, []byte(command+"\n"+stream+"\n"+strconv.Itoa(n)))
+	var room idRoom
+	b := append(append(room.named(command), '\n'), stream...)
+	return v5(strconv.AppendInt(append(b, '\n'), int64(n), 10))
 }
 
 // CommandID derives the id of one step of a larger command: UUIDv5 of the base id and the step's name. Same parts, same id.
 func CommandID(base string, step ...string) string {
-	return uuid.NewSHA1(namespace, []byte(base+"\n"+strings.Join(step, "\n"))).String()
+	var room idRoom
+	b := room.named(base)
+	if len(step) == 0 {
+		b = append(b, '\n')
+	}
+	for _, name := range step {
+		b = append(append(b, '\n'), name...)
+	}
+	return v5(b).String()
+}
+
+// idRoom is where the name of an id is put together; most fit.
+type idRoom [192]byte
+
+func (room *idRoom) named(base string) []byte {
+	return append(append(room[:0], namespace[:]...), base...)
+}
+
+// v5 is the UUIDv5 of a namespace and a name (RFC 9562 §5.5). [uuid.NewSHA1] gives the same, and makes its hash anew for each.
+func v5(namespaceAndName []byte) (id uuid.UUID) {
+	sum := sha1.Sum(namespaceAndName)
+	copy(id[:], sum[:])
+	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80
+	return id
 }
 
 // Execute decides req on aggregate id and appends what was decided. After a lost race it reads the newcomers and
@@ -98,7 +126,7 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 		if err := advance(ctx, r, d, stream, &held, time.Time{}); err != nil {
 			return held.result(0), err
 		}
-		out, err := decide(r, d, stream, &held, req, o)
+		out, err := decide(nil, r, d, stream, &held, req, o)
 		if err != nil || len(out) == 0 {
 			return held.result(0), err
 		}
@@ -112,33 +140,46 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 	}
 }
 
-// decide gives the events of one command on what is held, encoded; none for a repeat.
-func decide[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], stream string, held *entry[S], req domain.Request[C], o Options,
+// decide adds the events of one command on what is held to out, encoded; none for a repeat.
+func decide[S, C any, E domain.Event](out []eventstore.NewEvent, r Runner, d domain.Decider[S, C, E], stream string, held *entry[S], req domain.Request[C], o Options,
 ) ([]eventstore.NewEvent, error) {
 	repeated, isRepeat := held.find(EventID(req.ID, stream, 0))
 	if o.Expect != nil && *o.Expect != held.revision && !isRepeat {
-		return nil, &eventstore.WrongRevision{Stream: stream, Expected: *o.Expect, Actual: held.revision}
+		return out, &eventstore.WrongRevision{Stream: stream, Expected: *o.Expect, Actual: held.revision}
 	}
 	events, err := d.Decide(held.state, req)
 	if err != nil || len(events) == 0 {
-		return nil, err
+		return out, err
 	}
 	if isRepeat {
 		if repeated != events[0].EventType() {
-			return nil, fmt.Errorf("decide %s on %s after %s: %w", events[0].EventType(), stream, repeated, ErrCommandReused)
+			return out, fmt.Errorf("decide %s on %s after %s: %w", events[0].EventType(), stream, repeated, ErrCommandReused)
 		}
-		return nil, nil
+		return out, nil
 	}
-	return encode(r.Catalogue, stream, req, events, o)
+	return encode(out, r.Catalogue, stream, req, events, o)
 }
 
 // Load reads the aggregate's state now. A stream without events is the zero S at eventstore.NoStream.
 func Load[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string,
 ) (S, eventstore.Revision, error) {
-	stream := Stream(d.Category, id)
+	held, err := load(ctx, r, d, Stream(d.Category, id))
+	return held.state, held.revision, err
+}
+
+// load gives an aggregate as it stands, or as it was seen before in a context of [Once]. Nobody changes the entry.
+func load[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], stream string) (*entry[S], error) {
+	seen, _ := ctx.Value(seenKey{}).(*seen)
+	if held, ok := seen.find(stream).(*entry[S]); ok {
+		return held, nil
+	}
 	held := start[S](r.Cache, stream)
 	err := advance(ctx, r, d, stream, &held, time.Time{})
-	return held.state, held.revision, err
+	held.owned = false
+	if err == nil {
+		seen.keep(stream, &held)
+	}
+	return &held, err
 }
 
 // LoadAsOf reads the state the register knew at an instant: events stored after storedAt are left out.
@@ -190,9 +231,14 @@ func fold[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], held *e
 	return nil
 }
 
-func encode[C any, E domain.Event](types domain.Catalogue, stream string, req domain.Request[C], events []E, o Options,
+// rooms are where events are written before their length is known. One that grew for a rare event is as long as that.
+var rooms = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+func encode[C any, E domain.Event](out []eventstore.NewEvent, types domain.Catalogue, stream string, req domain.Request[C], events []E, o Options,
 ) ([]eventstore.NewEvent, error) {
-	out, buf := make([]eventstore.NewEvent, len(events)), make([]byte, 0, 1<<10) // Most events fit.
+	out = slices.Grow(out, len(events))
+	room := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
 	for i, e := range events {
 		name := e.EventType()
 		t, known := types[name]
@@ -200,17 +246,17 @@ func encode[C any, E domain.Event](types domain.Catalogue, stream string, req do
 			return nil, fmt.Errorf("encode %s: the type is not in the catalogue", name)
 		}
 		var err error
-		if buf, err = t.Append(buf[:0], e); err != nil {
+		if *room, err = t.Append((*room)[:0], e); err != nil {
 			return nil, fmt.Errorf("encode %s: %w", name, err)
 		}
-		data := bytes.Clone(buf)
+		data := bytes.Clone(*room)
 		if err := types.Remember(e, data); err != nil {
 			return nil, fmt.Errorf("encode %s: it can't be read back: %w", name, err)
 		}
-		out[i] = eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: name, Data: data, Meta: eventstore.Metadata{
+		out = append(out, eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: name, Data: data, Meta: eventstore.Metadata{
 			Schema: t.Version, Actor: req.Actor.ID, Role: string(req.Actor.Role), Command: req.ID,
 			Causation: o.Causation, Correlation: o.Correlation, At: req.At, Policy: req.Policy.Version,
-		}}
+		}})
 	}
 	return out, nil
 }

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
 
 	"zujian/domain"
 	"zujian/eventstore"
@@ -358,6 +362,24 @@ func TestIDs(t *testing.T) {
 	}
 	if a, b := CommandID("c1", "a"), CommandID("c1", "b"); a == b || a != CommandID("c1", "a") {
 		t.Errorf("CommandID: %s %s", a, b)
+	}
+	namespace := uuid.MustParse("7a756a69-616e-5001-8001-636f6d6d6164")
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringN(100, 300, -1))
+		command, stream, n := text.Draw(t, "command"), text.Draw(t, "stream"), rapid.IntRange(0, 1000).Draw(t, "n")
+		if got, want := EventID(command, stream, n), uuid.NewSHA1(namespace, []byte(command+"\n"+stream+"\n"+strconv.Itoa(n))); got != want {
+			t.Errorf("EventID = %x, want %x", got, want)
+		}
+		steps := rapid.SliceOfN(text, 0, 3).Draw(t, "steps")
+		want := uuid.NewSHA1(namespace, []byte(command+"\n"+strings.Join(steps, "\n"))).String()
+		if got := CommandID(command, steps...); got != want {
+			t.Errorf("CommandID = %s, want %s", got, want)
+		}
+	})
+	if n := testing.AllocsPerRun(100, func() {
+		EventID("0e5d1f6c-5a39-4b0e-9c3b-6a4c3d2e1f00", "lamp-0e5d1f6c-5a39-4b0e-9c3b-6a4c3d2e1f00", 3)
+	}); n > 0 {
+		t.Errorf("an event id costs %.0f allocations", n)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"zujian/domain"
 	"zujian/eventstore"
@@ -22,15 +21,17 @@ type Steps[S, C any, E domain.Event] struct {
 	events  []eventstore.NewEvent
 }
 
+// stepsUsual is for how many more events there is room once a second step is decided.
+const stepsUsual = 5
+
 // Begin loads the aggregate as it stands.
 func Begin[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string) (*Steps[S, C, E], error) {
-	s := &Steps[S, C, E]{runner: r, decider: d, stream: Stream(d.Category, id)}
-	s.held = start[S](r.Cache, s.stream)
-	if err := advance(ctx, r, d, s.stream, &s.held, time.Time{}); err != nil {
+	stream := Stream(d.Category, id)
+	held, err := load(ctx, r, d, stream)
+	if err != nil {
 		return nil, err
 	}
-	s.at = s.held.revision
-	return s, nil
+	return &Steps[S, C, E]{runner: r, decider: d, stream: stream, held: *held, at: held.revision}, nil
 }
 
 // State is the state after what was decided so far.
@@ -48,17 +49,21 @@ func (s *Steps[S, C, E]) Decide(req domain.Request[C], o Options) error {
 	if o.Correlation == "" {
 		o.Correlation = req.ID
 	}
-	out, err := decide(s.runner, s.decider, s.stream, &s.held, req, o)
+	before := len(s.events)
+	if before > 0 && before == cap(s.events) {
+		s.events = slices.Grow(s.events, stepsUsual)
+	}
+	out, err := decide(s.events, s.runner, s.decider, s.stream, &s.held, req, o)
 	if err != nil {
 		return err
 	}
-	for _, e := range out {
+	for _, e := range out[before:] {
 		if err := fold(s.runner, s.decider, &s.held, e); err != nil { // From its JSON: a decided event may hold more.
 			return fmt.Errorf("decide %s on %s: %w", e.Type, s.stream, err)
 		}
 		s.held.revision++
 	}
-	s.events = append(s.events, out...)
+	s.events = out
 	return nil
 }
 
