@@ -3,6 +3,8 @@ package projections
 import (
 	"fmt"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestRowsKnowWhatIsNowhereUntilTheyForget(t *testing.T) {
@@ -11,7 +13,7 @@ func TestRowsKnowWhatIsNowhereUntilTheyForget(t *testing.T) {
 		if _, known := r.Get("never"); known != r.complete {
 			t.Fatal("a missing row is not judged by completeness")
 		}
-		r.Put(fmt.Sprint(i), make([]byte, 400))
+		r.Read(fmt.Sprint(i), make([]byte, 400))
 		_, first := r.young["0"]
 		_, second := r.old["0"]
 		if r.complete && !first && !second {
@@ -27,7 +29,7 @@ func TestRowsAreBounded(t *testing.T) {
 	r := RowCache{max: 100 * 1024}
 	value := make([]byte, 400)
 	for i := range 10_000 {
-		r.Put(fmt.Sprintf("key%05d", i), value)
+		r.Read(fmt.Sprintf("key%05d", i), value)
 		if _, known := r.Get("key00000"); !known {
 			t.Fatalf("the row used all the time is forgotten after %d", i)
 		}
@@ -35,9 +37,72 @@ func TestRowsAreBounded(t *testing.T) {
 	if n := len(r.young) + len(r.old); n > 220 || n < 90 {
 		t.Errorf("%d rows of 0.5 KB are kept in 100 KB", n)
 	}
-	r.Put("huge", make([]byte, 1<<20))
-	r.Put("next", nil)
+	r.Read("huge", make([]byte, 1<<20))
+	r.Read("next", nil)
 	if n := len(r.young); n != 1 {
 		t.Errorf("a huge row stays in a generation of %d", n)
+	}
+}
+
+// TestRowsAreTheCommitted: whatever is asked for, read and written, in keys of few kinds or of more than are told apart,
+// what the cache claims to know is what stands in the store.
+func TestRowsAreTheCommitted(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		store := map[string]string{}
+		r := NewRowCache(rapid.Int64Range(-1, 3000).Draw(t, "bytes"), true)
+		if rapid.Bool().Draw(t, "crowded") {
+			for i := range kindsMax + 10 {
+				r.Wrote(Key(fmt.Sprint("other", i), "x"), nil)
+			}
+		}
+		keys := rapid.OneOf(
+			rapid.Map(rapid.IntRange(0, 19), func(n int) string { return Key(string(rune('a'+n%4)), fmt.Sprint(n)) }), rapid.SampledFrom([]string{"", "a", "b"}),
+		)
+		for range rapid.IntRange(0, 200).Draw(t, "steps") {
+			key := keys.Draw(t, "key")
+			want, there := store[key]
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0, 1:
+				value, known := r.Get(key)
+				if known && (string(value) != want || (value != nil) != there) {
+					t.Fatalf("%q is said to be %q, and is %q %v", key, value, want, there)
+				}
+				if !known && there {
+					r.Read(key, []byte(want))
+				} else if !known {
+					r.Read(key, nil)
+				}
+			case 2:
+				value := rapid.StringN(1, 60, 60).Draw(t, "value")
+				store[key] = value
+				r.Wrote(key, []byte(value))
+			case 3:
+				delete(store, key)
+				r.Wrote(key, nil)
+			}
+		}
+	})
+}
+
+// TestRowsNobodyAsksForAreNotKept: entries of an index take no memory.
+func TestRowsNobodyAsksForAreNotKept(t *testing.T) {
+	r := NewRowCache(1<<20, true)
+	if _, known := r.Get(Key("row", "1")); !known {
+		t.Error("an empty keyspace is not known to be empty")
+	}
+	for i := range 100 {
+		r.Wrote(Key("row", fmt.Sprint(i)), []byte("value"))
+		r.Wrote(Key("entry", fmt.Sprint(i)), []byte{})
+	}
+	if n := len(r.young); n != 100 {
+		t.Errorf("%d of 100 rows and 100 entries are kept", n)
+	}
+	for _, key := range []string{Key("row", "7"), Key("row", "never")} {
+		if _, known := r.Get(key); !known {
+			t.Errorf("%q is not known", key)
+		}
+	}
+	if _, known := r.Get(Key("entry", "7")); known {
+		t.Error("an entry that was not kept is said not to be there")
 	}
 }

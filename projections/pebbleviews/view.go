@@ -130,7 +130,7 @@ func (v *batchView) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("get %q: %w", key, err)
 	}
-	v.space.rows.Put(key, value)
+	v.space.rows.Read(key, value)
 	return value, ok, nil
 }
 
@@ -203,7 +203,7 @@ func (v *batchView) commit(checkpoint []byte, next eventstore.Position) error {
 		return err
 	}
 	for _, p := range v.All() {
-		v.space.rows.Put(p.Key, p.Value)
+		v.space.rows.Wrote(p.Key, p.Value)
 	}
 	v.space.checkpoint = next
 	return nil

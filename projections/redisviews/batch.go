@@ -82,7 +82,7 @@ func (v *batchView) Get(ctx context.Context, key string) ([]byte, bool, error) {
 	if !ok {
 		value = nil
 	}
-	v.space.rows.Put(key, value)
+	v.space.rows.Read(key, value)
 	return value, ok, nil
 }
 
@@ -152,7 +152,7 @@ func (k *keyspace) committed(raw []any, view *batchView) error {
 	}
 	k.at = mark{gen, seq}
 	for _, p := range view.own.All() {
-		k.rows.Put(p.Key, p.Value)
+		k.rows.Wrote(p.Key, p.Value)
 	}
 	return nil
 }
