@@ -12,16 +12,21 @@ import (
 )
 
 // Hash is what the parties sign: SHA-256, in hex, of the canonical JSON (RFC 8785) of the terms.
-func Hash(t Terms) string { return hashOf(t) }
+func Hash(t Terms) string { return hashBy(termsForm, t, 3<<10) }
+
+var (
+	termsForm       = domain.FormOf[Terms]()
+	certificateForm = domain.FormOf[Certificate]()
+)
 
 // AmendmentHash is what the parties sign to amend the contract whose content hash is now content.
 func AmendmentHash(content, amendmentID string, c Changes, effectiveFrom domain.Day) string {
-	return hashOf(struct {
+	return hashOf(json.Marshal(struct {
 		Content       string     `json:"content_hash"`
 		AmendmentID   string     `json:"amendment_id"`
 		Changes       Changes    `json:"changes"`
 		EffectiveFrom domain.Day `json:"effective_from"`
-	}{content, amendmentID, c, effectiveFrom})
+	}{content, amendmentID, c, effectiveFrom}))
 }
 
 // Certificate is what a filing certificate (备案证明) states and its hash covers. Names and documents of the parties are
@@ -47,14 +52,19 @@ type Certificate struct {
 }
 
 // Hash is the SHA-256, in hex, of the canonical JSON of c.
-func (c Certificate) Hash() string { return hashOf(c) }
+func (c Certificate) Hash() string { return hashBy(certificateForm, c, 1<<10) }
 
-func hashOf(v any) string {
-	b, err := json.Marshal(v)
+// hashBy is hashOf for what is hashed at every filing; most have room in so many bytes, as JSON and in canonical form.
+func hashBy[T any](form domain.Form[T], v T, room int) string {
+	return hashOf(form.Append(make([]byte, 0, room), v))
+}
+
+func hashOf(b []byte, err error) string {
 	if err != nil {
 		panic(err) // Plain structs of strings and integers always encode.
 	}
-	sum := sha256.Sum256(Canonical(b))
+	out, _ := appendCanonical(b, b)
+	sum := sha256.Sum256(out[len(b):])
 	return hex.EncodeToString(sum[:])
 }
 
@@ -103,33 +113,56 @@ func appendCanonical(out, b []byte) (_, rest []byte) {
 }
 
 func appendObject(out, b []byte) (_, rest []byte) {
-	type member struct {
-		key      []byte
-		from, to int // Of its value, among all values.
-	}
-	var members []member
-	var values []byte
+	type member struct{ key, value []byte }
+	var room [40]member
+	members := room[:0]
 	b = bytes.TrimLeft(b[1:], space)
 	for b[0] != '}' {
 		if b[0] == ',' {
 			b = bytes.TrimLeft(b[1:], space)
 		}
 		n := textLen(b)
-		m := member{key: b[:n], from: len(values)}
-		values, b = appendCanonical(values, bytes.TrimLeft(b[n:], space)[1:]) // After the colon.
-		m.to = len(values)
-		members = append(members, m)
-		b = bytes.TrimLeft(b, space)
+		value := bytes.TrimLeft(bytes.TrimLeft(b[n:], space)[1:], space) // After the colon.
+		end := valueLen(value)
+		members = append(members, member{b[1 : n-1], value[:end]})
+		b = bytes.TrimLeft(value[end:], space)
 	}
-	slices.SortFunc(members, func(x, y member) int { return bytes.Compare(x.key[1:len(x.key)-1], y.key[1:len(y.key)-1]) })
+	slices.SortFunc(members, func(x, y member) int { return bytes.Compare(x.key, y.key) })
 	out = append(out, '{')
 	for i, m := range members {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(append(append(out, m.key...), ':'), values[m.from:m.to]...)
+		out, _ = appendCanonical(append(append(append(out, '"'), m.key...), `":`...), m.value)
 	}
 	return append(out, '}'), b[1:]
+}
+
+// valueLen is the length of the JSON value that b starts with, and of space after a number or word.
+func valueLen(b []byte) int {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			if i += textLen(b[i:]) - 1; depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(b)
 }
 
 // textLen is the length of the JSON text that b starts with, quotes included.

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -65,7 +66,7 @@ func (s State) amendable() error {
 func proposeAmendment(s State, r request, c ProposeAmendment) ([]Event, error) {
 	hash := AmendmentHash(s.ContentHash, c.AmendmentID, c.Changes, c.EffectiveFrom)
 	if done, ok := s.amendment(c.AmendmentID); ok {
-		if done.EffectiveFrom == c.EffectiveFrom && hashOf(done.Changes) == hashOf(c.Changes) {
+		if done.EffectiveFrom == c.EffectiveFrom && hashOf(json.Marshal(done.Changes)) == hashOf(json.Marshal(c.Changes)) {
 			return nil, nil
 		}
 		return nil, ErrAmendmentExists

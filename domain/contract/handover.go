@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"encoding/json"
 	"slices"
 	"unicode/utf8"
 
@@ -76,7 +77,7 @@ func (s State) handover(direction string) (HandoverState, bool) {
 
 func recordHandover(s State, r request, c RecordHandover) ([]Event, error) {
 	h := c.Handover
-	hash := hashOf(h)
+	hash := hashOf(json.Marshal(h))
 	old, exists := s.handover(h.Direction)
 	switch {
 	case s.Origin == OriginLegacy:
