@@ -1,6 +1,9 @@
 package domain
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // prepared is what a rule set says of every day, worked out once. It changes only where a version begins or ends.
 type prepared struct {
@@ -19,6 +22,20 @@ type span struct {
 type judged struct {
 	*Rule
 	violated term
+	reads    []string // Paths of the facts it may read, but for its scope's.
+}
+
+// readsAny tells whether the rule may read what stands at one of some paths, or around or below it.
+func (j *judged) readsAny(paths []string) bool {
+	return slices.ContainsFunc(j.reads, func(fact string) bool {
+		return slices.ContainsFunc(paths, func(path string) bool {
+			short, long := fact, path
+			if len(short) > len(long) {
+				short, long = long, short
+			}
+			return strings.HasPrefix(long, short) && (len(long) == len(short) || long[len(short)] == '.')
+		})
+	})
 }
 
 // Prepared is the same policy, quick to ask: which version of which rule is in force, and judged at which stage, is
@@ -81,7 +98,13 @@ func ofStage(rules []*Rule, stage Stage) []judged {
 	var out []judged
 	for _, r := range rules {
 		if slices.Contains(r.Stages, stage) {
-			out = append(out, judged{r, termOf(&r.Predicate, r.Params)})
+			j := judged{Rule: r, violated: termOf(&r.Predicate, r.Params)}
+			r.Predicate.walk(func(x Expr) {
+				if x.Op == opFact && !slices.Contains(j.reads, x.Name) {
+					j.reads = append(j.reads, x.Name)
+				}
+			})
+			out = append(out, j)
 		}
 	}
 	return out

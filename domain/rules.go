@@ -159,6 +159,10 @@ func (p Policy) param(rule, name string, on Day) any {
 // With ids only those rules are judged: facts of a part of the matter answer no others.
 func (p Policy) Judge(stage Stage, on Day, f Facts, ids ...string) Verdict {
 	rules := p.atStage(stage, on)
+	most := len(rules)
+	if len(ids) > 0 {
+		most = min(most, len(ids))
+	}
 	var v Verdict
 	for i := range rules {
 		r := &rules[i]
@@ -166,9 +170,31 @@ func (p Policy) Judge(stage Stage, on Day, f Facts, ids ...string) Verdict {
 			continue
 		}
 		if v == nil {
-			v = make(Verdict, 0, len(rules))
+			v = make(Verdict, 0, most)
 		}
 		v = append(v, p.judge(r.Rule, &r.violated, f))
+	}
+	return v
+}
+
+// JudgeAgain is Judge of a stage and day that were judged before, when nothing has changed since but the facts at some
+// paths, none of them of "scope": only rules that may read one of those are asked again. Nobody changes the result, which
+// may be the verdict before.
+func (p Policy) JudgeAgain(before Verdict, stage Stage, on Day, f Facts, changed ...string) Verdict {
+	rules := p.atStage(stage, on)
+	v, at, own := before, 0, false
+	for i := range rules {
+		r := &rules[i]
+		if !r.Scope.covers(f) {
+			continue
+		}
+		if r.readsAny(changed) {
+			if !own {
+				v, own = slices.Clone(before), true
+			}
+			v[at] = p.judge(r.Rule, &r.violated, f)
+		}
+		at++
 	}
 	return v
 }

@@ -361,6 +361,66 @@ func TestJudgeOnlySomeRules(t *testing.T) {
 	}
 }
 
+// TestJudgeAgainSaysWhatJudgeSays changes some facts and asks only the rules that read them.
+func TestJudgeAgainSaysWhatJudgeSays(t *testing.T) {
+	predicates := []string{
+		`[">", "$n", 3]`, `["==", "$lease.kind", "OUT"]`, `["present", "$lease"]`, `["present", "$lease.kindred"]`, `["==", "$lease.deep.n", 9]`,
+		`["any", "$people", [">", ".age", "@k"]]`, `["and", "$yes", ["<", "$lease.deep.n", "$n"]]`, `"$text"`, "true",
+	}
+	paths := []string{"n", "lease.kind", "lease.deep.n", "lease.deep", "lease", "people", "yes"}
+	rapid.Check(t, func(t *rapid.T) {
+		var p domain.Policy
+		for i, text := range rapid.SliceOfN(rapid.SampledFrom(predicates), 0, 8).Draw(t, "predicates") {
+			r := rule(domain.Expr{})
+			if err := json.Unmarshal([]byte(text), &r.Predicate); err != nil {
+				t.Fatal(err)
+			}
+			r.ID, r.Params = fmt.Sprintf("C-%02d", i), map[string]domain.Param{"k": {Value: int64(18)}}
+			if rapid.Bool().Draw(t, "scoped") {
+				r.Scope.LetModes = []string{"WHOLE"}
+			}
+			p.Rules = append(p.Rules, r)
+		}
+		if rapid.Bool().Draw(t, "prepared") {
+			p = p.Prepared()
+		}
+		before, after := facts(), facts()
+		mode := domain.Facts{"let_mode": rapid.SampledFrom([]string{"WHOLE", "BY_ROOM"}).Draw(t, "mode")}
+		before["scope"], after["scope"] = mode, mode
+		changed := rapid.SliceOfDistinct(rapid.SampledFrom(paths), rapid.ID).Draw(t, "changed")
+		for _, path := range changed {
+			switch path {
+			case "n":
+				after["n"] = int64(rapid.IntRange(0, 9).Draw(t, "n"))
+			case "lease.kind":
+				after["lease"].(domain.Facts)["kind"] = "HEAD"
+			case "lease.deep.n":
+				after["lease"].(domain.Facts)["deep"] = domain.Facts{"n": int64(2)}
+			case "lease.deep", "people", "yes":
+				in, name := after, path
+				if path == "lease.deep" {
+					in, name = after["lease"].(domain.Facts), "deep"
+				}
+				delete(in, name)
+			case "lease":
+				after["lease"] = domain.Facts{"kindred": true}
+			}
+			if _, whole := after["lease"].(domain.Facts)["kindred"]; whole {
+				break // What else changed below it is within it.
+			}
+		}
+		first := p.Judge(domain.StageSign, someDay, before)
+		kept := append(domain.Verdict(nil), first...)
+		got, want := p.JudgeAgain(first, domain.StageSign, someDay, after, changed...), p.Judge(domain.StageSign, someDay, after)
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("after %v: %v, want %v", changed, got, want)
+		}
+		if !reflect.DeepEqual(first, kept) {
+			t.Fatal("the verdict before was changed")
+		}
+	})
+}
+
 func BenchmarkJudge(b *testing.B) {
 	var rules []domain.Rule
 	for i := range 60 {

@@ -128,7 +128,7 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
-	all, err := begin(ctx, d, contract.Decider, id, policy)
+	all, err := begin(ctx, d, contract.OneCall(), id, policy)
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}

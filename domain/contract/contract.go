@@ -28,7 +28,18 @@ import (
 )
 
 // Decider is the contract aggregate.
-var Decider = domain.Decider[State, Command, Event]{Category: "contract", Decide: decide, Evolve: evolve}
+var Decider = domain.Decider[State, Command, Event]{
+	Category: "contract", Evolve: evolve,
+	Decide: func(s State, r request) ([]Event, error) { return decide(s, r, nil) },
+}
+
+// OneCall decides as Decider does, for the commands of one call under one rule set, which one goroutine gives: what the
+// draft, the last signature and the filing ask of the rules alike, the rules are asked once.
+func OneCall() domain.Decider[State, Command, Event] {
+	d, j := Decider, new(judge)
+	d.Decide = func(s State, r request) ([]Event, error) { return decide(s, r, j) }
+	return d
+}
 
 // Stage is how far a contract has come.
 type Stage string
@@ -160,10 +171,10 @@ func summarise(t Terms, u UnitFacts, e Escrow, occupants int) Summary {
 
 type request = domain.Request[Command]
 
-func decide(s State, r request) ([]Event, error) {
+func decide(s State, r request, j *judge) ([]Event, error) {
 	switch c := r.Command.(type) {
 	case Draft:
-		return draft(s, r, c)
+		return draft(s, r, c, j)
 	case RecordLegacy:
 		return recordLegacy(s, c)
 	}
@@ -174,13 +185,13 @@ func decide(s State, r request) ([]Event, error) {
 	case AbandonDraft:
 		return abandon(s, c)
 	case Sign:
-		return sign(s, r, c)
+		return sign(s, r, c, j)
 	case Decline:
 		return decline(s, c)
 	case RecordPaper:
-		return recordPaper(s, r, c)
+		return recordPaper(s, r, c, j)
 	case File:
-		return file(s, r, c)
+		return file(s, r, c, j)
 	case DecideFiling:
 		return decideFiling(s, r, c)
 	case ProposeAmendment:

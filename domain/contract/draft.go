@@ -9,7 +9,7 @@ import (
 	"zujian/domain"
 )
 
-func draft(s State, r request, c Draft) ([]Event, error) {
+func draft(s State, r request, c Draft, j *judge) ([]Event, error) {
 	t := c.Terms.normal()
 	hash := Hash(t)
 	switch {
@@ -21,7 +21,7 @@ func draft(s State, r request, c Draft) ([]Event, error) {
 	if err := check(t, c.Subject, r.Today()); err != nil {
 		return nil, err
 	}
-	verdict := judgeSigning(r.Policy, question(t, c.Subject, t.Occupants, r.Today()))
+	verdict := j.signing(r.Policy, question(t, c.Subject, t.Occupants, r.Today()))
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -60,10 +60,6 @@ func question(t Terms, s Subject, occupants []Occupant, today domain.Day) Questi
 	return Question{Terms: t, Subject: s, Occupants: occupants, SignedOn: cmp.Or(t.SignedOn, today), Today: today}
 }
 
-func judgeSigning(p domain.Policy, q Question) domain.Verdict {
-	return p.Judge(domain.StageSign, q.SignedOn, q.Facts())
-}
-
 func abandon(s State, c AbandonDraft) ([]Event, error) {
 	switch s.Stage {
 	case StageDrafted:
@@ -86,7 +82,7 @@ func decline(s State, c Decline) ([]Event, error) {
 	return []Event{Declined(c)}, nil
 }
 
-func sign(s State, r request, c Sign) ([]Event, error) {
+func sign(s State, r request, c Sign, j *judge) ([]Event, error) {
 	method := cmp.Or(c.Method, MethodKey)
 	switch {
 	case !slices.Contains(s.Parties(), c.Party):
@@ -119,7 +115,7 @@ func sign(s State, r request, c Sign) ([]Event, error) {
 	if s.Unsigned()[0] != c.Party || len(s.Unsigned()) > 1 {
 		return []Event{signed}, nil
 	}
-	conclusion, err := conclude(s, r, c.Refreshed, c.GuidanceVersion)
+	conclusion, err := conclude(s, r, c.Refreshed, c.GuidanceVersion, j)
 	if err != nil {
 		return nil, err
 	}
@@ -128,9 +124,9 @@ func sign(s State, r request, c Sign) ([]Event, error) {
 
 // conclude is the last signature: the contract is judged once more, and where a rule routes the money its escrow is
 // mandatory whatever was agreed.
-func conclude(s State, r request, fresh *Subject, guidance string) (Signed, error) {
+func conclude(s State, r request, fresh *Subject, guidance string, j *judge) (Signed, error) {
 	q := question(s.Terms, s.subject(fresh), s.Occupants, r.Today())
-	verdict := judgeSigning(r.Policy, q)
+	verdict := j.signing(r.Policy, q)
 	if err := verdict.Err(); err != nil {
 		return Signed{}, err
 	}
@@ -158,7 +154,7 @@ func (s State) subject(fresh *Subject) Subject {
 	return *fresh
 }
 
-func recordPaper(s State, r request, c RecordPaper) ([]Event, error) {
+func recordPaper(s State, r request, c RecordPaper, j *judge) ([]Event, error) {
 	paper := PaperRecorded{ScanSHA256: c.ScanSHA256, ContentHash: c.ContentHash, ByRole: c.ByRole, By: c.By}
 	switch {
 	case c.ByRole != ByCounter && c.ByRole != ByLessee:
@@ -174,7 +170,7 @@ func recordPaper(s State, r request, c RecordPaper) ([]Event, error) {
 	case s.Stage != StageDrafted:
 		return nil, s.wrongState(StageDrafted)
 	}
-	conclusion, err := conclude(s, r, nil, c.GuidanceVersion)
+	conclusion, err := conclude(s, r, nil, c.GuidanceVersion, j)
 	if err != nil {
 		return nil, err
 	}

@@ -257,17 +257,26 @@ func (q Question) lease() domain.Facts {
 		"docs": q.docs(), "guardian_consent": q.hasDoc("GUARDIAN_CONSENT"),
 		"signers_mandated": !q.Unmandated, "relatives": t.Relatives,
 		"prev_rent_fen": int64(prev), "rent_rise_bp": rise, "amendment": q.Amendment,
-		"lessees_consent": !q.WithoutLessees, "paper_unchecked": q.PaperUnchecked, "notice_given": false,
+		"lessees_consent": !q.WithoutLessees, "notice_given": false,
 	}
 	if t.DepositReturnDays != nil {
 		f["deposit_return_days"] = int64(*t.DepositReturnDays)
 	}
-	if q.FiledBy != "" {
-		f["filed_by"], f["filed_on"] = q.FiledBy, q.FiledOn
-	}
+	q.filing(f)
 	q.fees(f)
 	return f
 }
+
+// filing are the facts that a filing adds or changes.
+func (q Question) filing(lease domain.Facts) {
+	lease["paper_unchecked"] = q.PaperUnchecked
+	if q.FiledBy != "" {
+		lease["filed_by"], lease["filed_on"] = q.FiledBy, q.FiledOn
+	}
+}
+
+// filingFacts are their paths.
+var filingFacts = []string{"lease.paper_unchecked", "lease.filed_by", "lease.filed_on"}
 
 func (q Question) fees(lease domain.Facts) {
 	fees, payees := []domain.Facts{}, []string{}

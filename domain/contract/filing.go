@@ -11,7 +11,7 @@ import (
 // filingDaysDefault is the filing term when the rule set names none (商品房屋租赁管理办法第十四条).
 const filingDaysDefault = 30
 
-func file(s State, r request, c File) ([]Event, error) {
+func file(s State, r request, c File, j *judge) ([]Event, error) {
 	switch {
 	case s.Stage == StageFiled || s.Stage == StageHeld:
 		return nil, nil // Filing twice is one filing.
@@ -28,12 +28,10 @@ func file(s State, r request, c File) ([]Event, error) {
 	q := question(s.Terms, s.subject(c.Refreshed), s.Occupants, r.Today())
 	q.SignedOn, q.FiledOn, q.FiledBy = s.SignedOn, r.Today(), c.ByRole
 	q.PaperUnchecked = s.Paper.ByRole == ByLessee
-	facts := q.Facts()
-	verdict := r.Policy.Judge(domain.StageFiling, q.SignedOn, facts)
+	verdict, signing := j.filing(r.Policy, q)
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
-	signing := r.Policy.Judge(domain.StageSign, q.SignedOn, facts)
 	held := holding(verdict, signing)
 	if q.PaperUnchecked && len(held) == 0 {
 		held = []string{"C-15"}

@@ -78,13 +78,14 @@ func TestLaws(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		var s State
 		var events []Event
-		at := now
+		at, call := now, OneCall()
 		for range rapid.IntRange(1, 40).Draw(r, "steps") {
 			at = at.Add(time.Duration(rapid.IntRange(0, 20*24).Draw(r, "hours")) * time.Hour)
 			c := anyCommand(r, s)
 			actor := rapid.SampledFrom([]domain.Actor{as("owner"), as("tenant"), as("second"), district, city}).Draw(r, "actor")
 			req := domain.Request[Command]{At: at, Actor: actor, Policy: policy, Command: c}
 			got, err := Decider.Decide(s, req)
+			sameAnswer(r, call, s, req, got, err)
 			if err != nil {
 				continue
 			}
