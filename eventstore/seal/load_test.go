@@ -54,3 +54,37 @@ func BenchmarkReopen(b *testing.B) {
 		_ = v.Close()
 	}
 }
+
+// BenchmarkOpenCold opens a field of each subject of a folder, as a filing does of a party it has not met: its key is
+// unwrapped.
+func BenchmarkOpenCold(b *testing.B) {
+	const subjects = 20_000
+	dir, o := b.TempDir(), seal.Options{Now: time.Now, DeferSync: true}
+	v, err := seal.Open(dir, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sealed := make([]string, subjects)
+	for i := range sealed {
+		if sealed[i], err = v.Seal(b.Context(), fmt.Sprint("p", i), "s", "f", "1988-01-01"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%subjects == 0 { // No key is at hand.
+			if err := v.Close(); err != nil {
+				b.Fatal(err)
+			}
+			if v, err = seal.Open(dir, o); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if _, err := v.Open(b.Context(), fmt.Sprint("p", i%subjects), "s", "f", sealed[i%subjects]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := v.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -149,7 +149,11 @@ func (w *fileWrapper) Rotate(context.Context) error {
 	if _, err := io.ReadFull(w.rand, key[:]); err != nil {
 		return fmt.Errorf("seal: make key-encryption key: %w", err)
 	}
-	w.keys[w.id+1] = &key
+	next, err := newKEK(&key)
+	if err != nil {
+		return err
+	}
+	w.keys[w.id+1] = next
 	if err := w.write(); err != nil {
 		delete(w.keys, w.id+1)
 		return err
@@ -162,7 +166,7 @@ func (w *fileWrapper) Rotate(context.Context) error {
 func (w *fileWrapper) Retire(context.Context) error {
 	for id, key := range w.keys {
 		if id != w.id {
-			*key = secret{}
+			*key.key = secret{}
 			delete(w.keys, id)
 		}
 	}
@@ -177,7 +181,7 @@ func (w *fileWrapper) write() error {
 	slices.Sort(ids)
 	var data []byte
 	for _, id := range ids {
-		data = w.keys[id].appendLine(data, id)
+		data = w.keys[id].key.appendLine(data, id)
 	}
 	return w.folder.write(kekName, data)
 }

@@ -19,7 +19,10 @@ import (
 // subjectID is SHA-256 of the subject's name: fixed length, and the folder tells nobody whose keys it holds.
 type subjectID [sha256.Size]byte
 
-func idOf(subject string) subjectID { return sha256.Sum256([]byte("zujian subject\x00" + subject)) }
+func idOf(subject string) subjectID {
+	name := make([]byte, 0, 128) // Most fit, and then it is not allocated.
+	return sha256.Sum256(append(append(name, "zujian subject\x00"...), subject...))
+}
 
 // slot is one record of the key file.
 //

@@ -227,7 +227,8 @@ func (v *Vault) Seal(ctx context.Context, subject, stream, field, plain string) 
 	if _, err := io.ReadFull(v.rand, out[2:]); err != nil {
 		return "", fmt.Errorf("seal: make nonce: %w", err)
 	}
-	out = aead.Seal(out, out[2:2+nonceLen], []byte(plain), additional(out[:2], subject, stream, field))
+	text := append(out, plain...)[len(out):] // Sealed in its place.
+	out = aead.Seal(out, out[2:2+nonceLen], text, additional(out[:2], subject, stream, field))
 	return base64.RawURLEncoding.EncodeToString(out), nil
 }
 
@@ -439,7 +440,9 @@ func (v *Vault) cipher(ctx context.Context, id subjectID, s *subject, suite Suit
 	return aead, err
 }
 
-func label(id subjectID) []byte { return append([]byte("zujian subject key\x00"), id[:]...) }
+func label(id subjectID) []byte {
+	return append(append(make([]byte, 0, 64), "zujian subject key\x00"...), id[:]...)
+}
 
 // additional is the data that bind a ciphertext to its place: suite and KEK version, then each part with its length.
 func additional(head []byte, parts ...string) []byte {

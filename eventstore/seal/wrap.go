@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/cipher"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -31,9 +32,31 @@ type KeyWrapper interface {
 // fileWrapper keeps the KEK versions in one file of mode 0600, one line each: "1 <base64> <CRC-32C>". The newest wraps.
 type fileWrapper struct {
 	folder folder
-	keys   map[byte]*secret
+	keys   map[byte]*kek
 	id     byte
 	rand   io.Reader
+}
+
+// kek is a version of the key-encryption key with its ciphers, which many use at once: making one costs more than wrapping.
+type kek struct {
+	key      *secret
+	intl, gm cipher.AEAD
+}
+
+func newKEK(key *secret) (*kek, error) {
+	intl, err1 := INTL.aead(key)
+	gm, err2 := GM.aead(key)
+	return &kek{key, intl, gm}, errors.Join(err1, err2)
+}
+
+func (k *kek) aead(s Suite) (cipher.AEAD, error) {
+	switch s {
+	case INTL:
+		return k.intl, nil
+	case GM:
+		return k.gm, nil
+	}
+	return nil, fmt.Errorf("%w: 0x%02x", ErrSuite, byte(s))
 }
 
 const kekName = "kek"
@@ -67,7 +90,7 @@ func openFileWrapper(d folder, rand io.Reader, create bool) (*fileWrapper, error
 	if mode, exposed := d.exposed(kekName); exposed {
 		return nil, fmt.Errorf("seal: %s is readable by others (mode %o): chmod 600", path, mode)
 	}
-	w := &fileWrapper{folder: d, keys: map[byte]*secret{}, rand: rand}
+	w := &fileWrapper{folder: d, keys: map[byte]*kek{}, rand: rand}
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
 		version, text, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
@@ -78,7 +101,10 @@ func openFileWrapper(d folder, rand io.Reader, create bool) (*fileWrapper, error
 			return nil, fmt.Errorf("seal: %s: a line is not a key version", path) // Never quote the line.
 		}
 		key := secret(raw)
-		w.keys[byte(id)], w.id = &key, max(w.id, byte(id))
+		if w.keys[byte(id)], err = newKEK(&key); err != nil {
+			return nil, err
+		}
+		w.id = max(w.id, byte(id))
 	}
 	if w.id == 0 {
 		return nil, fmt.Errorf("seal: %s is empty", path)
@@ -94,7 +120,7 @@ func (s *secret) appendLine(dst []byte, id byte) []byte {
 func (w *fileWrapper) KeyID() byte { return w.id }
 
 func (w *fileWrapper) Wrap(_ context.Context, suite Suite, label, key []byte) ([]byte, error) {
-	aead, err := suite.aead(w.keys[w.id])
+	aead, err := w.keys[w.id].aead(suite)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +136,7 @@ func (w *fileWrapper) Unwrap(_ context.Context, id byte, suite Suite, label, wra
 	if !ok || len(wrapped) != wrappedLen {
 		return nil, fmt.Errorf("seal: unwrap key: no key-encryption key version %d", id)
 	}
-	aead, err := suite.aead(kek)
+	aead, err := kek.aead(suite)
 	if err != nil {
 		return nil, err
 	}
