@@ -1,8 +1,11 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore"
 	"zujian/eventstore/storetest"
@@ -81,4 +84,71 @@ func BenchmarkAppend(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkStreamCold loads streams nobody used since the open, and streams that are not there, in a log that has been
+// written to since: what a filing finds.
+func BenchmarkStreamCold(b *testing.B) {
+	o := Options{Dir: b.TempDir(), DeferSync: true}
+	s := mustOpen(b, o)
+	name := func(kind string, n int) string {
+		return fmt.Sprintf("%s-%08x-0000-4000-8000-%012x", kind, n*2654435761&(1<<32-1), n)
+	}
+	const streams, events = 1 << 17, 3
+	write := func(stream string) {
+		if _, err := s.Append(t0, stream, eventstore.NoStream, storetest.Events(0, events)...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for n := range streams {
+		write(name("unit", n))
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	s = mustOpen(b, o)
+	for n := range 8 << 10 {
+		write(name("contract", n))
+	}
+	for kind, want := range map[string]int{"unit": events, "none": 0} {
+		b.Run(kind, func(b *testing.B) {
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				got := 0
+				for _, err := range s.Stream(t0, name(kind, n*7919%streams), 0) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					got++
+				}
+				if got != want {
+					b.Fatalf("%d events, want %d", got, want)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRebuild opens a log whose index is gone: streams of 8 events, written two at a time in turn.
+func BenchmarkRebuild(b *testing.B) {
+	const streams, rounds = 1 << 15, 4
+	o := Options{Dir: b.TempDir(), DeferSync: true, FS: vfs.Default}
+	s := mustOpen(b, o)
+	for round := range rounds {
+		for n := range streams {
+			es := storetest.Events(2*round, 2*round+2)
+			if _, err := s.Append(t0, fmt.Sprintf("contract-%08x-0000-4000-8000-%012x", n*2654435761&(1<<32-1), n), eventstore.Revision(2*round-1), es...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for b.Loop() {
+		b.StopTimer()
+		if err := errors.Join(s.Close(), o.FS.RemoveAll(o.FS.PathJoin(o.Dir, indexName))); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		s = mustOpen(b, o)
+	}
+	b.ReportMetric(float64(b.N*streams*rounds*2)/b.Elapsed().Seconds(), "events/s")
 }

@@ -259,7 +259,7 @@ func (s *Store) write() error {
 	}
 	s.end = next
 	s.heads.written(next.pos)
-	s.remember(buf)
+	s.recent.group(buf[groupHeader:])
 	s.durable.set(next)
 	s.count(int64(events))
 	for _, r := range s.accepted {
@@ -268,18 +268,6 @@ func (s *Store) write() error {
 	s.toIndex <- indexWork{buf: buf, mark: next}
 	s.askForSpare(g)
 	return nil
-}
-
-// remember notes where the streams of a durable group now end.
-func (s *Store) remember(buf []byte) {
-	at := groupHeader
-	for _, r := range s.accepted {
-		for range r.events {
-			f := frame(buf[at : at+int(le.Uint32(buf[at:]))])
-			s.recent.wrote(r.stream, f.revision(), f.position()-eventstore.Position(len(f)))
-			at += len(f)
-		}
-	}
 }
 
 func (s *Store) sync(g *segment) error {
@@ -457,7 +445,7 @@ func (s *Store) indexGroups(w indexWork) error {
 	b := s.index.db.NewBatch()
 	defer b.Close()
 	for {
-		if err := s.index.add(b, w.buf[groupHeader:]); err != nil {
+		if err := s.index.add(b, w.buf[groupHeader:], s.recent); err != nil {
 			return err
 		}
 		m := w.mark

@@ -18,7 +18,8 @@ import (
 // The index holds, big-endian:
 //
 //	's' stream 0 revision          → position of the frame's first byte
-//	'h' stream                     → the stream's last revision
+//	'h' stream                     → the stream's last revision, then the positions of the first bytes of its last frames,
+//	                                 oldest first: as many as were at hand, at most tailFrames
 //	'i' event id, hash of stream, position of the frame's first byte → nothing
 //	'c'                            → mark: how far the index has come
 //
@@ -26,7 +27,7 @@ import (
 const (
 	keyEvent, keyHead, keyID, keyMark = 's', 'h', 'i', 'c'
 
-	indexVersion    = 1
+	indexVersion    = 2 // In 1 a stream's head held no positions, which is how any may be.
 	markBytes       = 1 + 16 + 4*8
 	indexBatchBytes = 4 << 20 // A batch takes no further group beyond this.
 	indexCache      = 32 << 20
@@ -163,7 +164,7 @@ func readMark(r pebble.Reader, id logID) (m mark, err error) {
 		return mark{}, err
 	}
 	defer done.Close()
-	if len(b) != markBytes || b[0] != indexVersion || !bytes.Equal(b[1:17], id[:]) {
+	if len(b) != markBytes || b[0] < 1 || b[0] > indexVersion || !bytes.Equal(b[1:17], id[:]) {
 		return mark{}, errors.New("of another version or another log")
 	}
 	return mark{
@@ -183,35 +184,40 @@ func setMark(b *pebble.Batch, id logID, m mark) error {
 	return b.Set([]byte{keyMark}, v[:], nil)
 }
 
-// add puts the frames of a group's body, which has been checked, into the batch.
-func (x *index) add(b *pebble.Batch, body []byte) error {
+// add puts the frames of a group's body, which has been checked, into the batch. What lately says of their streams' earlier
+// frames goes into their heads; nil says nothing.
+func (x *index) add(b *pebble.Batch, body []byte, lately *recent) error {
 	for len(body) > 0 {
-		f := frame(body[:le.Uint32(body)])
-		body = body[len(f):]
-		stream, start := f.stream(), uint64(f.position())-uint64(len(f))
+		r, rest := nextRun(body)
+		for body = body[:len(body)-len(rest)]; len(body) > 0; {
+			f := frame(body[:le.Uint32(body)])
+			body = body[len(f):]
+			start := uint64(f.position()) - uint64(len(f))
 
-		op := b.SetDeferred(1+len(stream)+1+8, 8)
-		putEventKey(op.Key, stream, f.revision())
-		be.PutUint64(op.Value, start)
-		if err := op.Finish(); err != nil {
-			return err
-		}
-		op = b.SetDeferred(1+16+8+8, 0)
-		putIDKey(op.Key, f.id(), stream)
-		be.PutUint64(op.Key[25:], start)
-		if err := op.Finish(); err != nil {
-			return err
-		}
-		// The head is that of the last of the frames in a row of one stream.
-		if len(body) > 0 {
-			if next := frame(body); bytes.Equal(next.stream(), stream) {
-				continue
+			op := b.SetDeferred(1+len(r.stream)+1+8, 8)
+			putEventKey(op.Key, r.stream, f.revision())
+			be.PutUint64(op.Value, start)
+			if err := op.Finish(); err != nil {
+				return err
+			}
+			op = b.SetDeferred(1+16+8+8, 0)
+			putIDKey(op.Key, f.id(), r.stream)
+			be.PutUint64(op.Key[25:], start)
+			if err := op.Finish(); err != nil {
+				return err
 			}
 		}
-		op = b.SetDeferred(1+len(stream), 8)
+		body = rest
+		if lately != nil {
+			lately.lengthen(&r)
+		}
+		op := b.SetDeferred(1+len(r.stream), 8+8*r.n)
 		op.Key[0] = keyHead
-		copy(op.Key[1:], stream)
-		be.PutUint64(op.Value, uint64(f.revision()))
+		copy(op.Key[1:], r.stream)
+		be.PutUint64(op.Value, uint64(r.last))
+		for i, at := range r.starts[:r.n] {
+			be.PutUint64(op.Value[8+8*i:], uint64(at))
+		}
 		if err := op.Finish(); err != nil {
 			return err
 		}
@@ -251,24 +257,63 @@ func putIDKey(k, id, stream []byte) {
 	be.PutUint64(k[17:], h)
 }
 
-// head returns the stream's last revision as far as the index has come.
-func (x *index) head(stream string) (eventstore.Revision, error) {
+// headRow is the value of a stream's head, as far as the index has come.
+type headRow []byte
+
+func (h headRow) bad() bool {
+	return len(h) < 8 || len(h)%8 != 0 || len(h) > 8+8*tailFrames || eventstore.Revision(be.Uint64(h)) < h.frames()-1
+}
+
+func (h headRow) last() eventstore.Revision   { return eventstore.Revision(be.Uint64(h)) }
+func (h headRow) frames() eventstore.Revision { return eventstore.Revision(len(h)/8 - 1) }
+
+// start is where frame i (from 0) of those it knows starts.
+func (h headRow) start(i eventstore.Revision) eventstore.Position {
+	return eventstore.Position(be.Uint64(h[8+8*i:]))
+}
+
+// headOf calls look with the stream's head, or not at all if it has none.
+func (x *index) headOf(stream string, look func(headRow)) error {
 	k := make([]byte, 0, 64)
 	v, done, err := x.db.Get(append(append(k, keyHead), stream...))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return eventstore.NoStream, nil
+		return nil
+	}
+	if err == nil {
+		if row := headRow(v); row.bad() {
+			err = fmt.Errorf("%d bytes, which is no head", len(v))
+		} else {
+			look(row)
+		}
+		err = errors.Join(err, done.Close())
 	}
 	if err != nil {
-		return 0, fmt.Errorf("look up head of %s: %w", stream, err)
+		return fmt.Errorf("look up head of %s: %w", stream, err)
 	}
-	rev := eventstore.Revision(be.Uint64(v))
-	return rev, done.Close()
+	return nil
 }
 
-// starts appends to dst where up to limit events of the stream start, from revision from on. Most who ask know all but the
-// newest, or ask of a stream that is yet to be: the head, behind a bloom filter, tells them without a walk.
+// head returns the stream's last revision as far as the index has come.
+func (x *index) head(stream string) (eventstore.Revision, error) {
+	last := eventstore.NoStream
+	err := x.headOf(stream, func(h headRow) { last = h.last() })
+	return last, err
+}
+
+// starts appends to dst where up to limit events of the stream start, from revision from on. The head, behind a bloom
+// filter, tells most who ask all of it: they ask for the newest, of a short stream, or of one that is yet to be.
 func (x *index) starts(dst []eventstore.Position, stream string, from eventstore.Revision, limit int) ([]eventstore.Position, error) {
-	if head, err := x.head(stream); err != nil || head < from {
+	walk := false
+	err := x.headOf(stream, func(h headRow) {
+		missing := h.last() - from + 1
+		if walk = missing > h.frames() || missing > eventstore.Revision(limit); walk {
+			return
+		}
+		for i := h.frames() - max(missing, 0); i < h.frames(); i++ {
+			dst = append(dst, h.start(i))
+		}
+	})
+	if err != nil || !walk {
 		return dst, err
 	}
 	lower := eventKey(stream, from)

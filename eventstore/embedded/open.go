@@ -153,7 +153,7 @@ func (s *Store) recover(segs []*segment, m mark) error {
 	b := s.index.db.NewBatch()
 	defer func() { _ = b.Close() }() // Nothing is in it, or the open fails anyway.
 	end, torn, err := sc.walk(context.Background(), m, func(_ mark, body []byte, next mark) error {
-		if err := s.index.add(b, body); err != nil {
+		if err := s.index.add(b, body, nil); err != nil {
 			return err
 		}
 		if b.Len() < indexBatchBytes {

@@ -56,7 +56,7 @@ func (r *request) encode(suite byte, random *salts, events []eventstore.NewEvent
 	for _, e := range events {
 		if e.Meta.Salt.IsZero() && !e.Meta.Outside {
 			var err error
-			if e.Meta.Salt, err = eventstore.NewSalt(suite, random); err != nil {
+			if e.Meta.Salt, err = random.salt(suite); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"sync"
 
 	"zujian/eventstore"
 	"zujian/eventstore/leaf"
@@ -236,51 +237,72 @@ func (s *Store) seek(r *reader, after, limit eventstore.Position) (eventstore.Po
 
 // Stream implements eventstore.Store. It yields what was durable when it was called.
 func (s *Store) Stream(ctx context.Context, stream string, from eventstore.Revision) iter.Seq2[eventstore.Recorded, error] {
-	rotations := s.recent.rotations(stream)
+	from = max(from, 0)
+	known := s.recent.look(stream, from)
 	limit := s.durable.load()
+	if known.known && known.n == 0 && ctx.Err() == nil && s.open() { // Most know all of it.
+		return nothing
+	}
+	w := span{stream, from, limit, known}
 	return func(yield func(eventstore.Recorded, error) bool) {
-		if err := s.readStream(ctx, span{stream, max(from, 0), limit, rotations}, yield); err != nil {
+		if err := s.readStream(ctx, &w, yield); err != nil {
 			yield(eventstore.Recorded{}, err)
 		}
 	}
 }
 
+func nothing(func(eventstore.Recorded, error) bool) {}
+
 // span is what one call of Stream reads.
 type span struct {
-	stream    string
-	from      eventstore.Revision
-	limit     eventstore.Position // What was durable when it was called.
-	rotations uint64              // Of recent, before that.
+	stream string
+	from   eventstore.Revision
+	limit  eventstore.Position // What was durable when it was called.
+	seen                       // Just before.
 }
 
-func (s *Store) readStream(ctx context.Context, w span, yield func(eventstore.Recorded, error) bool) error {
+// loader is what reading a stream needs, used by one reader after the other.
+type loader struct {
+	reader
+	starts []eventstore.Position
+	frames []frame
+	uses   int
+}
+
+// loaderUses bounds what texts a loader gathers.
+const loaderUses = 1 << 10
+
+var loaders = sync.Pool{New: func() any { return &loader{frames: make([]frame, 0, 16)} }}
+
+func (s *Store) loader() *loader {
+	l := loaders.Get().(*loader)
+	if l.uses++; l.uses > loaderUses {
+		l.uses, l.dec = 0, decoder{}
+	}
+	l.store = s
+	return l
+}
+
+func (l *loader) release() {
+	clear(l.frames[:cap(l.frames)]) // Their bytes are the readers'.
+	l.store, l.block = nil, nil
+	loaders.Put(l)
+}
+
+func (s *Store) readStream(ctx context.Context, w *span, yield func(eventstore.Recorded, error) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	starts, known, upTo := s.recent.starts(nil, w.stream, w.from)
-	if known && len(starts) == 0 {
-		return s.reading(func() error { return nil })
-	}
-	if !known {
-		if err := s.indexed.wait(ctx, min(upTo+1, w.limit)); err != nil {
+	if !w.known {
+		if err := s.indexed.wait(ctx, min(w.upTo+1, w.limit)); err != nil {
 			return err
 		}
 	}
-	r := reader{store: s}
-	frames := make([]frame, 0, 16)
+	l := s.loader()
+	defer l.release()
 	for from := w.from; ; {
-		var err error
-		frames = frames[:0]
-		err = s.reading(func() error {
-			if !known {
-				if starts, err = s.index.starts(starts[:0], w.stream, from, streamChunk); err != nil {
-					return err
-				}
-			}
-			frames, err = r.framesAt(frames, starts, w.limit)
-			return err
-		})
-		for _, f := range frames {
+		err := l.load(w, from)
+		for _, f := range l.frames {
 			if f.revision() != from || string(f.stream()) != w.stream {
 				return damage(f.position()-eventstore.Position(len(f)),
 					"index: expected revision %d of %s, found %d of %s", from, w.stream, f.revision(), f.stream())
@@ -288,18 +310,33 @@ func (s *Store) readStream(ctx context.Context, w span, yield func(eventstore.Re
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !yield(r.dec.event(f), nil) {
+			if !yield(l.dec.event(f), nil) {
 				return nil
 			}
 			from++
 		}
-		if err == nil && !known && len(frames) < streamChunk {
-			s.recent.readTo(w.stream, w.from, from-1, w.rotations)
+		more := len(l.frames) == streamChunk
+		if err == nil && !w.known && !more {
+			s.recent.readTo(w.stream, w.from, from-1, l.starts[:len(l.frames)], w.rotations)
 		}
-		if err != nil || known || len(frames) < streamChunk {
+		if err != nil || w.known || !more {
 			return err
 		}
 	}
+}
+
+// load reads the frames of the span from a revision on, as many as are looked up at once.
+func (l *loader) load(w *span, from eventstore.Revision) error {
+	l.frames = l.frames[:0]
+	return l.store.reading(func() (err error) {
+		if w.known {
+			l.starts = append(l.starts[:0], w.starts[:w.n]...)
+		} else if l.starts, err = l.store.index.starts(l.starts[:0], w.stream, from, streamChunk); err != nil {
+			return err
+		}
+		l.frames, err = l.framesAt(l.frames, l.starts, w.limit)
+		return err
+	})
 }
 
 // framesAt reads the frames that start at starts, up to limit. The caller is reading.

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"hash/maphash"
 	"strings"
 	"sync"
@@ -11,7 +12,7 @@ import (
 const (
 	recentShards  = 64
 	recentStreams = 1 << 16 // In each of two generations.
-	tailFrames    = 6       // Of one stream: what a request that writes it is likely to read back.
+	tailFrames    = 8       // Of one stream: what a request that writes it is likely to read back.
 )
 
 // recent remembers where the streams used last end and where their last frames start. A reader who knows a stream so far
@@ -25,7 +26,7 @@ type recent struct {
 
 type recentShard struct {
 	mu         sync.Mutex
-	young, old map[string]tail
+	young, old map[string]*tail
 	max        int    // Streams in a generation.
 	rotations  uint64 // How often the old generation was forgotten.
 
@@ -36,6 +37,7 @@ type recentShard struct {
 
 // tail is the end of one stream: its last revision (NoStream if it has none) and the starts of its last frames.
 type tail struct {
+	stream string
 	last   eventstore.Revision
 	most   bool // The stream may end before last.
 	n      int
@@ -55,32 +57,94 @@ func (r *recent) shard(stream string) *recentShard {
 	return &r.shards[maphash.String(r.seed, stream)%recentShards]
 }
 
-// rotations is to be asked before reading what readTo is told afterwards.
-func (r *recent) rotations(stream string) uint64 {
-	s := r.shard(stream)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rotations
+func (r *recent) shardOf(stream []byte) *recentShard {
+	return &r.shards[maphash.Bytes(r.seed, stream)%recentShards]
 }
 
-// wrote notes one frame of a durable group.
-func (r *recent) wrote(stream string, rev eventstore.Revision, start eventstore.Position) {
-	s := r.shard(stream)
+// run is what a group holds of one stream in a row.
+type run struct {
+	stream []byte
+	first  eventstore.Revision
+	last   eventstore.Revision
+	n      int
+	starts [tailFrames]eventstore.Position // The first n: of its last frames, oldest first.
+}
+
+// nextRun takes the first run off a group's body.
+func nextRun(body []byte) (r run, rest []byte) {
+	f := frame(body[:le.Uint32(body)])
+	r.stream, r.first = f.stream(), f.revision()
+	for {
+		body = body[len(f):]
+		r.last = f.revision()
+		r.n = push(&r.starts, r.n, f.position()-eventstore.Position(len(f)))
+		if len(body) == 0 {
+			return r, nil
+		}
+		if f = frame(body[:le.Uint32(body)]); !bytes.Equal(f.stream(), r.stream) {
+			return r, body
+		}
+	}
+}
+
+// push adds a start behind the first n, the oldest of which gives way, and returns how many there are.
+func push(starts *[tailFrames]eventstore.Position, n int, start eventstore.Position) int {
+	if n == tailFrames {
+		copy(starts[:], starts[1:])
+		n--
+	}
+	starts[n] = start
+	return n + 1
+}
+
+// group notes the frames of a durable group's body.
+func (r *recent) group(body []byte) {
+	for len(body) > 0 {
+		var one run
+		one, body = nextRun(body)
+		r.wrote(&one)
+	}
+}
+
+func (r *recent) wrote(one *run) {
+	s := r.shardOf(one.stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, known := s.get(stream)
-	if !known || t.last != rev-1 {
+	t := s.young[string(one.stream)]
+	if t == nil {
+		if t = s.old[string(one.stream)]; t == nil {
+			t = &tail{stream: string(one.stream), last: eventstore.NoStream}
+		}
+		s.keep(t)
+	}
+	if t.last != one.first-1 {
 		t.n = 0
 	}
-	if t.n == tailFrames {
-		copy(t.starts[:], t.starts[1:])
-		t.n--
+	for _, start := range one.starts[:one.n] {
+		t.n = push(&t.starts, t.n, start)
 	}
-	t.starts[t.n] = start
-	t.n++
-	t.last, t.most = rev, false
-	s.put(stream, t)
-	s.noted = start
+	t.last, t.most = one.last, false
+	s.noted = one.starts[one.n-1]
+}
+
+// lengthen puts before a run's starts what is remembered of its stream's frames before it.
+func (r *recent) lengthen(one *run) {
+	if one.n == tailFrames || eventstore.Revision(one.n) > one.last { // Full, or the whole stream.
+		return
+	}
+	s := r.shardOf(one.stream)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.young[string(one.stream)]
+	if t == nil {
+		t = s.old[string(one.stream)]
+	}
+	if t == nil {
+		return
+	}
+	if beyond := int(t.last - one.last); beyond >= 0 && t.n-beyond > one.n {
+		one.n = copy(one.starts[:], t.starts[:t.n-beyond])
+	}
 }
 
 // end is the last revision of a stream, if it is remembered.
@@ -88,66 +152,79 @@ func (r *recent) end(stream string) (last eventstore.Revision, known bool) {
 	s := r.shard(stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, known := s.get(stream)
-	return t.last, known && !t.most
+	t := s.get(stream)
+	if t == nil || t.most {
+		return 0, false
+	}
+	return t.last, true
 }
 
 // readTo notes that a stream was read from a revision to its end, and where that was: just before from if nothing was
-// there. It is not believed if anything may have been forgotten meanwhile.
-func (r *recent) readTo(stream string, from, last eventstore.Revision, rotations uint64) {
+// there. starts are those of the last frames read. It is not believed if anything may have been forgotten since look.
+func (r *recent) readTo(stream string, from, last eventstore.Revision, starts []eventstore.Position, rotations uint64) {
 	s := r.shard(stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.get(stream); !known && s.rotations == rotations {
-		s.put(stream, tail{last: last, most: last < from && from > 0})
+	if s.get(stream) != nil || s.rotations != rotations {
+		return
 	}
+	t := &tail{stream: strings.Clone(stream), last: last, most: last < from && from > 0}
+	t.n = copy(t.starts[:], starts[max(0, len(starts)-tailFrames):])
+	s.keep(t)
 }
 
-// starts are those of all frames of a stream from a revision on. If known is false only the index can tell, once it has the
-// frame that starts at upTo; what it has then of this stream is all that may be expected.
-func (r *recent) starts(dst []eventstore.Position, stream string, from eventstore.Revision,
-) (starts []eventstore.Position, known bool, upTo eventstore.Position) {
+// seen is what recent knows of a stream from a revision on.
+type seen struct {
+	known     bool                // All of it: starts. Else only the index can tell, and what it has of the stream is all that may be expected,
+	upTo      eventstore.Position // once it has the frame that starts here.
+	rotations uint64              // For readTo.
+	n         int
+	starts    [tailFrames]eventstore.Position // The first n.
+}
+
+// look tells where the frames of a stream start from a revision on.
+func (r *recent) look(stream string, from eventstore.Revision) (w seen) {
 	s := r.shard(stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, ok := s.get(stream)
-	if !ok {
-		return dst, false, s.forgot
+	w.rotations = s.rotations
+	t := s.get(stream)
+	if t == nil {
+		w.upTo = s.forgot
+		return w
 	}
-	missing := t.last - from + 1
-	if missing > eventstore.Revision(t.n) {
-		if t.n == 0 { // Read to its end: the index had it.
-			return dst, false, 0
-		}
-		return dst, false, t.starts[t.n-1]
-	}
-	if missing <= 0 {
-		return dst, true, 0
-	}
-	return append(dst, t.starts[t.n-int(missing):t.n]...), true, 0
+	switch missing := t.last - from + 1; {
+	case missing <= 0:
+		w.known = true
+	case missing <= eventstore.Revision(t.n):
+		w.known = true
+		w.n = copy(w.starts[:], t.starts[t.n-int(missing):t.n])
+	case t.n > 0:
+		w.upTo = t.starts[t.n-1]
+	} // Else it was read to its end, and nothing was there that could have been: the index had it.
+	return w
 }
 
-func (s *recentShard) get(stream string) (tail, bool) {
-	t, ok := s.young[stream]
-	if !ok {
-		if t, ok = s.old[stream]; ok {
-			s.put(stream, t)
+// get finds a stream's tail, which is used now: it is forgotten later than those that are not.
+func (s *recentShard) get(stream string) *tail {
+	t := s.young[stream]
+	if t == nil {
+		if t = s.old[stream]; t != nil {
+			s.keep(t)
 		}
 	}
-	return t, ok
+	return t
 }
 
-func (s *recentShard) put(stream string, t tail) {
-	if _, there := s.young[stream]; !there {
-		if len(s.young) >= s.max {
-			s.old, s.young = s.young, nil
-			s.rotations++
-			s.forgot, s.frozen = s.frozen, s.noted
-		}
-		if s.young == nil {
-			s.young = map[string]tail{}
-		}
-		stream = strings.Clone(stream)
+// keep puts a tail that is not there into the young generation, and begins a new one if it is full.
+func (s *recentShard) keep(t *tail) {
+	if len(s.young) >= s.max {
+		s.old, s.young = s.young, nil
+		s.rotations++
+		s.forgot, s.frozen = s.frozen, s.noted
 	}
-	s.young[stream] = t
+	if s.young == nil {
+		s.young = map[string]*tail{}
+	}
+	s.young[t.stream] = t
 }

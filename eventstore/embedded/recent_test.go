@@ -26,28 +26,48 @@ func TestRecentAndALaggingIndexGiveEveryFrame(t *testing.T) {
 		}
 		var end, indexed eventstore.Position
 		name := rapid.SampledFrom(streams)
-		known := 0
+		var written []run
 		for range rapid.IntRange(1, 300).Draw(t, "steps") {
 			stream := name.Draw(t, "stream")
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			switch rapid.IntRange(0, 4).Draw(t, "step") {
 			case 0, 1:
-				end += 10
-				r.wrote(stream, eventstore.Revision(len(log[stream])), end)
-				log[stream] = append(log[stream], end)
+				one := run{stream: []byte(stream), first: eventstore.Revision(len(log[stream]))}
+				for range rapid.IntRange(1, tailFrames+2).Draw(t, "frames") {
+					end += 10
+					one.n = push(&one.starts, one.n, end)
+					log[stream] = append(log[stream], end)
+				}
+				one.last = eventstore.Revision(len(log[stream]) - 1)
+				r.wrote(&one)
+				written = append(written, one)
 			case 2:
 				from := eventstore.Revision(rapid.IntRange(0, len(log[stream])+2).Draw(t, "from"))
 				want := log[stream][min(int(from), len(log[stream])):]
-				rotations := r.rotations(stream)
-				starts, ok, upTo := r.starts(nil, stream, from)
-				if !ok {
-					indexed = max(indexed, upTo)
+				w := r.look(stream, from)
+				starts := w.starts[:w.n]
+				if !w.known {
+					indexed = max(indexed, w.upTo)
 					starts = slices.DeleteFunc(slices.Clone(want), func(p eventstore.Position) bool { return p > indexed })
-					r.readTo(stream, from, from+eventstore.Revision(len(starts))-1, rotations)
-				} else {
-					known++
+					chunk := starts // The last that was read.
+					if len(starts) > 0 {
+						chunk = starts[rapid.IntRange(0, len(starts)).Draw(t, "chunk"):]
+					}
+					r.readTo(stream, from, from+eventstore.Revision(len(starts))-1, chunk, w.rotations)
 				}
 				if !slices.Equal(starts, want) {
-					t.Fatalf("%s from %d: frames at %v, want %v (known %t, index at %d)", stream, from, starts, want, ok, indexed)
+					t.Fatalf("%s from %d: frames at %v, want %v (known %t, index at %d)", stream, from, starts, want, w.known, indexed)
+				}
+			case 4:
+				if len(written) == 0 {
+					continue
+				}
+				// Any group may be on its way to the index.
+				one := written[rapid.IntRange(0, len(written)-1).Draw(t, "run")]
+				at := one
+				r.lengthen(&at)
+				all := log[string(one.stream)][:one.last+1]
+				if at.n < one.n || !slices.Equal(at.starts[:at.n], all[len(all)-at.n:]) {
+					t.Fatalf("%s ends at %d with frames at %v, lengthened to %v, of %v", one.stream, one.last, one.starts[:one.n], at.starts[:at.n], all)
 				}
 			case 3:
 				if last, ok := r.end(stream); ok && last != eventstore.Revision(len(log[stream])-1) {

@@ -339,6 +339,12 @@ func (s *Store) reading(f func() error) error {
 	return f()
 }
 
+func (s *Store) open() bool {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	return !s.closed
+}
+
 // salts hands out random bytes, read in larger pieces than one.
 type salts struct {
 	mu   sync.Mutex
@@ -347,17 +353,20 @@ type salts struct {
 	left int
 }
 
-// Read implements io.Reader.
-func (s *salts) Read(dst []byte) (int, error) {
+// salt draws a salt of suite.
+func (s *salts) salt(suite byte) (out eventstore.Salt, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.left == 0 {
-		if _, err := io.ReadFull(s.from, s.buf[:]); err != nil {
-			return 0, err
+	out[0] = suite
+	for n := 1; n < len(out); {
+		if s.left == 0 {
+			if _, err := io.ReadFull(s.from, s.buf[:]); err != nil {
+				return eventstore.Salt{}, fmt.Errorf("draw salt: %w", err)
+			}
+			s.left = len(s.buf)
 		}
-		s.left = len(s.buf)
+		got := copy(out[n:], s.buf[len(s.buf)-s.left:])
+		n, s.left = n+got, s.left-got
 	}
-	n := copy(dst, s.buf[len(s.buf)-s.left:])
-	s.left -= n
-	return n, nil
+	return out, nil
 }

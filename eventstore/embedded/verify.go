@@ -275,25 +275,32 @@ func (v *verifier) wholeIndex(ctx context.Context) error {
 	})
 }
 
-// head checks that the stream's head is its last revision.
+// head checks that the stream's head is its last revision and that its last frames start where it says.
 func (v *verifier) head(name []byte) error {
 	wrong := damage(v.mark.pos, "index: the head of stream %s is not its last revision", name)
 	got, done, err := v.index.Get(append([]byte{keyHead}, name...))
-	if err != nil || len(got) != 8 {
+	if err != nil {
 		return errors.Join(wrong, err)
 	}
-	last := eventstore.Revision(be.Uint64(got))
+	row := headRow(bytes.Clone(got))
 	if err := done.Close(); err != nil {
 		return err
 	}
-	key := make([]byte, 1+len(name)+1+8)
-	for rev := last; rev <= last+1; rev++ {
+	if row.bad() {
+		return wrong
+	}
+	key, last := make([]byte, 1+len(name)+1+8), row.last()
+	first := last - max(row.frames(), 1) + 1
+	for rev := first; rev <= last+1; rev++ {
 		putEventKey(key, name, rev)
-		_, done, err := v.index.Get(key)
+		at, done, err := v.index.Get(key)
 		switch {
-		case err == nil && rev > last, errors.Is(err, pebble.ErrNotFound) && rev == last:
+		case err == nil && rev > last, errors.Is(err, pebble.ErrNotFound) && rev <= last:
 			return wrong
 		case err == nil:
+			if row.frames() > 0 && be.Uint64(at) != uint64(row.start(rev-first)) {
+				return errors.Join(wrong, done.Close())
+			}
 			err = done.Close()
 		case errors.Is(err, pebble.ErrNotFound):
 			err = nil
