@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -64,6 +65,7 @@ const (
 	asPointer
 	asDay
 	asVerdict
+	asTime
 )
 
 type fieldPart struct {
@@ -91,6 +93,8 @@ func shapeOf(t reflect.Type, inside []reflect.Type) *shape {
 		s.kind = asDay
 	case t == reflect.TypeFor[Verdict]():
 		s.kind = asVerdict
+	case t == reflect.TypeFor[time.Time]():
+		s.kind = asTime
 	case t == reflect.TypeFor[[]string]():
 		s.kind = asTexts
 	case t == reflect.TypeFor[json.Number]() || slices.Contains(inside, t):
@@ -256,7 +260,7 @@ func (r *plainReader) value(s *shape, v reflect.Value) bool {
 		return r.float(v)
 	case asVerdict:
 		return r.verdict(v)
-	case asOwn:
+	case asOwn, asTime:
 		return r.own(v)
 	default:
 		return r.other(v)

@@ -177,6 +177,16 @@ func TestFormWritesAsJSON(t *testing.T) {
 	for _, text := range []string{"", "租\u2028", "\x7f", "a\x00", "\ufffd", "\xff", "<&>", `"\`, "é😀"} {
 		sameBytes(t, domain.FormOf[string](), text)
 	}
+	utc := time.Date(2026, time.March, 1, 2, 3, 4, 567_000, time.UTC)
+	for _, at := range []time.Time{
+		{},
+		utc, utc.Truncate(time.Second), utc.AddDate(-2026, 0, 0), utc.AddDate(-3000, 0, 0), utc.AddDate(7974, 0, 0), time.Now(), utc.Local(),
+		utc.In(time.FixedZone("", 8*3600)), utc.In(time.FixedZone("UTC", 0)), utc.In(time.FixedZone("far", 25*3600)),
+	} {
+		sameBytes(t, domain.FormOf[time.Time](), at)
+		sameBytes(t, domain.FormOf[[]time.Time](), []time.Time{at, utc})
+		sameBytes(t, domain.FormOf[*time.Time](), &at)
+	}
 	type byPointer struct {
 		Odd odd `json:"odd,omitzero"`
 	}

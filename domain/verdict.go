@@ -89,9 +89,7 @@ func (r RuleResult) MarshalJSON() ([]byte, error) { return r.appendJSON(nil) }
 
 func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 	if r.Outcome != OutcomePass {
-		type plain RuleResult
-		object, err := json.Marshal((*plain)(r))
-		return append(b, object...), err
+		return r.appendObject(b)
 	}
 	if strings.ContainsFunc(r.Rule, quoted) {
 		return b, fmt.Errorf("rule result: %q is no rule", r.Rule)
@@ -102,6 +100,54 @@ func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 		b = append(b, '?')
 	}
 	return append(b, '"'), nil
+}
+
+// appendObject writes what did not pass, in the bytes of encoding/json.
+func (r *RuleResult) appendObject(b []byte) (_ []byte, err error) {
+	b, _ = appendText(append(b, `{"rule":`...), r.Rule) // A text is always written.
+	b = strconv.AppendInt(append(b, `,"version":`...), int64(r.Version), 10)
+	b, _ = appendText(append(b, `,"outcome":`...), string(r.Outcome))
+	if r.Code != "" {
+		b, _ = appendText(append(b, `,"code":`...), r.Code)
+	}
+	if r.Unconfirmed {
+		b = append(b, `,"unconfirmed":true`...)
+	}
+	if len(r.Params) > 0 {
+		if b, err = appendParams(append(b, `,"params":`...), r.Params); err != nil {
+			return b, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+// appendParams writes parameters in order of names.
+func appendParams(b []byte, params map[string]any) ([]byte, error) {
+	var room [32]string
+	names := room[:0]
+	for name := range params {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		b, _ = appendText(append(b, "{,"[min(i, 1)]), name)
+		b = append(b, ':')
+		switch x := params[name].(type) {
+		case int64:
+			b = strconv.AppendInt(b, x, 10)
+		case bool:
+			b = strconv.AppendBool(b, x)
+		case string:
+			b, _ = appendText(b, x)
+		default:
+			raw, err := json.Marshal(x)
+			if err != nil {
+				return b, err
+			}
+			b = append(b, raw...)
+		}
+	}
+	return append(b, '}'), nil
 }
 
 // quoted are the characters that JSON, as we write it, does not leave alone.

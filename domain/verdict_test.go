@@ -3,6 +3,7 @@ package domain_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -25,6 +26,18 @@ func TestVerdictIsStoredAsItsResults(t *testing.T) {
 			if rapid.Bool().Draw(t, "fired") {
 				r.Outcome, r.Code = domain.OutcomeAlert, "contract.deposit_clause"
 				r.Params = map[string]any{word.Draw(t, "name"): word.Draw(t, "text"), "n": int64(7), "list": []string{word.Draw(t, "item")}}
+				for range rapid.IntRange(0, 4).Draw(t, "more") {
+					r.Params[word.Draw(t, "another")] = rapid.OneOf(rapid.Int64().AsAny(), rapid.Bool().AsAny(), word.AsAny()).Draw(t, "param")
+				}
+				if rapid.IntRange(0, 4).Draw(t, "bare") == 0 {
+					r.Params, r.Code = nil, ""
+				}
+				type plain domain.RuleResult // As encoding/json writes it.
+				want, err1 := json.Marshal(plain(r))
+				got, err2 := r.MarshalJSON()
+				if err := errors.Join(err1, err2); err != nil || string(got) != string(want) {
+					t.Fatalf("stored as %s, want %s, %v", got, want, err)
+				}
 			}
 			v = append(v, r)
 		}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"time"
 	"unicode/utf8"
 )
 
@@ -41,6 +42,8 @@ func (s *shape) append(b []byte, v reflect.Value) (_ []byte, ok bool) {
 			return append(b, "null"...), true
 		}
 		return s.elem.append(b, v.Elem())
+	case asTime:
+		return appendTime(b, v)
 	default:
 		if v.CanAddr() { // What has an address may be written otherwise.
 			v = v.Addr()
@@ -48,6 +51,16 @@ func (s *shape) append(b []byte, v reflect.Value) (_ []byte, ok bool) {
 		raw, err := json.Marshal(v.Interface())
 		return append(b, raw...), err == nil
 	}
+}
+
+// appendTime writes a time. What is no UTC, or no year of four digits, json.Marshal writes or refuses.
+func appendTime(b []byte, v reflect.Value) ([]byte, bool) {
+	t := v.Interface().(time.Time)
+	if y := t.Year(); t.Location() != time.UTC || y < 0 || y > 9999 {
+		raw, err := json.Marshal(t)
+		return append(b, raw...), err == nil
+	}
+	return append(t.AppendFormat(append(b, '"'), time.RFC3339Nano), '"'), true
 }
 
 // appendText writes a text without what json.Marshal would escape, or has it written.

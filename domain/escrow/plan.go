@@ -142,6 +142,7 @@ func monthRents(e *FundsExpected, steps []RentStep, months int) (rents []domain.
 	if odd {
 		months = e.Start.MonthsUntil(e.End)
 	}
+	rents = make([]domain.Fen, 0, months+1)
 	for i := range months {
 		rents = append(rents, rentOn(steps, e.Start.AddMonths(i)))
 	}
@@ -164,6 +165,8 @@ func layOut(e *FundsExpected, steps []RentStep, months int, deposit domain.Fen) 
 	if e.CaptureMode == CaptureWhole {
 		e.DepositFen = deposit
 	}
+	e.Collections = slices.Grow(e.Collections, (len(rents)+e.PayCycleMonths-1)/e.PayCycleMonths)
+	e.Schedule = slices.Grow(e.Schedule, e.tranchesMost(len(rents)))
 	for first := 0; first < len(rents); first += e.PayCycleMonths {
 		n := min(e.PayCycleMonths, len(rents)-first)
 		skipped := 0
@@ -194,6 +197,14 @@ func layOut(e *FundsExpected, steps []RentStep, months int, deposit domain.Fen) 
 	}
 	_, err = e.RentFen.Add(e.DepositFen)
 	return err
+}
+
+// tranchesMost is how many tranches so many months make at most: the owner's share of each is one of its own.
+func (e *FundsExpected) tranchesMost(months int) int {
+	if e.Owner != "" {
+		return 2 * months
+	}
+	return months
 }
 
 // tranches plans how the captured months of one collection are passed on, the owner's share before the operator's.
