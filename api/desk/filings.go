@@ -113,6 +113,14 @@ func begin[S, C any, E domain.Event](ctx context.Context, d *Desk, dec domain.De
 	return s, err
 }
 
+// beginAfter begins what is never written before the contract is: nobody needs to look for that of a new one.
+func beginAfter[S, C any, E domain.Event](ctx context.Context, d *Desk, first contractSteps, dec domain.Decider[S, C, E], id string) (steps[S, C, E], error) {
+	if first.Position() > 0 {
+		return begin(ctx, d, dec, id, first.policy)
+	}
+	return steps[S, C, E]{aggregate.BeginNew(d.o.Runner, dec, id), first.policy}, nil
+}
+
 func (s steps[S, C, E]) decide(call Call, cmd C) error {
 	return s.Decide(domain.Request[C]{ID: call.ID, At: call.At, Actor: call.Actor, Policy: s.policy, Command: cmd},
 		aggregate.Options{Causation: call.Causation, Correlation: call.Correlation, Expect: call.IfMatch})
@@ -136,11 +144,11 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 		return contract.State{}, Receipt{}, err
 	}
 	if all.State().Stage == contract.StageDrafted {
-		if err := signByEvidence(call, all, draft, in.Evidence, paper); err != nil {
+		if err := signByEvidence(call, all, &draft, in.Evidence, paper); err != nil {
 			return all.State(), Receipt{}, err
 		}
 	}
-	asked, err := d.decideFile(ctx, call.step("file"), all, draft.Subject)
+	asked, err := d.decideFile(ctx, call.step("file"), all, &draft.Subject)
 	if err != nil {
 		return all.State(), Receipt{}, err
 	}
@@ -153,13 +161,13 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 }
 
 // decideFile decides the filing; asked is false if it was decided before.
-func (d *Desk) decideFile(ctx context.Context, call Call, all contractSteps, fresh contract.Subject) (asked bool, err error) {
+func (d *Desk) decideFile(ctx context.Context, call Call, all contractSteps, fresh *contract.Subject) (asked bool, err error) {
 	s := all.State()
 	byRole, by, err := d.filer(ctx, call, s)
 	if err != nil || s.Stage == contract.StageFiled || s.Stage == contract.StageHeld {
 		return false, err
 	}
-	file := contract.File{ByRole: byRole, By: by, Refreshed: &fresh}
+	file := contract.File{ByRole: byRole, By: by, Refreshed: fresh}
 	if s.Stage == contract.StageSigned || s.Stage == contract.StageReturned { // Else the aggregate says why not, and no number is spent.
 		if file.Number, err = d.number(ctx, call, numberFiling, s.Subject.Unit.AdminCode, domain.DayOf(call.At).Month()); err != nil {
 			return false, err
@@ -172,9 +180,12 @@ func (d *Desk) decideFile(ctx context.Context, call Call, all contractSteps, fre
 // nothing. The events, their order and their ids are those of writeInTurn.
 func (d *Desk) writeTogether(ctx context.Context, call Call, id string, all contractSteps, asked bool) (Receipt, error) {
 	s, file := all.State(), call.step("file")
-	home, err1 := begin(ctx, d, unit.Decider, s.Terms.Unit, all.policy)
-	money, err2 := begin(ctx, d, escrow.Decider, id, all.policy)
-	if err := errors.Join(err1, err2); err != nil {
+	home, err := begin(ctx, d, unit.Decider, s.Terms.Unit, all.policy)
+	if err != nil {
+		return Receipt{}, err
+	}
+	money, err := beginAfter(ctx, d, all, escrow.Decider, id)
+	if err != nil {
 		return Receipt{}, err
 	}
 	var parts []eventstore.Part
@@ -252,7 +263,7 @@ func mayOneCall(a domain.Actor, evidence []Evidence, paper bool) error {
 }
 
 // signByEvidence decides every signature.
-func signByEvidence(call Call, all contractSteps, draft contract.Draft, evidence []Evidence, paper bool) error {
+func signByEvidence(call Call, all contractSteps, draft *contract.Draft, evidence []Evidence, paper bool) error {
 	if paper {
 		cmd, err := paperBy(call.Actor, all.State(), evidence[0].ScanSHA256)
 		if err != nil {

@@ -123,10 +123,11 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 	}
 	held := start[S](r.Cache, stream)
 	for attempt := 1; ; attempt++ {
-		if err := advance(ctx, r, d, stream, &held, time.Time{}); err != nil {
+		var err error
+		if held, err = advance(ctx, r, d, stream, held, time.Time{}); err != nil {
 			return held.result(0), err
 		}
-		out, err := decide(nil, r, d, stream, &held, req, o)
+		out, err := decide(nil, r, d, stream, held, req, o)
 		if err != nil || len(out) == 0 {
 			return held.result(0), err
 		}
@@ -167,19 +168,17 @@ func Load[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Deci
 	return held.state, held.revision, err
 }
 
-// load gives an aggregate as it stands, or as it was seen before in a context of [Once]. Nobody changes the entry.
+// load gives an aggregate as it stands, or as it was seen before in a context of [Once].
 func load[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], stream string) (*entry[S], error) {
 	seen, _ := ctx.Value(seenKey{}).(*seen)
 	if held, ok := seen.find(stream).(*entry[S]); ok {
 		return held, nil
 	}
-	held := start[S](r.Cache, stream)
-	err := advance(ctx, r, d, stream, &held, time.Time{})
-	held.owned = false
+	held, err := advance(ctx, r, d, stream, start[S](r.Cache, stream), time.Time{})
 	if err == nil {
-		seen.keep(stream, &held)
+		seen.keep(stream, held)
 	}
-	return &held, err
+	return held, err
 }
 
 // LoadAsOf reads the state the register knew at an instant: events stored after storedAt are left out.
@@ -188,32 +187,34 @@ func LoadAsOf[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.
 ) (S, eventstore.Revision, error) {
 	r.Cache = nil // The cache holds newer states.
 	stream := Stream(d.Category, id)
-	held := start[S](nil, stream)
-	err := advance(ctx, r, d, stream, &held, storedAt)
+	held, err := advance(ctx, r, d, stream, start[S](nil, stream), storedAt)
 	return held.state, held.revision, err
 }
 
-// advance folds what the store has beyond held; nothing stored after until, unless until is zero.
+// advance folds what the store has beyond held, which stays as it is; nothing stored after until, unless until is zero.
 func advance[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], stream string,
 	held *entry[S], until time.Time,
-) error {
-	before := held.revision
+) (*entry[S], error) {
+	before := held
 	for rec, err := range r.Store.Stream(ctx, stream, held.revision+1) {
 		if err != nil {
-			return fmt.Errorf("load %s: %w", stream, err)
+			return held, fmt.Errorf("load %s: %w", stream, err)
 		}
 		if !until.IsZero() && rec.StoredAt.After(until) {
 			break
 		}
+		if held == before {
+			held = before.own()
+		}
 		if err := fold(r, d, held, rec.NewEvent); err != nil {
-			return fmt.Errorf("load %s@%d: %w", stream, rec.Revision, err)
+			return held, fmt.Errorf("load %s@%d: %w", stream, rec.Revision, err)
 		}
 		held.revision, held.position = rec.Revision, rec.Position
 	}
-	if held.revision > before {
-		keep(r.Cache, stream, *held)
+	if held != before {
+		keep(r.Cache, stream, held)
 	}
-	return nil
+	return held, nil
 }
 
 // fold decodes one event and adds it to the state.

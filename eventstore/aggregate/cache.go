@@ -12,13 +12,20 @@ import (
 // still waits; no stream of one contract or unit sees this many events meanwhile.
 const recentMax = 64
 
-// entry is a state folded up to a revision. Entries are values: recent is copied before it changes, so goroutines may share one.
+// entry is a state folded up to a revision. What the cache or a context of [Once] holds is shared and never changes: who
+// folds more takes a copy of its own.
 type entry[S any] struct {
 	state    S
 	revision eventstore.Revision
 	position eventstore.Position
 	recent   []mark
-	owned    bool // recent is this copy's own and may be appended to.
+}
+
+// own is a copy that may change.
+func (e *entry[S]) own() *entry[S] {
+	own := *e
+	own.recent = slices.Clip(own.recent)
+	return &own
 }
 
 type mark struct {
@@ -40,11 +47,9 @@ func (e *entry[S]) find(id [16]byte) (typeName string, ok bool) {
 }
 
 func (e *entry[S]) remember(id [16]byte, name string) {
-	switch {
-	case !e.owned:
-		e.recent, e.owned = append(make([]mark, 0, len(e.recent)+4), e.recent...), true
-	case len(e.recent) >= 2*recentMax:
-		e.recent = append(e.recent[:0], e.recent[len(e.recent)-recentMax:]...)
+	if len(e.recent) == cap(e.recent) { // Full, or shared.
+		last := e.recent[max(0, len(e.recent)-recentMax):]
+		e.recent = append(make([]mark, 0, len(last)+max(4, len(last)/2)), last...)
 	}
 	e.recent = append(e.recent, mark{id, name})
 }
@@ -60,7 +65,7 @@ type Cache struct {
 type slot struct {
 	stream   string
 	revision eventstore.Revision
-	entry    any // entry[S] of the stream's decider.
+	entry    any // *entry[S] of the stream's decider.
 }
 
 // NewCache keeps at most streams states, least recently used out first. A state is some hundred bytes to a few KB.
@@ -69,32 +74,32 @@ func NewCache(streams int) *Cache {
 }
 
 // start is the cached state of a stream, or the zero state before its first event.
-func start[S any](c *Cache, stream string) entry[S] {
-	zero := entry[S]{revision: eventstore.NoStream}
+func start[S any](c *Cache, stream string) *entry[S] {
+	if e, ok := c.find(stream).(*entry[S]); ok { // Else it is that of another decider of the same category: only tests do this.
+		return e
+	}
+	return &entry[S]{revision: eventstore.NoStream}
+}
+
+func (c *Cache) find(stream string) any {
 	if c == nil {
-		return zero
+		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	el, ok := c.slots[stream]
 	if !ok {
-		return zero
-	}
-	e, ok := el.Value.(*slot).entry.(entry[S])
-	if !ok { // Another decider of the same category: only tests do this.
-		return zero
+		return nil
 	}
 	c.order.MoveToFront(el)
-	return e
+	return el.Value.(*slot).entry
 }
 
 // keep remembers a state unless a newer one is there.
-func keep[S any](c *Cache, stream string, e entry[S]) {
+func keep[S any](c *Cache, stream string, e *entry[S]) {
 	if c == nil {
 		return
 	}
-	e.recent = slices.Clone(e.recent[max(0, len(e.recent)-recentMax):])
-	e.owned = false
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if el, ok := c.slots[stream]; ok {

@@ -80,3 +80,25 @@ func TestOnceReadsAStreamOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestBeginNewExpectsNothingThere(t *testing.T) {
+	each(t, func(t *testing.T, cache *Cache) {
+		c := &counter{Store: &memory.Store{}}
+		r := Runner{Store: c, Catalogue: catalogue, Cache: cache}
+		first, second := BeginNew(r, lamps, "1"), BeginNew(r, lamps, "1")
+		for i, s := range []*Steps[lamp, command, event]{first, second} {
+			if s.Revision() != eventstore.NoStream || s.Position() != 0 {
+				t.Errorf("begins at %d, %d", s.Revision(), s.Position())
+			}
+			if err := s.Decide(ask([]string{"c1", "c2"}[i], turnOn{}), Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := first.Commit(t.Context()); err != nil || got.Revision != 0 || c.reads != 0 {
+			t.Errorf("%+v, %v after %d reads", got, err, c.reads)
+		}
+		if _, err := second.Commit(t.Context()); !errors.Is(err, eventstore.ErrWrongRevision) {
+			t.Errorf("of what is there: %v", err)
+		}
+	})
+}

@@ -31,7 +31,15 @@ func Begin[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Dec
 	if err != nil {
 		return nil, err
 	}
-	return &Steps[S, C, E]{runner: r, decider: d, stream: stream, held: *held, at: held.revision}, nil
+	s := &Steps[S, C, E]{runner: r, decider: d, stream: stream, held: *held, at: held.revision}
+	s.held.recent = slices.Clip(held.recent)
+	return s, nil
+}
+
+// BeginNew is Begin of an aggregate that is to be new, without a look. If it is there, its append ends with
+// eventstore.ErrWrongRevision.
+func BeginNew[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], id string) *Steps[S, C, E] {
+	return &Steps[S, C, E]{runner: r, decider: d, stream: Stream(d.Category, id), held: entry[S]{revision: eventstore.NoStream}, at: eventstore.NoStream}
 }
 
 // State is the state after what was decided so far.
