@@ -74,7 +74,7 @@ type Desk struct {
 // New makes a Desk.
 func New(o Options) *Desk {
 	d := &Desk{o: o}
-	d.numbers.blocks = map[string]*block{}
+	d.numbers.blocks = map[series]*block{}
 	d.keys.at = map[string]cachedKey{}
 	d.sublettings = d.sublettingsNow
 	return d

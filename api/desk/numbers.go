@@ -31,7 +31,18 @@ const blockWait = 10 * time.Second
 // allocator hands out serial numbers from blocks taken from the numbering streams: gaps are allowed, twice never.
 type allocator struct {
 	mu     sync.Mutex
-	blocks map[string]*block
+	blocks map[series]*block
+}
+
+// series is what is numbered by itself; its name is its numbering stream's id.
+type series struct {
+	kind, district string
+	month          domain.Month
+}
+
+func (s series) String() string {
+	y, m, _ := s.month.First().Date()
+	return fmt.Sprintf("%s-%s-%02d%02d", s.kind, s.district, y%100, int(m))
 }
 
 // block is what is left of the blocks of one series. The next one is taken while half of this one is left, so that
@@ -48,28 +59,51 @@ type block struct {
 
 // number takes the next number of a kind in a district and month.
 func (d *Desk) number(ctx context.Context, call Call, kind, district string, month domain.Month) (string, error) {
-	y, m, _ := month.First().Date()
-	series := fmt.Sprintf("%s-%s-%02d%02d", kind, district, y%100, int(m))
+	of := series{kind, district, month}
 	d.numbers.mu.Lock()
-	b := d.numbers.blocks[series]
+	b := d.numbers.blocks[of]
 	if b == nil {
 		b = &block{}
-		d.numbers.blocks[series] = b
+		d.numbers.blocks[of] = b
 	}
 	d.numbers.mu.Unlock()
-	seq, err := b.take(ctx, func(size int64) (first, count int64, err error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), blockWait)
-		defer cancel()
-		return d.takeBlock(ctx, call, series, size)
-	})
-	if err != nil {
-		return "", err
+	seq, ok := b.ready()
+	if !ok {
+		var err error
+		if seq, err = d.takeNumber(ctx, call, of, b); err != nil {
+			return "", err
+		}
 	}
 	no := numbering.Format(kind, district, month, seq)
 	if no == "" {
 		return "", fmt.Errorf("desk: no number for %s %s %s %d", kind, district, month, seq)
 	}
 	return no, nil
+}
+
+// takeNumber is apart so that who finds a number ready makes nothing for taking a block.
+func (d *Desk) takeNumber(ctx context.Context, call Call, of series, b *block) (int64, error) {
+	return b.take(ctx, func(size int64) (first, count int64, err error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), blockWait)
+		defer cancel()
+		return d.takeBlock(ctx, call, of.String(), size)
+	})
+}
+
+// ready gives the next number if one is there and none are to be taken.
+func (b *block) ready() (int64, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.next == b.end || b.low() {
+		return 0, false
+	}
+	b.next++
+	return b.next - 1, true
+}
+
+// low tells whether the next block is to be taken now; under the lock.
+func (b *block) low() bool {
+	return b.taking == nil && b.spare == b.top && b.end-b.next <= max(b.size, numberBlock)/2
 }
 
 // take gives the next number, and has more taken when they run low.
@@ -83,7 +117,7 @@ func (b *block) take(ctx context.Context, more func(size int64) (first, count in
 		if waited && b.next == b.end && b.taking == nil && b.failed != nil {
 			return 0, b.failed
 		}
-		if b.taking == nil && b.spare == b.top && b.end-b.next <= max(b.size, numberBlock)/2 {
+		if b.low() {
 			b.taking = make(chan struct{})
 			if b.short {
 				b.size = min(2*b.size, numberBlockMax)
