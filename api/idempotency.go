@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,9 +105,14 @@ func (s *Server) replayOrRun(ctx context.Context, c *call, h handler, slot strin
 }
 
 func (s *Server) keep(ctx context.Context, slot string, r stored, now time.Time) error {
+	body := r.Body // It was just encoded: it need not be checked again.
+	r.Body = nil
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return err
+	}
+	if len(body) > 0 {
+		raw = append(append(append(slices.Grow(raw[:len(raw)-1], len(body)+16), `,"body":`...), body...), '}')
 	}
 	return s.o.Replies.Put(ctx, slot, raw, now.Add(replyKept))
 }

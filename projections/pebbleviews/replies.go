@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -16,19 +17,44 @@ import (
 type Replies struct {
 	views *Views
 	now   func() time.Time
+
+	mu    sync.Mutex
+	begun map[string]int64 // When replies put once expire: who puts one again with the same expiry need not note it.
 }
 
-// sweepBatch bounds one deletion; sweeping goes on until nothing is left.
-const sweepBatch = 1000
+const (
+	sweepBatch = 1000    // Bounds one deletion; sweeping goes on until nothing is left.
+	begunMax   = 4 << 10 // More requests are never at work at once; of those that end early a few stay.
+)
 
 // Replies opens the replies in the database.
-func (v *Views) Replies(now func() time.Time) *Replies { return &Replies{views: v, now: now} }
+func (v *Views) Replies(now func() time.Time) *Replies {
+	return &Replies{views: v, now: now, begun: map[string]int64{}}
+}
 
 func replyKey(key string) []byte { return append([]byte{keyReply}, key...) }
 
 func expiryKey(expires int64, key string) []byte {
 	k := binary.BigEndian.AppendUint64([]byte{keyExpiry}, uint64(expires))
 	return append(k, key...)
+}
+
+// noted takes a reply that was put before with the same expiry off those begun. What has expired may have been swept.
+func (r *Replies) noted(key string, at int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, ok := r.begun[key]
+	delete(r.begun, key)
+	return ok && before == at && r.now().UnixMicro() < at
+}
+
+func (r *Replies) note(key string, at int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.begun) >= begunMax {
+		clear(r.begun)
+	}
+	r.begun[key] = at
 }
 
 // Get finds a reply that has not expired. Its bytes are the caller's.
@@ -60,11 +86,27 @@ func (r *Replies) Put(key string, value []byte, expires time.Time) error {
 		return err
 	}
 	defer r.views.leave()
-	raw := append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(at)), value...)
 	b := r.views.db.NewBatch()
 	defer func() { _ = b.Close() }() // It was applied or is given up.
-	if err := errors.Join(b.Set(replyKey(key), raw, nil), b.Set(expiryKey(at, key), nil, nil), b.Commit(pebble.NoSync)); err != nil {
+	op := b.SetDeferred(1+len(key), 8+len(value))
+	op.Key[0] = keyReply
+	copy(op.Key[1:], key)
+	binary.BigEndian.PutUint64(op.Value, uint64(at))
+	copy(op.Value[8:], value)
+	err := op.Finish()
+	again := r.noted(key, at)
+	if !again {
+		op = b.SetDeferred(1+8+len(key), 0)
+		op.Key[0] = keyExpiry
+		binary.BigEndian.PutUint64(op.Key[1:], uint64(at))
+		copy(op.Key[9:], key)
+		err = errors.Join(err, op.Finish())
+	}
+	if err = errors.Join(err, b.Commit(pebble.NoSync)); err != nil {
 		return fmt.Errorf("put reply: %w", err)
+	}
+	if !again {
+		r.note(key, at)
 	}
 	return nil
 }

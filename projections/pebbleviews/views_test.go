@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,12 +154,43 @@ func TestReplies(t *testing.T) {
 	if n, err := r.Sweep(); n != 2 || err != nil {
 		t.Errorf("last Sweep = %d, %v", n, err)
 	}
+	for range 2 { // The same expiry again, and it is swept; and once more, when it has expired and was swept.
+		put("again", "begun", 1)
+		put("again", "done", 1)
+		put("late", "begun", 1)
+		now = now.Add(time.Hour)
+		if n, err := r.Sweep(); n != 2 || err != nil {
+			t.Errorf("Sweep of replies put twice = %d, %v", n, err)
+		}
+		put("late", "done", 0)
+		get("late", "", false)
+		if n, err := r.Sweep(); n != 1 || err != nil {
+			t.Errorf("Sweep of a reply put again after it expired = %d, %v", n, err)
+		}
+	}
 	for _, err := range []error{
 		r.Put("", nil, now), r.Put(string(make([]byte, projections.ReplyKeyBytesMax+1)), nil, now),
 		r.Put("k", make([]byte, projections.ReplyValueBytesMax+1), now), r.Put("k", nil, time.Unix(-1, 0)),
 	} {
 		if err == nil {
 			t.Error("a reply beyond its limits was kept")
+		}
+	}
+}
+
+// BenchmarkReplies does what a request under an idempotency key does: it looks for a reply, takes the key, and keeps one.
+func BenchmarkReplies(b *testing.B) {
+	v := open(b, b.TempDir(), Options{FS: vfs.Default})
+	r := v.Replies(time.Now)
+	body := []byte(strings.Repeat("x", 3000))
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		key, until := fmt.Sprintf("%064x", n*2654435761), time.Now().Add(time.Hour)
+		if _, ok, err := r.Get(key); ok || err != nil {
+			b.Fatal(ok, err)
+		}
+		if err := errors.Join(r.Put(key, body[:100], until), r.Put(key, body, until)); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
