@@ -146,7 +146,7 @@ func foldInto(b *bench, h *house, v projections.Views) (slicing, error) {
 func foldFrom(b *bench, h *house, log engine, v projections.Views, list []projections.Projection) (s slicing, err error) {
 	r := projections.Runner{Store: log, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
 	if _, own := v.(*pebbleviews.Views); own { // As service does.
-		r.Workers = runtime.GOMAXPROCS(0)
+		r.Workers, r.BatchMax = runtime.GOMAXPROCS(0), viewBatch()
 	} else {
 		r.BatchMax = redisviews.BatchEvents
 	}

@@ -19,7 +19,23 @@ const (
 	rowShare   = 512 // One part in so many: rows of each view. Garbage is as much again, three times.
 	rowLeast   = 16 << 20
 	rowMost    = 64 << 20
+	memShare   = 128 // One part in so many: what was written last, up to four times.
+	memLeast   = 32 << 20
+	memMost    = 128 << 20
 )
+
+// Events that are folded into the views at once while they catch up: what many of them touch is written once. An event is
+// some KB in memory, and three batches are there at a time.
+const (
+	batchShare = 512 << 10 // Bytes of the machine's memory for each.
+	batchLeast = 8 << 10
+	batchMost  = 32 << 10
+)
+
+// viewBatch fits that number to this machine.
+func viewBatch() int { return batchOf(machineMemory()) }
+
+func batchOf(memory int64) int { return int(min(max(memory/batchShare, batchLeast), batchMost)) }
 
 // viewOptions fit the view store to this machine.
 func viewOptions(log *slog.Logger) pebbleviews.Options {
@@ -31,6 +47,7 @@ func viewOptions(log *slog.Logger) pebbleviews.Options {
 func viewCaches(memory int64) pebbleviews.Options {
 	return pebbleviews.Options{
 		BlockCache: min(max(memory/blockShare, blockLeast), blockMost), RowCache: min(max(memory/rowShare, rowLeast), rowMost),
+		MemTable: uint64(min(max(memory/memShare, memLeast), memMost)),
 	}
 }
 

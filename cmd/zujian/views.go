@@ -116,7 +116,7 @@ func (h *house) keeper(g *globals, o openOptions) keeper {
 	}
 	shared, ok := h.views.(sharedViews)
 	if !ok {
-		r.Workers = runtime.GOMAXPROCS(0)
+		r.Workers, r.BatchMax = runtime.GOMAXPROCS(0), viewBatch()
 		return r
 	}
 	r.BatchMax = redisviews.BatchEvents

@@ -174,10 +174,11 @@ const (
 	batchOverhead = 64
 )
 
-// commit writes all and the checkpoint, and then makes the rows known.
-func (v *batchView) commit(checkpoint []byte, next eventstore.Position) error {
+// commit writes all and the checkpoint, and then makes the rows known. It says how many bytes that took, about.
+func (v *batchView) commit(checkpoint []byte, next eventstore.Position) (size int, err error) {
 	v.release()
-	prefix, size := v.space.prefix, batchOverhead+len(checkpoint)+opOverhead+8
+	prefix := v.space.prefix
+	size = batchOverhead + len(checkpoint) + opOverhead + 8
 	for _, p := range v.All() {
 		size += len(prefix) + len(p.Key) + len(p.Value) + opOverhead
 	}
@@ -193,18 +194,18 @@ func (v *batchView) commit(checkpoint []byte, next eventstore.Position) error {
 		copy(op.Key[copy(op.Key, prefix):], p.Key)
 		copy(op.Value, p.Value)
 		if err := op.Finish(); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if err := b.Set(checkpoint, binary.BigEndian.AppendUint64(nil, uint64(next)), nil); err != nil {
-		return err
+		return 0, err
 	}
 	if err := b.Commit(pebble.NoSync); err != nil {
-		return err
+		return 0, err
 	}
 	for _, p := range v.All() {
 		v.space.rows.Wrote(p.Key, p.Value)
 	}
 	v.space.checkpoint = next
-	return nil
+	return size, nil
 }

@@ -37,7 +37,7 @@ type Options struct {
 	FS            vfs.FS       // The operating system's if nil.
 	BlockCache    int64        // Bytes of Pebble's block cache; 64 MiB if 0.
 	RowCache      int64        // Bytes of rows kept in memory for each view's folding; 16 MiB if 0, none if negative.
-	MemTable      uint64       // Bytes of one memtable; 32 MiB if 0.
+	MemTable      uint64       // Bytes of one memtable while views catch up; 32 MiB, which is what service takes, if 0.
 	Logger        *slog.Logger // nil is silent.
 	CompactionMax int          // Compactions at once; 1 if 0: folding needs the other core.
 	Scratch       bool         // The folder is removed after use: there is no write-ahead log.
@@ -56,6 +56,8 @@ type Views struct {
 	db  *pebble.DB
 	log *slog.Logger
 	row int64
+
+	fill filling
 
 	life   sync.Mutex // Guards open, closed.
 	idle   *sync.Cond
@@ -113,7 +115,7 @@ func Open(dir string, o Options) (*Views, error) {
 	v := &Views{
 		db: db, log: log, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, spaces: map[space]*keyspace{},
 	}
-	v.idle = sync.NewCond(&v.life)
+	v.idle, v.fill.most = sync.NewCond(&v.life), int(opts.MemTableSize)
 	if err := v.loadActive(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open views in %s: %w", dir, err), db.Close())
 	}
@@ -205,8 +207,12 @@ func (v *Views) Batch(ctx context.Context, name string, version int, prev, next 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := view.commit(checkpointKey(name, version), next); err != nil {
+	size, err := view.commit(checkpointKey(name, version), next)
+	if err != nil {
 		return fmt.Errorf("batch %s@%d after %d: %w", name, version, prev, err)
+	}
+	if v.fill.wrote(size) {
+		v.flush()
 	}
 	return nil
 }
@@ -274,6 +280,9 @@ func (v *Views) Activate(_ context.Context, name string, version int) error {
 		return fmt.Errorf("activate %s@%d: %w", name, version, err)
 	}
 	v.active[name] = version
+	if v.fill.caughtUp() {
+		v.flush()
+	}
 	return nil
 }
 

@@ -1,0 +1,77 @@
+package pebbleviews
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"zujian/eventstore"
+	"zujian/projections"
+)
+
+// TestMemtableOfService: small batches have it flushed when it holds what service takes, the large ones of a catch-up when
+// it is full, and what is left of a catch-up goes when it ends or soon after.
+func TestMemtableOfService(t *testing.T) {
+	const mib = 1 << 20
+	f := filling{most: 128 * mib}
+	flushed, before := 0, 0
+	for n := 1; n <= 3*32*64; n++ {
+		if f.wrote(mib / 64) {
+			if flushed++; n-before != 32*64 {
+				t.Errorf("flushed after %d writes of 16 KiB", n-before)
+			}
+			before = n
+		}
+	}
+	if flushed != 3 {
+		t.Errorf("flushed %d times in 96 MiB of small writes", flushed)
+	}
+	for n := range 300 {
+		if f.wrote(mib) {
+			t.Fatalf("flushed after %d MiB of a catch-up", n)
+		}
+	}
+	if f.bytes != 300%128*mib {
+		t.Errorf("counts %d bytes where Pebble has flushed", f.bytes)
+	}
+	n := 1
+	for n < 1000 && !f.wrote(1000) {
+		n++
+	}
+	if n > 300 {
+		t.Errorf("%d small writes until what a catch-up left was flushed", n)
+	}
+	for range 40 {
+		f.wrote(mib)
+	}
+	if !f.caughtUp() || f.caughtUp() {
+		t.Error("what is there at the end of a catch-up is flushed once")
+	}
+}
+
+// TestFlushed: a flush that was asked for happens: little is left that an opening would have to read again.
+func TestFlushed(t *testing.T) {
+	v, err := Open("views", Options{FS: vfs.NewMem(), MemTable: 4 * memTableBytes, BlockCache: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := make([]byte, 64<<10)
+	for at := range eventstore.Position(3 * memTableBytes >> 16) {
+		err := v.Batch(t.Context(), "a", 1, at, at+1, func(v projections.View) error {
+			v.Set(projections.PositionKey(at%100), value)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); v.db.Metrics().WAL.Size > 1<<20; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes are to be read again", v.db.Metrics().WAL.Size)
+		}
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
