@@ -29,7 +29,7 @@ func (s *Store) readStreamBack(ctx context.Context, stream string, from eventsto
 	if err := s.indexed.wait(ctx, limit); err != nil {
 		return err
 	}
-	r := reader{store: s}
+	r := s.reader()
 	var starts []eventstore.Position
 	var frames []frame
 	for chunk := 1; from >= 0; chunk = streamChunk { // Most want the last event only.
@@ -88,7 +88,7 @@ func (s *Store) readBack(ctx context.Context, upTo, limit, last eventstore.Posit
 		return err
 	}
 	segs := *s.segs.Load() // Sealed segments stay; a later one holds nothing by limit.
-	r := reader{store: s}
+	r := s.reader()
 	end := min(upTo, limit) // Groups that start before it are still to be read.
 	if upTo >= limit && last > 0 {
 		if more, err := r.groupBack(ctx, segs[segmentAt(segs, last)], last, upTo, yield); err != nil || !more {

@@ -61,7 +61,7 @@ type copier struct {
 }
 
 func (c *copier) run(ctx context.Context) (res Copied, err error) {
-	segs, err := openSegments(c.FS, c.Dir, false, false)
+	segs, err := openSegments(c.FS, c.Dir, false, Options{NoMmap: true})
 	if err != nil {
 		return res, err
 	}

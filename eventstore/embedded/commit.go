@@ -181,7 +181,7 @@ func (s *Store) find(r *request) (res eventstore.Appended, seen bool, err error)
 	if err != nil || len(starts) == 0 {
 		return res, false, err
 	}
-	rd := reader{store: s}
+	rd := s.reader()
 	ids := r.ids()
 	for _, at := range starts {
 		f, err := rd.frameAt(at)
@@ -368,7 +368,7 @@ func (s *Store) room(size int64) (*segment, error) {
 		s.synced = s.end.pos
 	}
 	h := segmentHead{id: s.id, base: s.end.pos, prev: g.base, ordinal: s.end.ordinal}
-	next, err := promote(s.opts.FS, s.opts.Dir, sp.file, sp.size, h, !s.opts.NoMmap)
+	next, err := promote(s.opts.FS, s.opts.Dir, sp.file, sp.size, h, s.opts)
 	if err != nil {
 		return nil, s.fail(errors.Join(err, sp.file.Close()))
 	}

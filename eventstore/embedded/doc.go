@@ -30,6 +30,10 @@
 // later group that says "synced before me" stops the open with the position. A flip inside the very last group looks
 // like a tear unless the index has seen the group; otherwise only an outside witness can tell.
 //
+// Events of a mapped segment share its memory: what is durable is never written again, and fresh memory for a copy costs
+// more than everything else about reading an event. So what was lent stays mapped after Close. Segments below 16 MiB are
+// copied from, as are those that can't be mapped: tests and tools open and close many.
+//
 // The first segment is small and each next one four times larger up to SegmentBytes, so that a fresh folder costs
 // little to zero.
 package embedded

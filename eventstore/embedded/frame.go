@@ -162,30 +162,18 @@ func readFrame(b []byte, seed uint32, at eventstore.Position) (frame, error) {
 	return f, nil
 }
 
-// namesMax bounds a reader's table of repeated texts: types, roles and actors are few in practice.
-const namesMax = 1024
-
-// decoder turns frames into events. It keeps one copy of each type, role and actor, and is used by one reader.
+// decoder turns frames into events. It is used by one reader.
 type decoder struct {
-	names       map[string]string
+	names       *names
 	role, actor string // Of the event before: usually the same.
+	texts       string // The same of its other texts.
 }
 
 func (d *decoder) name(b []byte, before string) string {
 	if string(b) == before {
 		return before
 	}
-	if s, ok := d.names[string(b)]; ok {
-		return s
-	}
-	s := string(b)
-	if d.names == nil {
-		d.names = make(map[string]string, 16)
-	}
-	if len(d.names) < namesMax {
-		d.names[s] = s
-	}
-	return s
+	return d.names.one(b)
 }
 
 // event decodes f. Data shares f's memory; the texts do not, so that a view that keeps a stream name does not keep the
@@ -202,7 +190,10 @@ func (d *decoder) event(f frame) eventstore.Recorded {
 	m := &r.Meta
 	d.role, d.actor = d.name(next(l.role()), d.role), d.name(next(l.actor()), d.actor)
 	m.Role, m.Actor = d.role, d.actor
-	texts := string(next(l.stream() + l.command() + l.causation() + l.correlation()))
+	if b := next(l.stream() + l.command() + l.causation() + l.correlation()); string(b) != d.texts {
+		d.texts = string(b)
+	}
+	texts := d.texts
 	cut := func(n int) string { s := texts[:n]; texts = texts[n:]; return s }
 	r.Stream = cut(l.stream())
 	m.Command = cut(l.command())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"flag"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,6 +93,7 @@ func FuzzFrame(f *testing.F) {
 	golden := goldenLog(f)
 	var id logID
 	copy(id[:], golden[24:40])
+	texts := names{seed: maphash.MakeSeed()}
 	at := segmentHeader + groupHeader
 	f.Add(golden[at:], uint64(at), true)
 	f.Add(golden[at:], uint64(at), false)
@@ -113,7 +115,7 @@ func FuzzFrame(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var d decoder
+		d := decoder{names: &texts}
 		r := d.event(fr)
 		if r.StoredAt.Year() < 0 || r.Meta.At.UnixMicro() != int64(le.Uint64(fr[offAt:])) {
 			return // Beyond what time can say; never written.

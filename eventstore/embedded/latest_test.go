@@ -34,7 +34,7 @@ func TestFollowersShare(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r := reader{store: s}
+		r := s.reader()
 		if err := s.frames(t0, &r, after, s.durable.load(), func(f frame) bool { all = append(all, r.dec.event(f)); return true }); err != nil {
 			t.Fatal(err)
 		}

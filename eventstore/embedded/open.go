@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -73,7 +74,8 @@ func open(o Options) (_ *Store, err error) {
 	s.counts.storedAt.Store(s.end.storedAt)
 	s.indexed.set(s.end.pos)
 	s.heads.dropped, s.heads.frozen, s.synced = s.end.pos, s.end.pos, s.end.pos // What indexed says, too.
-	s.latest.bytes, s.latest.rd.store = eventstore.Position(min(latestBytes, o.SegmentBytes/4)), s
+	s.names.seed = maphash.MakeSeed()
+	s.latest.bytes, s.latest.rd = eventstore.Position(min(latestBytes, o.SegmentBytes/4)), s.reader()
 	s.latest.from, s.latest.to = s.durable.load(), s.durable.load()
 	s.workers.Go(s.lead)
 	s.workers.Go(s.zero)
@@ -96,7 +98,7 @@ func (s *Store) openOrCreate() ([]*segment, error) {
 			return nil, fmt.Errorf("remove left-over spare: %w", err)
 		}
 	}
-	segs, err := openSegments(fs, dir, true, !s.opts.NoMmap)
+	segs, err := openSegments(fs, dir, true, s.opts)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +117,7 @@ func (s *Store) openOrCreate() ([]*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make first segment: %w", err)
 	}
-	g, err := promote(fs, dir, f, size, segmentHead{id: id}, !s.opts.NoMmap)
+	g, err := promote(fs, dir, f, size, segmentHead{id: id}, s.opts)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}

@@ -15,6 +15,7 @@ const (
 	segmentBytesDefault = 64 << 20
 	segmentBytesFirst   = 4 << 20               // Zeroing it takes milliseconds.
 	segmentBytesMin     = 4 << 10               // Tests roll often.
+	lentBytesMin        = 16 << 20              // Smaller segments are copied from: they may be many, and what is lent stays mapped.
 	segmentGrowth       = 4                     // How much larger the next segment is, up to SegmentBytes.
 	zeroPauseMax        = 20 * time.Millisecond // Between two pieces of zeroes, however slow the disk.
 	groupBytesMax       = 4 << 20               // A group takes no further append beyond this, which bounds its latency.
@@ -58,7 +59,8 @@ type Options struct {
 	// thrown away when the load fails.
 	DeferSync bool
 
-	skipSync bool // Test hook: the mutant that never syncs and says it did.
+	lend     int64 // Test hook: lentBytesMin if 0.
+	skipSync bool  // Test hook: the mutant that never syncs and says it did.
 }
 
 func (o Options) withDefaults() Options {
@@ -69,6 +71,9 @@ func (o Options) withDefaults() Options {
 		o.SegmentBytes = segmentBytesDefault
 	}
 	o.SegmentBytes = max(o.SegmentBytes, segmentBytesMin)
+	if o.lend == 0 {
+		o.lend = lentBytesMin
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

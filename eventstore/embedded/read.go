@@ -25,8 +25,22 @@ const (
 type reader struct {
 	store *Store
 	dec   decoder
-	block []byte // Bytes of the log from position at on. Never written again: events share them.
+	block []byte // Bytes of the log from position at on. Never written again, nor unmapped: events share them.
 	at    eventstore.Position
+}
+
+func (s *Store) reader() reader { return reader{store: s, dec: decoder{names: &s.names}} }
+
+// take returns n bytes of a mapped segment that stay as they are: what is durable is never written again.
+func (r *reader) take(g *segment, off, n int64) []byte {
+	b := g.data[off : off+n : off+n]
+	if !g.lends {
+		return bytes.Clone(b) // Unlike make and copy, it clears nothing first.
+	}
+	if !r.store.lent.Load() {
+		r.store.lent.Store(true)
+	}
+	return b
 }
 
 // fill makes block hold at least n bytes from pos on, as far as limit and the segment allow.
@@ -41,7 +55,10 @@ func (r *reader) fill(g *segment, pos, limit eventstore.Position, n int) error {
 		return damage(pos, "%s: an event reaches beyond the end", g.name)
 	}
 	if off := int64(pos - g.base); off+size <= int64(len(g.data)) {
-		r.block, r.at = bytes.Clone(g.data[off:off+size]), pos // Unlike make and copy, it clears nothing first.
+		if g.lends {
+			size = left // All there is: it costs nothing.
+		}
+		r.block, r.at = r.take(g, off, size), pos
 		return nil
 	}
 	block := make([]byte, size)
@@ -56,11 +73,11 @@ func (r *reader) fill(g *segment, pos, limit eventstore.Position, n int) error {
 func (r *reader) frameAt(pos eventstore.Position) (frame, error) {
 	segs := *r.store.segs.Load()
 	g := segs[segmentAt(segs, pos)]
-	if g.data != nil { // Only the frame is copied.
+	if g.data != nil {
 		off := int(pos - g.base)
 		if off+frameHeader <= len(g.data) {
 			if n := int(le.Uint32(g.data[off:])); n >= frameHeader && n <= frameBytesMax && off+n <= len(g.data) {
-				return check(readFrame(bytes.Clone(g.data[off:off+n]), r.store.seed, pos))(pos)
+				return check(readFrame(r.take(g, int64(off), int64(n)), r.store.seed, pos))(pos)
 			}
 		}
 		return nil, damage(pos, "frame: %v", errLength)
@@ -154,7 +171,7 @@ func (s *Store) All(ctx context.Context, after eventstore.Position) iter.Seq2[ev
 		if events, ok := s.latest.since(ctx, after, limit); ok {
 			err = s.each(ctx, events, func(e *read) bool { return yield(e.event, nil) })
 		} else {
-			r := reader{store: s}
+			r := s.reader()
 			err = s.frames(ctx, &r, after, limit, func(f frame) bool { return yield(r.dec.event(f), nil) })
 		}
 		if err != nil {
@@ -266,26 +283,19 @@ type loader struct {
 	reader
 	starts []eventstore.Position
 	frames []frame
-	uses   int
 }
-
-// loaderUses bounds what texts a loader gathers.
-const loaderUses = 1 << 10
 
 var loaders = sync.Pool{New: func() any { return &loader{frames: make([]frame, 0, 16)} }}
 
 func (s *Store) loader() *loader {
 	l := loaders.Get().(*loader)
-	if l.uses++; l.uses > loaderUses {
-		l.uses, l.dec = 0, decoder{}
-	}
-	l.store = s
+	l.reader = s.reader()
 	return l
 }
 
 func (l *loader) release() {
 	clear(l.frames[:cap(l.frames)]) // Their bytes are the readers'.
-	l.store, l.block = nil, nil
+	l.reader = reader{}
 	loaders.Put(l)
 }
 
@@ -369,7 +379,8 @@ func (s *Store) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2
 		if events, ok := s.latest.since(ctx, after, limit); ok {
 			err = s.each(ctx, events, func(e *read) bool { return committed(e.frame) })
 		} else {
-			err = s.frames(ctx, &reader{store: s}, after, limit, committed)
+			r := s.reader()
+			err = s.frames(ctx, &r, after, limit, committed)
 		}
 		if err != nil {
 			yield(leaf.Committed{}, err)

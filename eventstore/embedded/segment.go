@@ -128,11 +128,12 @@ func readGroupHead(b []byte, seed uint32, at eventstore.Position) (h groupHead, 
 // segment is one open file of the log.
 type segment struct {
 	segmentHead
-	name string
-	file vfs.File
-	size int64               // Of the file, zeroes included.
-	end  eventstore.Position // Base of the next segment; 0 while this is the last.
-	data []byte              // The mapped file; nil when it is read with pread.
+	name  string
+	file  vfs.File
+	size  int64               // Of the file, zeroes included.
+	end   eventstore.Position // Base of the next segment; 0 while this is the last.
+	data  []byte              // The mapped file; nil when it is read with pread.
+	lends bool                // Events share data instead of copying it.
 }
 
 // read fills p from offset off of the file.
@@ -151,8 +152,18 @@ func (g *segment) read(p []byte, off int64) error {
 	return fmt.Errorf("read segment %s at %d: %w", g.name, off, err)
 }
 
-func (g *segment) close() error {
-	err := unmapFile(g.data)
+// mapIn maps the file for reading. Events share the memory of one that is not smaller than lend.
+func (g *segment) mapIn(lend int64) {
+	g.data = mapFile(g.file, g.size)
+	g.lends = g.data != nil && g.size >= lend
+}
+
+// close closes the file. What was lent stays mapped as long as the process lives: somebody may still read it.
+func (g *segment) close(lent bool) error {
+	var err error
+	if !lent || !g.lends {
+		err = unmapFile(g.data)
+	}
 	g.data = nil
 	return errors.Join(err, g.file.Close())
 }
@@ -162,7 +173,7 @@ func segmentName(base eventstore.Position) string {
 }
 
 // openSegments opens every segment of dir in order and checks that they are one unbroken run of one log.
-func openSegments(fs vfs.FS, dir string, write, useMmap bool) (segs []*segment, err error) {
+func openSegments(fs vfs.FS, dir string, write bool, o Options) (segs []*segment, err error) {
 	defer func() {
 		if err != nil {
 			closeSegments(segs)
@@ -190,8 +201,8 @@ func openSegments(fs vfs.FS, dir string, write, useMmap bool) (segs []*segment, 
 		if err := g.check(eventstore.Position(base), segs[:len(segs)-1]); err != nil {
 			return segs, err
 		}
-		if useMmap {
-			g.data = mapFile(g.file, g.size)
+		if !o.NoMmap {
+			g.mapIn(o.lend)
 		}
 	}
 	return segs, nil
@@ -251,7 +262,7 @@ func (g *segment) check(base eventstore.Position, before []*segment) error {
 
 func closeSegments(segs []*segment) {
 	for _, g := range segs {
-		_ = g.close() // Nothing is lost: what was written was synced.
+		_ = g.close(false) // Nothing is lost: what was written was synced.
 	}
 }
 
@@ -292,7 +303,7 @@ func createSpare(fs vfs.FS, dir string, size int64, between func(took time.Durat
 func atOnce(time.Duration) {}
 
 // promote turns the spare into the segment that h describes. When it returns, the segment is durable.
-func promote(fs vfs.FS, dir string, f vfs.File, size int64, h segmentHead, useMmap bool) (*segment, error) {
+func promote(fs vfs.FS, dir string, f vfs.File, size int64, h segmentHead, o Options) (*segment, error) {
 	name := segmentName(h.base)
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return nil, fmt.Errorf("write header of %s: %w", name, err)
@@ -307,8 +318,8 @@ func promote(fs vfs.FS, dir string, f vfs.File, size int64, h segmentHead, useMm
 		return nil, err
 	}
 	g := &segment{segmentHead: h, name: name, file: f, size: size}
-	if useMmap {
-		g.data = mapFile(f, size)
+	if !o.NoMmap {
+		g.mapIn(o.lend)
 	}
 	return g, nil
 }

@@ -44,11 +44,13 @@ type Store struct {
 	workers   sync.WaitGroup
 
 	segs    atomic.Pointer[[]*segment] // Replaced, never changed.
+	lent    atomic.Bool                // Events share sealed segments: these stay mapped.
 	durable durablePoint
 	indexed indexedPoint
 	index   *index
 	recent  *recent
 	latest  latest
+	names   names
 
 	life   sync.RWMutex // Held for reading while a segment or the index is read.
 	closed bool         // Under life.
@@ -239,7 +241,7 @@ func (s *Store) sameIDs(stream string, from eventstore.Revision, ids [][16]byte)
 	if err != nil || len(starts) < len(ids) {
 		return 0, false, err
 	}
-	rd := reader{store: s}
+	rd := s.reader()
 	for i, at := range starts {
 		f, err := rd.frameAt(at)
 		if err != nil {
@@ -313,7 +315,7 @@ func (s *Store) Close() error {
 	}
 	errs = append(errs, s.index.close(true))
 	for _, g := range *s.segs.Load() {
-		errs = append(errs, g.close())
+		errs = append(errs, g.close(s.lent.Load()))
 	}
 	select {
 	case sp := <-s.spareMade:

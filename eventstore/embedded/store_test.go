@@ -1,6 +1,11 @@
 package embedded
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -34,10 +39,54 @@ func TestStoreSmall(t *testing.T) {
 	})
 }
 
+// TestStoreSmallMapped gives out the mapped files' own memory.
 func TestStoreSmallMapped(t *testing.T) {
 	storetest.Run(t, func(tb testing.TB) eventstore.Store {
-		return mustOpen(tb, Options{Dir: tb.TempDir(), SegmentBytes: 4 << 10, Heads: 1})
+		return mustOpen(tb, Options{Dir: tb.TempDir(), SegmentBytes: 4 << 10, Heads: 1, lend: 1})
 	})
+}
+
+// TestLentOutlivesClose: what was read stays as it is when the store is closed, its folder removed, and much else is mapped.
+func TestLentOutlivesClose(t *testing.T) {
+	for name, lend := range map[string]int64{"lent": 1, "copied": 1 << 40} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "log")
+			o := Options{Dir: dir, SegmentBytes: 16 << 10, DeferSync: true, lend: lend}
+			s := mustOpen(t, o)
+			for n := range 60 {
+				if _, err := s.Append(t0, fmt.Sprint("contract-", n%7), eventstore.AnyRevision, storetest.Events(n*3, n*3+3)...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = mustOpen(t, o)
+			read := map[string][]eventstore.Recorded{
+				"all": storetest.Collect(t, s.All(t0, 0)), "back": storetest.Collect(t, s.AllBack(t0, eventstore.LastPosition)),
+				"stream": storetest.Collect(t, s.Stream(t0, "contract-1", 0)), "stream back": storetest.Collect(t, s.StreamBack(t0, "contract-1", eventstore.LastRevision)),
+			}
+			want := map[string][]eventstore.Recorded{}
+			for name, events := range read {
+				for _, e := range events {
+					e.Data = bytes.Clone(e.Data)
+					want[name] = append(want[name], e)
+				}
+			}
+			if segs := *s.segs.Load(); len(segs) < 3 || s.lent.Load() != (lend == 1) {
+				t.Fatalf("%d segments, lent %v", len(segs), s.lent.Load())
+			}
+			if err := errors.Join(s.Close(), os.RemoveAll(dir)); err != nil {
+				t.Fatal(err)
+			}
+			mustOpen(t, Options{Dir: t.TempDir(), SegmentBytes: 16 << 10})
+			for name := range read {
+				if d := storetest.Diff(want[name], read[name]); d != "" {
+					t.Errorf("%s: %s", name, d)
+				}
+			}
+		})
+	}
 }
 
 func TestReopen(t *testing.T) {

@@ -63,7 +63,7 @@ func verifyDir(ctx context.Context, o Options, progress func(done, total int64))
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	segs, err := openSegments(o.FS, o.Dir, false, !o.NoMmap)
+	segs, err := openSegments(o.FS, o.Dir, false, o)
 	if err != nil {
 		return err
 	}
