@@ -50,7 +50,7 @@ func readCertificate(ctx context.Context, s *Server, c *call) (answer, error) {
 	if body.Lessees, err = s.named(ctx, t.Lessees, full); err != nil {
 		return answer{}, err
 	}
-	if body.Receipt, err = s.receipt(ctx, id, t.FilingNo); err != nil {
+	if body.Receipt, err = s.receipt(ctx, id, t.FilingNo, 0); err != nil {
 		return answer{}, err
 	}
 	return answer{body: body, revision: &r.Revision}, nil

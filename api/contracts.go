@@ -145,10 +145,10 @@ func amendmentBody(a *contract.Amendment) Amendment {
 	return body
 }
 
-// filing is the answer to a filing, with its receipt.
-func (s *Server) filing(ctx context.Context, id string, state contract.State) (body Filing, err error) {
+// filing is the answer to a filing, with its receipt; at is where its stream stands.
+func (s *Server) filing(ctx context.Context, id string, state contract.State, at desk.Receipt) (body Filing, err error) {
 	body = filingBody(id, state)
-	body.Receipt, err = s.receipt(ctx, id, state.FilingNo)
+	body.Receipt, err = s.receipt(ctx, id, state.FilingNo, max(at.Revision, 0))
 	return body, err
 }
 
@@ -232,7 +232,7 @@ func fileContract(ctx context.Context, s *Server, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := s.filing(ctx, c.path("id"), state)
+	body, err := s.filing(ctx, c.path("id"), state, r)
 	return wrote(http.StatusOK, r, body), err
 }
 
@@ -241,7 +241,7 @@ func decideFiling(ctx context.Context, s *Server, c *call, in Decision) (answer,
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := s.filing(ctx, c.path("id"), state)
+	body, err := s.filing(ctx, c.path("id"), state, r)
 	return wrote(http.StatusOK, r, body), err
 }
 
@@ -367,7 +367,7 @@ func fileInOneCall(ctx context.Context, s *Server, c *call, in NewFiling) (answe
 	if err != nil {
 		return answer{}, underContract(err, in)
 	}
-	body, err := s.filing(ctx, id, state)
+	body, err := s.filing(ctx, id, state, r)
 	if err != nil {
 		return answer{}, err
 	}

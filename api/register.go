@@ -153,13 +153,13 @@ func (s *Server) filingOrdinal(ctx context.Context, number string) (uint64, erro
 	if err != nil {
 		return 0, err
 	}
-	e, err := s.filedEvent(ctx, id, number)
+	e, err := s.filedEvent(ctx, id, number, 0)
 	return e.Ordinal, err
 }
 
-// filedEvent is the event that recorded a filing.
-func (s *Server) filedEvent(ctx context.Context, id, number string) (found eventstore.Recorded, err error) {
-	for e, err := range s.o.Store.Stream(ctx, "contract-"+id, 0) {
+// filedEvent is the event that recorded a filing: likely at a revision, and not before it but when it is not found there.
+func (s *Server) filedEvent(ctx context.Context, id, number string, likely eventstore.Revision) (found eventstore.Recorded, err error) {
+	for e, err := range s.o.Store.Stream(ctx, "contract-"+id, likely) {
 		if err != nil {
 			return found, err
 		}
@@ -171,15 +171,18 @@ func (s *Server) filedEvent(ctx context.Context, id, number string) (found event
 			return e, nil
 		}
 	}
+	if likely > 0 {
+		return s.filedEvent(ctx, id, number, 0)
+	}
 	return found, errNotFound
 }
 
 // receipt is what the filer keeps: the leaf of the filing, and once a checkpoint covers it, the proof.
-func (s *Server) receipt(ctx context.Context, id, number string) (*FilingReceipt, error) {
+func (s *Server) receipt(ctx context.Context, id, number string, likely eventstore.Revision) (*FilingReceipt, error) {
 	if s.o.Register == nil || number == "" {
 		return nil, nil
 	}
-	e, err := s.filedEvent(ctx, id, number)
+	e, err := s.filedEvent(ctx, id, number, likely)
 	if errors.Is(err, errNotFound) {
 		return nil, nil // Of a legacy register: it was filed there.
 	}

@@ -65,6 +65,11 @@ func TestReceipts(t *testing.T) {
 	if first.Receipt == nil || len(first.Receipt.Leaf) != leaf.Size || first.Receipt.Position == 0 {
 		t.Fatalf("the filing has no receipt: %s", filing.body)
 	}
+	w.do("landlord", "POST", "/v1/contracts/"+id+"/occupants", `{"name":"示例","doc_type":"CN_ID","doc_no":"320102188801010015","relation":"OTHER"}`, "Idempotency-Key: o1").want(http.StatusOK)
+	again := decode[api.Filing](t, w.do("landlord", "POST", "/v1/contracts/"+id+"/filing", "", "Idempotency-Key: f2").want(http.StatusOK))
+	if again.Receipt == nil || again.Receipt.LeafHash != first.Receipt.LeafHash || again.Receipt.Position != first.Receipt.Position {
+		t.Fatalf("asked again after the contract went on: %+v, at first %+v", again.Receipt, first.Receipt)
+	}
 	w.covered()
 	cert := decode[api.Certificate](t, w.do("tenant", "GET", "/v1/contracts/"+id+"/certificate", "").want(200))
 	rc := cert.Receipt
