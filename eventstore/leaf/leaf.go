@@ -62,6 +62,8 @@ const (
 
 	version = 0x01
 	flagBit = 1 << 31
+
+	contentRoom = 128 // More than Domain and what of a content is not text or data.
 )
 
 var le = binary.LittleEndian
@@ -132,7 +134,10 @@ type Committed struct {
 // Of makes the commitment of a recorded event.
 func Of(r *eventstore.Recorded) Committed {
 	suite := r.Meta.Salt.Suite()
-	content := Hash(suite, AppendContent([]byte(Domain), r.Stream, &r.NewEvent))
+	m := &r.Meta
+	room := contentRoom + len(r.Type) + len(m.Role) + len(m.Actor) + len(r.Stream) + len(m.Command) + len(m.Causation) +
+		len(m.Correlation) + len(m.Raw) + len(r.Data)
+	content := Hash(suite, AppendContent(append(make([]byte, 0, room), Domain...), r.Stream, &r.NewEvent))
 	return Committed{
 		Ordinal: r.Ordinal, Revision: r.Revision, Position: r.Position, Suite: suite,
 		Commitment: Commit(suite, r.Ordinal, r.Revision, content), Stream: []byte(r.Stream),

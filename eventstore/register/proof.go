@@ -128,7 +128,7 @@ func (r *Register) LeafOf(e *eventstore.Recorded) []byte {
 	c := leaf.Of(e)
 	r.tagging.Lock()
 	defer r.tagging.Unlock()
-	return r.askTagger.Append(nil, &c)
+	return r.askTagger.Append(make([]byte, 0, leaf.Size), &c)
 }
 
 // StreamKey ties the tags of a stream's leaves to it. Only who may read the stream may have it.
