@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Effect is what one row adds beside itself: index entries, and sums in shared cells. A projection computes it as a pure
@@ -17,6 +18,37 @@ type Effect struct {
 	areas []string
 	marks []entryMark
 	sums  []sum
+	room  *effectRoom // Where they are.
+}
+
+// effectRoom is memory for an effect: each event makes two or more, and none outlives its Replace.
+type effectRoom struct {
+	marks []entryMark
+	sums  []sum
+}
+
+const effectLeast = 16 // Entries and sums of most rows.
+
+var effectRooms = sync.Pool{New: func() any {
+	return &effectRoom{make([]entryMark, 0, effectLeast), make([]sum, 0, effectLeast)}
+}}
+
+// enter gives an effect its memory.
+func (e *Effect) enter() {
+	if e.room == nil {
+		e.room = effectRooms.Get().(*effectRoom)
+		e.marks, e.sums = e.room.marks, e.room.sums
+	}
+}
+
+// leave gives it back.
+func (e *Effect) leave() {
+	if e.room != nil {
+		clear(e.marks)
+		clear(e.sums)
+		e.room.marks, e.room.sums = e.marks[:0], e.sums[:0]
+		effectRooms.Put(e.room)
+	}
 }
 
 // spot is a key: rest itself, or with a kind the key of kind, area and rest in every area.
@@ -57,9 +89,7 @@ func (e *Effect) Mark(key, value string) { e.mark(spot{rest: key}, value) }
 func (e *Effect) MarkEach(kind, rest, value string) { e.mark(spot{kind, rest}, value) }
 
 func (e *Effect) mark(at spot, value string) {
-	if e.marks == nil {
-		e.marks = make([]entryMark, 0, effectRoom)
-	}
+	e.enter()
 	e.marks = append(e.marks, entryMark{at, value})
 }
 
@@ -70,15 +100,12 @@ func (e *Effect) Sum(cell, counter string, n int64) { e.sum(spot{rest: cell}, co
 func (e *Effect) SumEach(kind, rest, counter string, n int64) { e.sum(spot{kind, rest}, counter, n) }
 
 func (e *Effect) sum(at spot, counter string, n int64) {
-	if e.sums == nil {
-		e.sums = make([]sum, 0, effectRoom)
-	}
+	e.enter()
 	e.sums = append(e.sums, sum{at, counter, n})
 }
 
-const effectRoom = 16 // Entries and sums of most rows.
-
-// Replace takes away what before added and adds what e adds, touching only what differs. It uses both up.
+// Replace takes away what before added and adds what e adds, touching only what differs. It uses both up: their
+// memory is the next effects'.
 func (e Effect) Replace(ctx context.Context, v View, before Effect) error {
 	switch {
 	case len(e.marks)+len(e.sums) == 0:
@@ -87,7 +114,11 @@ func (e Effect) Replace(ctx context.Context, v View, before Effect) error {
 		e, before = e.spread(), before.spread()
 	}
 	e.replaceMarks(v, before.marks)
-	return addSums(ctx, v, e.areas, difference(e.sums, before.sums))
+	e.sums = difference(e.sums, before.sums)
+	err := addSums(ctx, v, e.areas, e.sums)
+	e.leave()
+	before.leave()
+	return err
 }
 
 // spread says for each area by itself what was said once for all.
@@ -102,6 +133,7 @@ func (e Effect) spread() (out Effect) {
 			out.Sum(at, s.counter, s.n)
 		}
 	}
+	e.leave()
 	return out
 }
 

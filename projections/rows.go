@@ -26,8 +26,8 @@ type rows struct {
 // row is one row as a value.
 type row struct {
 	key    string
-	value  any
-	encode func(b []byte, value any) []byte // What was put.
+	value  any                              // A pointer that is the row's alone: putting a row again takes no memory.
+	encode func(b []byte, value any) []byte // Of what was put.
 	put    bool                             // In this batch, and the view has not got its bytes yet.
 }
 
@@ -52,14 +52,19 @@ func (r *rows) get(key string) *row {
 	return x
 }
 
-// keep remembers a row as read or put.
-func (r *rows) keep(key string, value any) *row {
+// keepRow remembers a row as read or put.
+func keepRow[T any](r *rows, key string, value T) *row {
 	x := r.get(key)
 	if x == nil {
 		x = &row{key: key}
 		r.young[key] = x
 	}
-	x.value = value
+	at, ok := x.value.(*T)
+	if !ok {
+		at = new(T)
+		x.value = at
+	}
+	*at = value
 	return x
 }
 
@@ -82,22 +87,22 @@ var _ View = (*rowView)(nil)
 // getRow is Get of a view whose rows are values.
 func getRow[T any](ctx context.Context, v *rowView, key string) (t T, err error) {
 	if x := v.rows.get(key); x != nil {
-		if t, ok := x.value.(T); ok {
-			return t, ctx.Err()
+		if at, ok := x.value.(*T); ok {
+			return *at, ctx.Err()
 		}
 	}
 	raw, ok, err := v.Get(ctx, key)
 	if err == nil && ok {
 		if t, err = formOf[T]().Unmarshal(raw); err == nil {
-			v.rows.keep(key, t)
+			keepRow(v.rows, key, t)
 		}
 	}
 	return t, err
 }
 
 func putRow[T any](v *rowView, key string, value T) {
-	x := v.rows.keep(key, value)
-	if x.encode = appendRow[T]; !x.put {
+	x := keepRow(v.rows, key, value)
+	if x.encode = appendKept[T]; !x.put {
 		x.put = true
 		v.rows.order = append(v.rows.order, x)
 	}
@@ -153,6 +158,9 @@ func formOf[T any]() domain.Form[T] {
 	}
 	return f.(domain.Form[T])
 }
+
+// appendKept is appendRow of a row in memory.
+func appendKept[T any](b []byte, at any) []byte { return appendRow[T](b, *at.(*T)) }
 
 // appendRow writes the stored form of a row. View values are plain structs, so encoding can't fail.
 func appendRow[T any](b []byte, value any) []byte {
