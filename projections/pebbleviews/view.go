@@ -1,10 +1,13 @@
 package pebbleviews
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -174,6 +177,18 @@ const (
 	batchOverhead = 64
 )
 
+// inOrder is the order of writes by their keys, those of one key as they came: a memtable finds the place of a key soonest
+// beside the one before. It is valid until the next call.
+func (k *keyspace) inOrder(all []projections.Pair) []int32 {
+	order := slices.Grow(k.order[:0], len(all))
+	for i := range all {
+		order = append(order, int32(i))
+	}
+	slices.SortFunc(order, func(i, j int32) int { return cmp.Or(strings.Compare(all[i].Key, all[j].Key), cmp.Compare(i, j)) })
+	k.order = order
+	return order
+}
+
 // commit writes all and the checkpoint, and then makes the rows known. It says how many bytes that took, about.
 func (v *batchView) commit(checkpoint []byte, next eventstore.Position) (size int, err error) {
 	v.release()
@@ -184,7 +199,9 @@ func (v *batchView) commit(checkpoint []byte, next eventstore.Position) (size in
 	}
 	b := v.db.NewBatchWithSize(size)
 	defer func() { _ = b.Close() }() // It was applied or is given up.
-	for _, p := range v.All() {
+	all := v.All()
+	for _, i := range v.space.inOrder(all) {
+		p := all[i]
 		var op *pebble.DeferredBatchOp
 		if p.Value != nil {
 			op = b.SetDeferred(len(prefix)+len(p.Key), len(p.Value))
@@ -203,7 +220,7 @@ func (v *batchView) commit(checkpoint []byte, next eventstore.Position) (size in
 	if err := b.Commit(pebble.NoSync); err != nil {
 		return 0, err
 	}
-	for _, p := range v.All() {
+	for _, p := range all {
 		v.space.rows.Wrote(p.Key, p.Value)
 	}
 	v.space.checkpoint = next
