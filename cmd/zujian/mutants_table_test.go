@@ -67,7 +67,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "event ids forget their stream", file: "eventstore/aggregate/aggregate.go",
-		old: `[]byte(command+"\n"+stream+"\n"+strconv.Itoa(n))`, new: `[]byte(command+"\n"+strconv.Itoa(n))`,
+		old: `append(append(room.named(command), '\n'), stream...)`, new: `append(room.named(command), '\n')`,
 		pkg: "eventstore/aggregate", test: "TestIDs",
 	},
 	{
@@ -153,12 +153,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "a checkpoint that a killed process renamed is believed", file: "eventstore/register/register.go",
-		old: "\t\tif err := syncDir(r.o.FS, r.o.Dir); err != nil {\n\t\t\treturn err\n\t\t}\n", new: "",
+		old: "\t\tif err := folder.Sync(r.o.FS, r.o.Dir); err != nil {\n\t\t\treturn err\n\t\t}\n", new: "",
 		pkg: "eventstore/register", test: "TestEveryStartThatIsKilled",
 	},
 	{
 		name: "the register's folder has no durable name", file: "eventstore/register/register.go",
-		old: "\tif err := syncDir(o.FS, o.FS.PathDir(o.Dir)); err != nil {", new: "\tif err := error(nil); err != nil {",
+		old: "\tif err := folder.Sync(o.FS, o.FS.PathDir(o.Dir)); err != nil {", new: "\tif err := error(nil); err != nil {",
 		pkg: "eventstore/register", test: "TestPowerLoss",
 	},
 	{
