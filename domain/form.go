@@ -66,6 +66,7 @@ const (
 	asDay
 	asVerdict
 	asTime
+	asMonth
 )
 
 type fieldPart struct {
@@ -91,6 +92,8 @@ func shapeOf(t reflect.Type, inside []reflect.Type) *shape {
 	switch {
 	case t == reflect.TypeFor[Day]():
 		s.kind = asDay
+	case t == reflect.TypeFor[Month]():
+		s.kind = asMonth
 	case t == reflect.TypeFor[Verdict]():
 		s.kind = asVerdict
 	case t == reflect.TypeFor[time.Time]():
@@ -260,7 +263,7 @@ func (r *plainReader) value(s *shape, v reflect.Value) bool {
 		return r.float(v)
 	case asVerdict:
 		return r.verdict(v)
-	case asOwn, asTime:
+	case asOwn, asTime, asMonth:
 		return r.own(v)
 	default:
 		return r.other(v)

@@ -174,7 +174,12 @@ func TestFormWritesAsJSON(t *testing.T) {
 	sameBytes(t, domain.FormOf[map[string]int64](), nil)
 	sameBytes(t, domain.FormOf[*corner](), nil)
 	sameBytes(t, domain.FormOf[*corner](), &corner{Part: part{Share: 1}})
-	for _, text := range []string{"", "租\u2028", "\x7f", "a\x00", "\ufffd", "\xff", "<&>", `"\`, "é😀"} {
+	for _, m := range []domain.Month{0, 1, -1, -13, 2026*12 + 10, 10_000*12 - 1, 10_000 * 12, 1 << 30} {
+		sameBytes(t, domain.FormOf[domain.Month](), m)
+		sameBytes(t, domain.FormOf[[]domain.Month](), []domain.Month{m, m})
+		sameBytes(t, domain.FormOf[map[string]domain.Month](), map[string]domain.Month{"a": m})
+	}
+	for _, text := range []string{"", "租\u2028", "<1000", "租&>é<", "<\xff", "<\u2028", "a<\n", "\x7f", "a\x00", "\ufffd", "\xff", "<&>", `"\`, "é😀"} {
 		sameBytes(t, domain.FormOf[string](), text)
 	}
 	utc := time.Date(2026, time.March, 1, 2, 3, 4, 567_000, time.UTC)

@@ -27,6 +27,8 @@ func (s *shape) append(b []byte, v reflect.Value) (_ []byte, ok bool) {
 		return s.appendObject(b, v)
 	case asDay:
 		return append(Day(v.Int()).append(append(b, '"')), '"'), true
+	case asMonth:
+		return append(Month(v.Int()).append(append(b, '"')), '"'), true
 	case asInt:
 		return strconv.AppendInt(b, v.Int(), 10), true
 	case asUint:
@@ -63,14 +65,16 @@ func appendTime(b []byte, v reflect.Value) ([]byte, bool) {
 	return append(t.AppendFormat(append(b, '"'), time.RFC3339Nano), '"'), true
 }
 
-// appendText writes a text without what json.Marshal would escape, or has it written.
+// appendText writes a text of plain characters, or has it written.
 func appendText(b []byte, text string) ([]byte, bool) {
-	wide := false
+	wide, marked := false, false
 	for i := range len(text) {
 		switch c := text[i]; {
-		case c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&':
+		case c < ' ' || c == '"' || c == '\\':
 			raw, err := json.Marshal(text)
 			return append(b, raw...), err == nil
+		case c == '<' || c == '>' || c == '&':
+			marked = true
 		case c >= utf8.RuneSelf:
 			wide = true
 		}
@@ -79,7 +83,19 @@ func appendText(b []byte, text string) ([]byte, bool) {
 		raw, err := json.Marshal(text)
 		return append(b, raw...), err == nil
 	}
-	return append(append(append(b, '"'), text...), '"'), true
+	b = append(b, '"')
+	if !marked {
+		return append(append(b, text...), '"'), true
+	}
+	for i := range len(text) { // As json.Marshal does for the sake of HTML.
+		switch c := text[i]; c {
+		case '<', '>', '&':
+			b = append(b, '\\', 'u', '0', '0', "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '"'), true
 }
 
 // plainWide is true of characters beyond ASCII that json.Marshal leaves alone.
@@ -129,7 +145,7 @@ func empty(v reflect.Value) bool {
 
 // zero is what omitzero leaves out.
 func (s *shape) zero(v reflect.Value) bool {
-	if s.isZero && s.kind != asDay && (v.Kind() != reflect.Pointer || !v.IsNil()) {
+	if s.isZero && s.kind != asDay && s.kind != asMonth && (v.Kind() != reflect.Pointer || !v.IsNil()) {
 		return v.Interface().(interface{ IsZero() bool }).IsZero()
 	}
 	return v.IsZero()
