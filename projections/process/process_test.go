@@ -165,6 +165,7 @@ type faults struct {
 	mu         sync.Mutex
 	lost, down int
 	commits    int
+	batches    int // Tried so far.
 }
 
 var errDown = errors.New("connection refused")
@@ -188,6 +189,9 @@ func (f *faults) Append(ctx context.Context, s string, r eventstore.Revision, es
 }
 
 func (f *faults) Batch(ctx context.Context, name string, version int, prev, next eventstore.Position, fn func(projections.View) error) error {
+	f.mu.Lock()
+	f.batches++
+	f.mu.Unlock()
 	return f.Views.Batch(ctx, name, version, prev, next, func(v projections.View) error {
 		if err := fn(v); err != nil {
 			return err
@@ -720,6 +724,57 @@ func TestProcessLeavesNewEventsAloneForAWhile(t *testing.T) {
 		s.idle(t)
 		if got := s.facts(t); got != oneOrder {
 			t.Errorf("after it: %s", got)
+		}
+		s.stop(t)
+	})
+}
+
+// TestForeignEventsMoveTheCheckpointSeldom: what does not concern a process costs it no commit each time it looks, but a
+// restart reads little of it again, and what does concern it is answered as ever.
+func TestForeignEventsMoveTheCheckpointSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop()
+		s.start(t, &dealer{})
+		s.place(t, "s", "o1")
+		s.idle(t)
+		foreign := func(n int) {
+			for i := range n {
+				r := aggregate.Runner{Store: s.store, Catalogue: catalogue}
+				req := domain.Request[command]{ID: fmt.Sprint("foreign-", s.fault.batches, "-", i), At: time.Now().UTC(), Command: confirm{}}
+				if _, err := aggregate.Execute(t.Context(), r, orders, "x", req, aggregate.Options{}); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+			}
+		}
+		checkpoint := func() eventstore.Position {
+			at, err := s.views.Checkpoint(t.Context(), ViewName("dealer"), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return at
+		}
+		before, from := s.fault.batches, checkpoint()
+		foreign(500)
+		if st := s.Status()[0]; st.Checkpoint != 503 || s.fault.batches != before || checkpoint() != from {
+			t.Errorf("after 500 foreign events: %d commits, checkpoint %d: %+v", s.fault.batches-before, checkpoint(), st)
+		}
+		foreign(700)
+		if at := checkpoint(); s.fault.batches != before+1 || at < 1000 {
+			t.Errorf("after 1200 foreign events: %d commits, checkpoint %d", s.fault.batches-before, at)
+		}
+		time.Sleep(time.Minute + time.Second) // Resume has its own.
+		synctest.Wait()
+		if at := checkpoint(); at != 1203 {
+			t.Errorf("after Resume: checkpoint %d", at)
+		}
+		foreign(3)
+		s.stop(t)
+		s.start(t, &dealer{})
+		s.place(t, "t", "o2")
+		s.idle(t)
+		if got := s.facts(t); !strings.HasSuffix(got, "order-o2 placed, shelf-t taken, order-o2 confirmed") || strings.Count(got, "taken") != 2 {
+			t.Errorf("facts: %s", got[max(0, len(got)-200):])
 		}
 		s.stop(t)
 	})

@@ -24,6 +24,7 @@ type worker struct {
 	end     context.CancelFunc
 
 	saved eventstore.Position // Checkpoint in the view store.
+	noted uint64              // Number of events up to there; 0 if not known.
 	mute  eventstore.Position // Up to here an older version has sent what was to be sent.
 	old   int                 // That version; 0 if none.
 
@@ -114,7 +115,7 @@ func (w *worker) open(ctx context.Context) error {
 	if w.saved, err = w.runner.Views.Checkpoint(ctx, w.view, w.process.Version()); err != nil {
 		return fmt.Errorf("open process %s: %w", w.process.Name(), err)
 	}
-	w.mute, w.old = 0, 0
+	w.mute, w.old, w.noted = 0, 0, 0
 	if active == 0 {
 		if w.mute, err = w.answered(ctx); err != nil {
 			return fmt.Errorf("open process %s: %w", w.process.Name(), err)
@@ -214,9 +215,17 @@ func (w *worker) pass(ctx context.Context) error {
 	return w.answer(ctx, batch, last)
 }
 
+// unsavedMax is how many events that do not concern a process it may read again after a restart: a checkpoint for each
+// look at a busy log would cost more than reading it.
+const unsavedMax = 1024
+
 // answer reacts to events, executes what follows and commits. If React refuses an event, those before it count.
 func (w *worker) answer(ctx context.Context, events []projections.Event, next mark) error {
-	if next.position == w.saved {
+	if next.position == w.seen.position {
+		return nil
+	}
+	if len(events) == 0 && w.active && next.ordinal < w.noted+unsavedMax {
+		w.runner.change(func() { w.seen, w.err = next, nil })
 		return nil
 	}
 	err := w.commit(ctx, next.position, func(v projections.View) ([]parcel, error) {
@@ -235,6 +244,7 @@ func (w *worker) answer(ctx context.Context, events []projections.Event, next ma
 	if err != nil {
 		return err
 	}
+	w.noted = next.ordinal
 	w.runner.change(func() { w.seen, w.err = next, nil })
 	return nil
 }
@@ -335,7 +345,7 @@ func (w *worker) activate(ctx context.Context) error {
 
 // resume sends what is overdue.
 func (w *worker) resume(ctx context.Context) error {
-	return w.commit(ctx, w.saved, func(v projections.View) ([]parcel, error) {
+	err := w.commit(ctx, w.seen.position, func(v projections.View) ([]parcel, error) {
 		policy, err := w.runner.Policy(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read policy: %w", err)
@@ -348,10 +358,14 @@ func (w *worker) resume(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
-			return nil, &stopError{w.saved, fmt.Errorf("resume: %w", err)}
+			return nil, &stopError{w.seen.position, fmt.Errorf("resume: %w", err)}
 		}
 		return w.fromResume(ctx, v, out, policy)
 	})
+	if err == nil {
+		w.noted = w.seen.ordinal
+	}
+	return err
 }
 
 func (w *worker) count(p parcel, err error) {
