@@ -1,0 +1,79 @@
+package projections
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"zujian/eventstore"
+)
+
+// TestRowsInMemory: however rows are put, set, deleted, read and scanned, over many batches, they are what was written last.
+func TestRowsInMemory(t *testing.T) {
+	type row struct {
+		N int `json:"n"`
+	}
+	ctx := t.Context()
+	stored := func(n int) string { return fmt.Sprintf(`{"n":%d}`, n) }
+	rapid.Check(t, func(t *rapid.T) {
+		var views Memory
+		var kept rows
+		want := map[string]string{}
+		scanned := func(r Reader) map[string]string {
+			got := map[string]string{}
+			for p := range r.Scan(ctx, "", "", false) {
+				got[p.Key] = string(p.Value)
+			}
+			return got
+		}
+		key := rapid.SampledFrom([]string{Key("a", "1"), Key("a", "2"), "b"})
+		for at := range eventstore.Position(rapid.IntRange(1, 5).Draw(t, "batches")) {
+			err := views.Batch(ctx, "v", 1, at, at+1, func(view View) error {
+				kept.turn()
+				v := &rowView{View: view, rows: &kept}
+				for step := range rapid.IntRange(0, 20).Draw(t, "steps") {
+					k := key.Draw(t, "key")
+					switch rapid.IntRange(0, 5).Draw(t, "step") {
+					case 0:
+						Put(v, k, row{step})
+						want[k] = stored(step)
+					case 1:
+						v.Set(k, []byte(stored(-step)))
+						want[k] = stored(-step)
+					case 2:
+						v.Delete(k)
+						delete(want, k)
+					case 3:
+						got, err := Get[row](ctx, v, k)
+						if is, there := want[k]; err != nil || there && stored(got.N) != is || !there && got != (row{}) {
+							t.Fatalf("%q is read as %+v, want %q, %v", k, got, is, err)
+						}
+					case 4:
+						got, there, err := v.Get(ctx, k)
+						if is, has := want[k]; err != nil || there != has || string(got) != is {
+							t.Fatalf("%q is %q %v, want %q, %v", k, got, there, is, err)
+						}
+					case 5:
+						if d := cmp.Diff(scanned(v), want); d != "" {
+							t.Fatal(d)
+						}
+					}
+				}
+				v.flush()
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = views.Activate(ctx, "v", 1) // It can't fail.
+		_ = views.Read(ctx, "v", func(r Reader) error {
+			if d := cmp.Diff(scanned(r), want); d != "" {
+				t.Fatal(d)
+			}
+			return nil
+		})
+	})
+}
