@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -96,10 +97,9 @@ const (
 	ballastShare = 64 // One part in so many of the machine's memory.
 )
 
-var ballast []byte
-
 func main() {
 	time.Local = time.UTC // What time.Now gives is then UTC and still monotonic. Nothing here uses the machine's time zone.
+	var ballast []byte
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(gcPercent)
 		ballast = make([]byte, machineMemory()/ballastShare)
@@ -108,6 +108,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // A second signal ends the process at once.
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
+	runtime.KeepAlive(ballast)
 	os.Exit(code)
 }
 
