@@ -8,6 +8,9 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"zujian/eventstore"
 	"zujian/eventstore/embedded"
@@ -116,7 +119,8 @@ func (c *verifyCmd) verifyHouse(g *globals, h *house, res *verifyResult) error {
 // replayDir is where verify builds the views again; it is removed afterwards.
 const replayDir = "replay.tmp"
 
-// verifyViews builds every view again from the log, beside the one in use, and compares them.
+// verifyViews builds every view again from the log, beside the one in use, and compares them: as many at once as there are
+// processors, each by itself, so that the answer hangs on nothing that service does to be fast.
 func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
 	dir := filepath.Join(g.Data, replayDir)
 	disk := g.fs()
@@ -131,13 +135,23 @@ func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, fresh.Close()) }()
-	for _, p := range views(h.city) {
-		bar := newProgress(g.Stderr, "view "+p.Name(), 1)
-		err := projections.CompareReplay(g.Ctx, shown{h.store, bar}, h.views, h.catalogue, p, fresh)
-		bar.end()
-		if err != nil {
-			return fmt.Errorf("view %s: %w", p.Name(), err)
-		}
+	list := views(h.city)
+	bar := newProgress(g.Stderr, "views", int64(res.Events)*int64(len(list)))
+	defer bar.end()
+	work, ctx := errgroup.WithContext(g.Ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, p := range list {
+		work.Go(func() error {
+			if err := projections.CompareReplay(ctx, shown{h.store, bar}, h.views, h.catalogue, p, fresh); err != nil {
+				return fmt.Errorf("view %s: %w", p.Name(), err)
+			}
+			return nil
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	for _, p := range list {
 		res.Views = append(res.Views, p.Name())
 	}
 	return nil
@@ -166,7 +180,7 @@ func (c *verifyCmd) verifyRegister(g *globals, h *house, res *verifyResult) erro
 	return err
 }
 
-// shown is a store whose readers show how far they are.
+// shown is a store whose readers, several at once, show how far they are together.
 type shown struct {
 	eventstore.Store
 	bar *progress
@@ -177,14 +191,12 @@ const shownEvery = 1 << 12 // Events between two looks at the bar.
 // All implements eventstore.Store.
 func (w shown) All(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
-		head, err := w.Head(ctx)
-		if err != nil {
-			yield(eventstore.Recorded{}, err)
-			return
-		}
+		n := int64(0)
+		defer func() { w.bar.add(n) }()
 		for rec, err := range w.Store.All(ctx, after) {
-			if err == nil && rec.Ordinal%shownEvery == shownEvery-1 {
-				w.bar.set(int64(rec.Ordinal+1), int64(head.Events))
+			if n++; n == shownEvery {
+				w.bar.add(n)
+				n = 0
 			}
 			if !yield(rec, err) {
 				return
