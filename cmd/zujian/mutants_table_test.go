@@ -124,12 +124,12 @@ var mutants = []mutant{
 	{
 		name: "keys that a killed process left unsynced are believed", file: "eventstore/seal/slots.go",
 		old: "\tif err := f.Sync(); err != nil {\n\t\treturn nil, errors.Join(fmt.Errorf(\"seal: sync keys", new: "\tif err := error(nil); err != nil {\n\t\treturn nil, errors.Join(fmt.Errorf(\"seal: sync keys",
-		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
+		pkg: "eventstore/seal", test: "TestWhatAKilledProcessLeft",
 	},
 	{
 		name: "tombstones that a killed process left unsynced are believed", file: "eventstore/seal/slots.go",
 		old: "\tif err := t.f.Sync(); err != nil {\n\t\treturn nil,", new: "\tif err := error(nil); err != nil {\n\t\treturn nil,",
-		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
+		pkg: "eventstore/seal", test: "TestWhatAKilledProcessLeft",
 	},
 	{
 		name: "a tombstone is acknowledged before it is durable", file: "eventstore/seal/slots.go",
