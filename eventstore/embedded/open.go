@@ -10,9 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore"
-	"zujian/eventstore/room"
-
 	"zujian/eventstore/folder"
+	"zujian/eventstore/room"
 )
 
 // Open opens the log in opts.Dir, or makes a new one, and brings its index up to date. It refuses a folder that is

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"zujian/eventstore"
-
 	"zujian/eventstore/folder"
 )
 

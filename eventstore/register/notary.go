@@ -14,7 +14,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"zujian/eventstore"
-
 	"zujian/eventstore/folder"
 )
 

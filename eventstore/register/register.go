@@ -17,10 +17,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"zujian/eventstore"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/leaf"
 	"zujian/eventstore/room"
-
-	"zujian/eventstore/folder"
 )
 
 const (

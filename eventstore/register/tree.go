@@ -9,9 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"zujian/eventstore/leaf"
-
 	"zujian/eventstore/folder"
+	"zujian/eventstore/leaf"
 )
 
 const (
