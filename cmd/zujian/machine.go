@@ -37,6 +37,15 @@ func viewBatch() int { return batchOf(machineMemory()) }
 
 func batchOf(memory int64) int { return int(min(max(memory/batchShare, batchLeast), batchMost)) }
 
+// Room that counts as living when garbage is weighed: three times as much may gather before it is looked at, a 20th of the
+// machine's memory. A machine that does not say how much it has gets none.
+const (
+	ballastShare = 64 // One part in so many.
+	ballastMost  = 512 << 20
+)
+
+func ballastOf(memory int64) int64 { return min(memory/ballastShare, ballastMost) }
+
 // viewOptions fit the view store to this machine.
 func viewOptions(log *slog.Logger) pebbleviews.Options {
 	o := viewCaches(machineMemory())

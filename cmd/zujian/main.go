@@ -90,19 +90,17 @@ var errUsage = errors.New("usage")
 
 // gcPercent lets garbage grow to four times what lives before it is collected: the register holds little in memory and
 // makes much garbage. A small register would still collect every second under load, and requests wait meanwhile: so room that
-// nobody writes to, which therefore takes no memory, counts as living, and garbage may grow to a 20th of the machine's memory
-// before it is looked at. GOGC or GOMEMLIMIT in the environment win.
-const (
-	gcPercent    = 300
-	ballastShare = 64 // One part in so many of the machine's memory.
-)
+// nobody writes to, which therefore takes no memory, counts as living (see ballastOf). GOGC or GOMEMLIMIT in the environment win.
+const gcPercent = 300
 
 func main() {
 	time.Local = time.UTC // What time.Now gives is then UTC and still monotonic. Nothing here uses the machine's time zone.
 	var ballast []byte
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
-		ballast = make([]byte, machineMemory()/ballastShare)
+		if os.Getenv("GOMEMLIMIT") == "" {
+			ballast = make([]byte, ballastOf(machineMemory()))
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // A second signal ends the process at once.
