@@ -107,7 +107,7 @@ func (c *benchCmd) Run(g *globals) (err error) {
 	own := *g
 	own.Log = slog.New(slog.NewJSONHandler(io.Discard, nil)) // Lines are made as in service, and thrown away.
 	b := &bench{ctx: g.Ctx, g: &own, dir: dir, seconds: c.Seconds, clients: c.Clients, events: c.Events, profile: c.Profile}
-	report := benchReport{Program: "zujian " + version, Go: runtime.Version(), Cores: runtime.GOMAXPROCS(0), Seconds: c.Seconds, Clients: c.Clients}
+	report := benchReport{Program: "zujian " + version, Go: runtime.Version(), Cores: cores, Seconds: c.Seconds, Clients: c.Clients}
 	for _, p := range benchParts {
 		if len(c.Only) > 0 && !slices.Contains(c.Only, p.name) {
 			continue

@@ -198,7 +198,7 @@ func benchTable(b *bench) ([]benchRow, error) {
 	}
 	b.say("fitting a table of %d rows", n)
 	start := time.Now()
-	sums, err := readSums(b.ctx, newRowReader(spec), []string{path}, runtime.GOMAXPROCS(0), func(int64) {})
+	sums, err := readSums(b.ctx, newRowReader(spec), []string{path}, cores, func(int64) {})
 	if err != nil {
 		return nil, err
 	}

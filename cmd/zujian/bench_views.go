@@ -56,7 +56,7 @@ func measureViews(b *bench, h *house) ([]benchRow, error) {
 	for round := -1; round < benchViewRounds; round++ { // The first warms up.
 		log, a, err1 := replayRaw(b.ctx, h.store)
 		c, err2 := decodeAll(b.ctx, h.catalogue, log, 1)
-		d, err3 := decodeAll(b.ctx, h.catalogue, log, runtime.GOMAXPROCS(0))
+		d, err3 := decodeAll(b.ctx, h.catalogue, log, cores)
 		used := processorTime()
 		e, err4 := foldAll(b, h)
 		used = processorTime() - used
@@ -73,7 +73,7 @@ func measureViews(b *bench, h *house) ([]benchRow, error) {
 	return []benchRow{
 		compare("raw replay of a city's events, one core", "events/s", "required when quiet", raw, fixed(benchReplayRequired), rate),
 		compare("decoding them, one core", "events/s", "reading them raw", one, raw, rate),
-		compare(fmt.Sprintf("decoding them, %d cores (of two at least %.1f)", runtime.GOMAXPROCS(0), benchDecodersRequired), "events/s", "one core", all, one, rate),
+		compare(fmt.Sprintf("decoding them, %d cores (of two at least %.1f)", cores, benchDecodersRequired), "events/s", "one core", all, one, rate),
 		compare("catch-up of all views and the index", "events/s", "decoding alone, all cores", folded, all, rate),
 		compare("catch-up of all views and the index", "events/s", "required when quiet", folded, fixed(benchCatchUpRequired), rate),
 		{Name: "the same, processor time of an event", Value: median(cost), Unit: "µs"},
@@ -146,7 +146,7 @@ func foldInto(b *bench, h *house, v projections.Views) (slicing, error) {
 func foldFrom(b *bench, h *house, log engine, v projections.Views, list []projections.Projection) (s slicing, err error) {
 	r := projections.Runner{Store: log, Views: v, Catalogue: h.catalogue, Now: b.g.Now}
 	if _, own := v.(*pebbleviews.Views); own { // As service does.
-		r.Workers, r.BatchMax = runtime.GOMAXPROCS(0), viewBatch()
+		r.Workers, r.BatchMax = cores, viewBatch()
 	} else {
 		r.BatchMax = redisviews.BatchEvents
 	}

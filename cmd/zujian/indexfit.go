@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -51,7 +50,7 @@ func (c *indexFitCmd) Run(g *globals) error {
 		total += info.Size()
 	}
 	if c.Threads <= 0 {
-		c.Threads = runtime.GOMAXPROCS(0)
+		c.Threads = cores
 	}
 	bar := newProgress(g.Stderr, "read", total)
 	sums, err := readSums(g.Ctx, newRowReader(spec), c.In, c.Threads, bar.add)

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"golang.org/x/sync/errgroup"
 
@@ -139,7 +138,7 @@ func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
 	bar := newProgress(g.Stderr, "views", int64(res.Events)*int64(len(list)))
 	defer bar.end()
 	work, ctx := errgroup.WithContext(g.Ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
+	work.SetLimit(cores)
 	for _, p := range list {
 		work.Go(func() error {
 			if err := projections.CompareReplay(ctx, shown{h.store, bar}, h.views, h.catalogue, p, fresh); err != nil {

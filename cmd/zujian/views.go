@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -116,7 +115,7 @@ func (h *house) keeper(g *globals, o openOptions) keeper {
 	}
 	shared, ok := h.views.(sharedViews)
 	if !ok {
-		r.Workers, r.BatchMax = runtime.GOMAXPROCS(0), viewBatch()
+		r.Workers, r.BatchMax = cores, viewBatch()
 		return r
 	}
 	r.BatchMax = redisviews.BatchEvents
