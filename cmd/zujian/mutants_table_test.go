@@ -118,7 +118,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a key is used before it is durable", file: "eventstore/seal/slots.go",
-		old: "\t} else if err == nil && !k.deferSync {", new: "\t} else if err == nil && !k.deferSync && at%2 == 1 {",
+		old: "\tif err == nil && !k.deferSync {", new: "\tif err == nil && !k.deferSync && at/slotLen%2 == 1 {",
 		pkg: "eventstore/seal", test: "TestKeysAndPowerLoss",
 	},
 	{
@@ -213,7 +213,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "keys that found no room are left behind", file: "eventstore/seal/slots.go",
-		old: "\t\terr = k.unwrite(int64(at)*slotLen, len(g.slots))\n", new: "\t\terr = nil\n",
+		old: "\t\treturn k.unwrite(at, len(slots))\n", new: "\t\treturn ErrFull\n",
 		pkg: "eventstore/seal", test: "TestFullDisk",
 	},
 	{

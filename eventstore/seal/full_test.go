@@ -15,10 +15,11 @@ import (
 	"zujian/eventstore/faults"
 )
 
-// fullDisk has no room for a file to grow while it is full: half of what is written beyond its end still fits.
+// fullDisk has no room for a file to grow while it is full: a share of what is written beyond its end still fits.
 type fullDisk struct {
 	*faults.Disk
-	last    atomic.Bool // The next write still fits and takes its time; then it is full.
+	fits    atomic.Int64 // Percent.
+	last    atomic.Bool  // The next write still fits and takes its time; then it is full.
 	full    atomic.Bool
 	refused atomic.Int64 // Bytes.
 }
@@ -51,7 +52,7 @@ func (f *fullFile) WriteAt(b []byte, at int64) (int, error) {
 	}
 	f.disk.refused.Add(int64(len(b)))
 	time.Sleep(5 * time.Millisecond) // And behind this one, too.
-	n, err := f.File.WriteAt(b[:len(b)/2], at)
+	n, err := f.File.WriteAt(b[:len(b)*int(f.disk.fits.Load())/100], at)
 	return n, errors.Join(err, syscall.ENOSPC)
 }
 
@@ -63,7 +64,7 @@ func TestFullDisk(t *testing.T) {
 	const rounds, subjects = 16, 12
 	rng := rand.New(rand.NewPCG(5, 5))
 	disk := &fullDisk{Disk: faults.NewDisk()}
-	v, err := Open("", Options{FS: disk, Now: func() time.Time { return time.Unix(1_790_000_000, 0) }})
+	v, err := Open("", Options{FS: disk, growth: slotLen, Now: func() time.Time { return time.Unix(1_790_000_000, 0) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +72,7 @@ func TestFullDisk(t *testing.T) {
 	erased := map[string]bool{}
 	for round := range rounds {
 		disk.last.Store(true)
+		disk.fits.Store([]int64{50, 30, 90, 10}[round%4])
 		var asked sync.WaitGroup
 		var mu sync.Mutex
 		for n := range subjects { // The first still gets its key, the others are of groups half of which fits.

@@ -3,12 +3,15 @@ package seal
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"path"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"zujian/eventstore/faults"
 )
@@ -16,10 +19,12 @@ import (
 // keyLosses has vaults lose power, or their process, at random operations.
 func keyLosses(tb testing.TB, seed uint64, crashes int) (faults.KeysTally, error) {
 	random := rand.NewChaCha8([32]byte{byte(seed)})
+	opens := int64(0)
 	return faults.Keys(tb.Context(), faults.KeysConfig{
 		Seed: seed, Crashes: crashes, Erased: ErrErased,
 		Open: func(fs faults.FS) (faults.Vault, error) {
-			return Open("", Options{FS: fs, Rand: random, Now: func() time.Time { return time.Unix(1_790_000_000, 0) }})
+			opens++ // Every third grows as it does on a disk, the others all the time.
+			return Open("", Options{FS: fs, growth: opens % 3 * 4 * slotLen, Rand: random, Now: func() time.Time { return time.Unix(1_790_000_000, 0) }})
 		},
 		Forget: func(old, now faults.FS) error {
 			list, err := keyFolder(now, "").read(tombstonesName)
@@ -53,6 +58,67 @@ func TestKeysAndPowerLoss(t *testing.T) {
 		if faults.Times(got.At, at) == 0 {
 			t.Errorf("seed %d: no power loss at %q: %v", seed, at, got.At)
 		}
+	}
+}
+
+// TestEveryErrorOfTheKeyFile: whichever write or sync of the key file fails, for once or from then on, the vault takes no new
+// key afterwards, and neither it nor the next one, whatever a power loss leaves, has lost an acknowledged one.
+func TestEveryErrorOfTheKeyFile(t *testing.T) {
+	t.Parallel()
+	const subjects = 24
+	rng := rand.New(rand.NewPCG(6, 6))
+	errs := map[string]int{}
+	for _, kind := range []string{"write", "sync"} {
+		for _, stays := range []bool{false, true} {
+			for k, failed := 1, true; failed; k++ {
+				failed = false
+				disk := faults.NewDisk()
+				begun := false
+				n := 0
+				v, err := Open("", Options{growth: 4 * slotLen, Now: time.Now, FS: errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+					if !begun || path.Base(op.Path) != slotsName || faults.Kind(op) != kind {
+						return nil
+					}
+					if n++; n != k && !(stays && n > k) {
+						return nil
+					}
+					failed = true
+					return errorfs.ErrInjected
+				}))})
+				if err != nil {
+					t.Fatal(err)
+				}
+				begun = true
+				sealed, erased := map[string]string{}, map[string]bool{}
+				for i := range subjects {
+					name := fmt.Sprint("party-", i)
+					value, err := v.Seal(t.Context(), name, "s", "f", name)
+					if failed != (err != nil) {
+						t.Fatalf("%s %d: a key after the error: %v", kind, k, err)
+					}
+					if err != nil {
+						continue
+					}
+					sealed[name] = value
+					if i%6 == 5 {
+						if err := v.Erase(t.Context(), name); err == nil {
+							erased[name] = true
+						} else {
+							delete(sealed, name) // Either way.
+						}
+					}
+				}
+				holds(t, v, sealed, erased)
+				for _, percent := range faults.Survival {
+					afterPowerLoss(t, disk.PowerLoss(percent, rng), sealed, erased)
+				}
+				_ = v.Close() // After an error it has one.
+				errs[kind]++
+			}
+		}
+	}
+	if errs["write"] < 2*subjects || errs["sync"] < 2*subjects {
+		t.Errorf("too few errors: %v", errs)
 	}
 }
 

@@ -96,7 +96,7 @@ func (v *Vault) rewrapSubjects(ctx context.Context, progress func(done, total in
 		return 0, errors.Join(fmt.Errorf("seal: rewrap keys: %w", err), f.Close())
 	}
 	err = errors.Join(f.Close(), v.slots.f.Close())
-	v.slots.f = renamed
+	v.slots.f, v.slots.size = renamed, int64(v.slots.done)*slotLen
 	for id, s := range moved {
 		subject := v.subjects[id]
 		subject.suite, subject.kek, subject.sealed = s.suite, s.kek, s.wrapped

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -283,6 +284,7 @@ func TestTornTails(t *testing.T) {
 	_ = v.Close()
 	whole := keyFolder(t, dir)
 	crashed := true // Before "seen" was written.
+	var behind []byte
 	reopen := func(subjects, erased []byte) error {
 		if crashed {
 			if err := os.Remove(filepath.Join(dir, "keys/seen")); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -291,7 +293,7 @@ func TestTornTails(t *testing.T) {
 		} else if err := os.WriteFile(filepath.Join(dir, "keys/seen"), whole["keys/seen"], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for name, data := range map[string][]byte{"keys/subjects": subjects, "keys/erased": erased} {
+		for name, data := range map[string][]byte{"keys/subjects": slices.Concat(subjects, behind), "keys/erased": erased} {
 			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -312,7 +314,10 @@ func TestTornTails(t *testing.T) {
 		}
 		return nil
 	}
-	full := whole["keys/subjects"]
+	full, ahead := whole["keys/subjects"][:5*128], whole["keys/subjects"][5*128:]
+	if len(ahead) < 128 || len(bytes.Trim(ahead, "\x00")) > 0 {
+		t.Fatalf("%d bytes behind the slots, not zeroes", len(ahead))
+	}
 	for cut := range len(full) {
 		if cut%9 != 0 && cut%128 != 0 {
 			continue
@@ -324,6 +329,11 @@ func TestTornTails(t *testing.T) {
 		if err := reopen(junk, whole["keys/erased"]); err != nil {
 			t.Errorf("junk to %d bytes: %v", cut, err)
 		}
+		behind = ahead
+		if err := reopen(junk, whole["keys/erased"]); err != nil {
+			t.Errorf("junk to %d bytes, before zeroes: %v", cut, err)
+		}
+		behind = nil
 	}
 	for cut := range len(whole["keys/erased"]) {
 		if err := reopen(full, whole["keys/erased"][:cut]); err != nil {
@@ -337,6 +347,10 @@ func TestTornTails(t *testing.T) {
 		}
 		if got := keyFolder(t, dir)["keys/subjects"]; !bytes.Equal(got, full[:cut]) {
 			t.Errorf("the refused folder was changed: %d bytes, not %d", len(got), cut)
+		}
+		zeroed := append(bytes.Clone(full[:cut]), make([]byte, len(full)-cut+len(ahead))...)
+		if err := reopen(zeroed, whole["keys/erased"]); err == nil || !strings.Contains(err.Error(), "key slot") {
+			t.Errorf("zeroes from byte %d behind a clean end: %v", cut, err)
 		}
 	}
 	flipped := bytes.Clone(whole["keys/erased"])
@@ -404,8 +418,13 @@ func TestManyFirstUsesAtOnce(t *testing.T) {
 	close(start)
 	wg.Wait()
 	_ = v.Close()
-	if size := len(keyFolder(t, dir)["keys/subjects"]); size != people*128 {
-		t.Errorf("%d bytes of slots, want one slot for each of %d", size, people)
+	slots := map[string]int{}
+	for slot := range slices.Chunk(keyFolder(t, dir)["keys/subjects"], 128) {
+		slots[string(slot[:36])]++
+	}
+	delete(slots, string(make([]byte, 36))) // Made ahead.
+	if len(slots) != people {
+		t.Errorf("%d slots, want one for each of %d", len(slots), people)
 	}
 	v = open(t, dir, seal.INTL)
 	for i := range people {

@@ -66,30 +66,51 @@ func decodeSlot(b []byte) (slot, bool) {
 const slotsName = "subjects"
 
 // slotFile appends slots in groups: while one group is written and synced, the next gathers. Erasing comes between.
+//
+// The file grows by more than a group needs, in zeroes: a slot that takes the place of zeroes which are durable is synced
+// without anything of the file system's own. Slots acknowledged before share its sector, and are in it whether the write
+// of that sector happens or not.
 type slotFile struct {
 	f         vfs.File
 	deferSync bool
+	growth    int64
 
 	mu      sync.Mutex
-	moved   *sync.Cond // A group was settled, or failed changed.
+	still   *sync.Cond // Nobody writes.
 	pending *slotGroup
+	spare   []byte // Memory of a group before.
 	next    uint64 // Number of the next slot.
 	done    uint64 // Slots below it are durable (written, under deferSync).
+	size    int64  // Of the file; whoever writes moves it. From next on it holds zeroes.
 	writing bool
 	failed  error // A write or sync failed; nothing is accepted any more.
 }
 
-// slotGroup is what is written at once.
+// growthMin and growthMax are the bytes that the file grows by: as many as it has, so that a small one stays small and
+// one key in two thousand waits for a large one to grow.
+const (
+	growthMin = 4 << 10
+	growthMax = 256 << 10
+)
+
+// slotGroup is what is written at once. Who begins it writes it.
 type slotGroup struct {
 	slots   []byte
-	settled bool // They are durable (written, under deferSync), or err says why not.
+	settled chan struct{} // Closed when they are durable (written, under deferSync), or err says why not; nil if nobody waits.
 	err     error
+}
+
+func (g *slotGroup) settle(err error) {
+	g.err = err
+	if g.settled != nil {
+		close(g.settled)
+	}
 }
 
 // openSlots reads every slot and overwrites with zeroes what a crash left unfinished at the end. A damaged slot before
 // the last good one is an error, unless all its bytes are zero: then its group was never acknowledged. So is fewer slots
 // than atLeast. What was read is durable before anybody relies on it: a process killed before its sync left it unsynced.
-func openSlots(d folder, atLeast uint64, deferSync bool, each func(n uint64, s slot)) (*slotFile, error) {
+func openSlots(d folder, atLeast uint64, o Options, each func(n uint64, s slot)) (*slotFile, error) {
 	f, err := d.open(slotsName)
 	if err != nil {
 		return nil, fmt.Errorf("seal: open keys: %w", err)
@@ -126,8 +147,10 @@ func openSlots(d folder, atLeast uint64, deferSync bool, each func(n uint64, s s
 	if err := f.Sync(); err != nil {
 		return nil, errors.Join(fmt.Errorf("seal: sync keys: %w", err), f.Close())
 	}
-	k := &slotFile{f: f, deferSync: deferSync, next: count, done: count, pending: &slotGroup{}}
-	k.moved = sync.NewCond(&k.mu)
+	k := &slotFile{
+		f: f, deferSync: o.DeferSync, growth: o.growth, next: count, done: count, size: int64(len(data)), pending: &slotGroup{},
+	}
+	k.still = sync.NewCond(&k.mu)
 	return k, nil
 }
 
@@ -136,48 +159,80 @@ func openSlots(d folder, atLeast uint64, deferSync bool, each func(n uint64, s s
 func (k *slotFile) append(s slot) (uint64, error) {
 	b := s.encode()
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	n, g := k.next, k.pending
 	k.next++
 	g.slots = append(g.slots, b[:]...)
-	for !g.settled && k.failed == nil {
-		if k.writing {
-			k.moved.Wait()
-		} else { // Then g is still the one that gathers.
+	if len(g.slots) == slotLen {
+		k.wait()
+		if k.pending == g { // Else the group before it found the disk full.
 			k.write(g)
 		}
-	}
-	if g.settled {
+		k.mu.Unlock()
 		return n, g.err
 	}
-	return 0, k.failed
+	if g.settled == nil {
+		g.settled = make(chan struct{})
+	}
+	k.mu.Unlock()
+	<-g.settled
+	return n, g.err
 }
 
-// write writes the gathering group down; the caller holds the lock, which is free meanwhile.
-func (k *slotFile) write(g *slotGroup) {
-	at := k.next - uint64(len(g.slots)/slotLen)
-	k.pending, k.writing = &slotGroup{}, true
-	k.mu.Unlock()
-	_, err := k.f.WriteAt(g.slots, int64(at)*slotLen)
-	full := vfs.IsNoSpaceError(err)
-	if full {
-		err = k.unwrite(int64(at)*slotLen, len(g.slots))
-	} else if err == nil && !k.deferSync {
-		err = k.f.Sync()
+// wait waits until nobody writes; the caller holds the lock, and has it again afterwards.
+func (k *slotFile) wait() {
+	for k.writing {
+		k.still.Wait()
 	}
+}
+
+// write writes the gathering group down and settles it; the caller holds the lock, which is free meanwhile.
+func (k *slotFile) write(g *slotGroup) {
+	k.pending, k.spare = &slotGroup{slots: k.spare[:0]}, nil
+	if k.failed != nil {
+		g.settle(k.failed)
+		return
+	}
+	at := k.next - uint64(len(g.slots)/slotLen)
+	k.writing = true
+	k.mu.Unlock()
+	err := k.put(g.slots, int64(at)*slotLen)
 	k.mu.Lock()
 	k.writing = false
 	switch {
-	case err != nil:
-		k.failed = fmt.Errorf("seal: write keys: %w", err)
-	case full: // Nor those who came meanwhile, whose slots are behind these.
-		g.settled, g.err = true, ErrFull
-		k.pending.settled, k.pending.err = true, ErrFull
+	case errors.Is(err, ErrFull): // Nor those who came meanwhile, whose slots are behind these.
+		k.pending.settle(err)
 		k.next, k.pending = at, &slotGroup{}
+	case err != nil:
+		err = fmt.Errorf("seal: write keys: %w", err)
+		k.failed = err
 	default:
-		k.done, g.settled = at+uint64(len(g.slots)/slotLen), true
+		k.done = at + uint64(len(g.slots)/slotLen)
 	}
-	k.moved.Broadcast()
+	k.spare = g.slots
+	g.settle(err)
+	k.still.Broadcast()
+}
+
+// put writes a group's slots at an offset, durably unless that is deferred. Only a file that grows is synced with its size.
+func (k *slotFile) put(slots []byte, at int64) error {
+	sync := k.f.SyncData
+	if end := at + int64(len(slots)); end > k.size {
+		growth := k.growth
+		if growth == 0 {
+			growth = min(max(k.size, growthMin), growthMax)
+		}
+		k.size = (end/growth + 1) * growth
+		slots = append(slots, make([]byte, k.size-end)...)
+		sync = k.f.Sync
+	}
+	_, err := k.f.WriteAt(slots, at)
+	if vfs.IsNoSpaceError(err) {
+		return k.unwrite(at, len(slots))
+	}
+	if err == nil && !k.deferSync {
+		err = sync()
+	}
+	return err
 }
 
 // unwrite zeroes what was written of a group that found no room for all of it, durably: a subject asked for again gets
@@ -187,13 +242,16 @@ func (k *slotFile) unwrite(at int64, size int) error {
 	if err != nil {
 		return err
 	}
-	if size = int(min(int64(size), info.Size()-at)); size <= 0 {
-		return nil
+	k.size = info.Size()
+	if size = int(min(int64(size), k.size-at)); size > 0 {
+		if _, err := k.f.WriteAt(make([]byte, size), at); err != nil {
+			return err
+		}
+		if err := k.f.Sync(); err != nil {
+			return err
+		}
 	}
-	if _, err := k.f.WriteAt(make([]byte, size), at); err != nil {
-		return err
-	}
-	return k.f.Sync()
+	return ErrFull
 }
 
 // overwrite replaces slot n in place and syncs, even under deferSync: an erasure is never put off.
@@ -201,9 +259,7 @@ func (k *slotFile) overwrite(n uint64, s slot) error {
 	b := s.encode()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for k.writing {
-		k.moved.Wait()
-	}
+	k.wait()
 	if k.failed != nil {
 		return k.failed
 	}
@@ -219,9 +275,7 @@ func (k *slotFile) overwrite(n uint64, s slot) error {
 func (k *slotFile) sync() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for k.writing {
-		k.moved.Wait()
-	}
+	k.wait()
 	if k.failed != nil {
 		return k.failed
 	}

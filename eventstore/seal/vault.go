@@ -41,6 +41,8 @@ type Options struct {
 	Rand      io.Reader        // nil means crypto/rand.
 	Wrapper   KeyWrapper       // nil means the file DIR/keys/kek.
 	DeferSync bool             // New keys are durable only after Sync: for loading that can be thrown away.
+
+	growth int64 // Bytes that the file of keys is a multiple of; 0 means as many as become its size. Tests make it small.
 }
 
 // Vault is the keys of all data subjects (数据主体) under one folder. Its methods may be called concurrently.
@@ -111,13 +113,13 @@ func Open(dir string, o Options) (*Vault, error) {
 		suite: o.Suite, now: o.Now, rand: &lockedReader{r: o.Rand}, folder: d, wrapper: o.Wrapper, lock: lock,
 		subjects: map[subjectID]*subject{},
 	}
-	if err := v.load(d, o.DeferSync); err != nil {
+	if err := v.load(d, o); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
 }
 
-func (v *Vault) load(d folder, deferSync bool) (err error) {
+func (v *Vault) load(d folder, o Options) (err error) {
 	there, err := d.exists(identityBundle.file)
 	if err != nil {
 		return fmt.Errorf("seal: look for %s: %w", identityBundle.file, err)
@@ -141,7 +143,7 @@ func (v *Vault) load(d folder, deferSync bool) (err error) {
 	made := make(chan struct{})
 	close(made)
 	var repeated []uint64 // Slots of a subject seen twice: never written by us, so the folder was tampered with.
-	v.slots, err = openSlots(d, before.slots, deferSync, func(n uint64, s slot) {
+	v.slots, err = openSlots(d, before.slots, o, func(n uint64, s slot) {
 		if _, twice := v.subjects[s.subject]; twice {
 			repeated = append(repeated, n)
 			return
