@@ -32,6 +32,16 @@ type parcel struct {
 	depth int
 }
 
+// doneBy tells whether one of some events shows that there is nothing left to do.
+func (p *parcel) doneBy(events []projections.Event) bool {
+	for i := range events {
+		if e := &events[i]; p.Done != nil && e.Stream == p.Target && e.Position > p.cause.Position && p.Done(e.Event) {
+			return true
+		}
+	}
+	return false
+}
+
 // stopError ends a process at an event.
 type stopError struct {
 	at  eventstore.Position

@@ -51,6 +51,7 @@ type Outgoing struct {
 	ID       string
 	Run      func(ctx context.Context, r aggregate.Runner, b Base) error
 	OnReject func(*domain.Rejection) []Outgoing
+	Done     func(domain.Event) bool // Whether a later event of Target leaves nothing to do; nil is never.
 }
 
 // Base is everything of a command but the command: the runner supplies it.
@@ -78,6 +79,13 @@ func Ask[C any](b Base, c C) domain.Request[C] {
 // As gives the command an ID of its own.
 func (o Outgoing) As(id string) Outgoing {
 	o.ID = id
+	return o
+}
+
+// Unless says by which later event of its target one knows that the command has been done: then it is not sent, if both are
+// answered together. It saves the work of finding out, no more.
+func (o Outgoing) Unless(done func(domain.Event) bool) Outgoing {
+	o.Done = done
 	return o
 }
 

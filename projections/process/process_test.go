@@ -588,17 +588,22 @@ func TestCommandsOfOneCauseKeepTheirOrder(t *testing.T) {
 	})
 }
 
-// script answers every order placed in the same way.
+// script answers every order placed in the same way, or as it is told.
 type script struct {
 	dealer
-	out []Outgoing
+	out    []Outgoing
+	answer func(projections.Event, placed) []Outgoing
 }
 
 func (s *script) React(_ context.Context, _ projections.View, e projections.Event) ([]Outgoing, error) {
-	if _, ok := e.Event.(placed); ok {
-		return s.out, nil
+	f, ok := e.Event.(placed)
+	switch {
+	case !ok:
+		return nil, nil
+	case s.answer != nil:
+		return s.answer(e, f), nil
 	}
-	return nil, nil
+	return s.out, nil
 }
 
 func TestInfrastructureIsTriedAgainWithPauses(t *testing.T) {
@@ -732,6 +737,48 @@ func TestProcessLeavesNewEventsAloneForAWhile(t *testing.T) {
 			t.Errorf("after it: %s", got)
 		}
 		s.stop(t)
+	})
+}
+
+// TestWhatIsDoneIsNotSent: of four orders one was carried out by who placed it, one has its piece from before it was placed,
+// one's piece went to another shelf.
+func TestWhatIsDoneIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop()
+		r := aggregate.Runner{Store: s.store, Catalogue: catalogue}
+		put := func(shelf, order string) {
+			t.Helper()
+			req := domain.Request[command]{ID: "take-" + order, At: time.Now().UTC(), Command: take{Order: order}}
+			if _, err := aggregate.Execute(t.Context(), r, shelves, shelf, req, aggregate.Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("b", "early")
+		s.place(t, "a", "whole", "open")
+		s.place(t, "b", "early", "apart")
+		put("a", "whole")
+		put("c", "apart")
+		var sent []string
+		var mu sync.Mutex
+		answer := func(e projections.Event, f placed) []Outgoing {
+			id := aggregate.ID(e.Stream)
+			o := Send(shelves, f.Shelf, command(take{Order: id}))
+			run := o.Run
+			o.Run = func(ctx context.Context, r aggregate.Runner, b Base) error {
+				mu.Lock()
+				sent = append(sent, id)
+				mu.Unlock()
+				return run(ctx, r, b)
+			}
+			return []Outgoing{o.Unless(func(e domain.Event) bool { return e == domain.Event(taken{Order: id}) })}
+		}
+		s.start(t, &script{answer: answer})
+		s.idle(t)
+		s.stop(t)
+		slices.Sort(sent)
+		if !slices.Equal(sent, []string{"apart", "early", "open"}) {
+			t.Errorf("sent: %v", sent)
+		}
 	})
 }
 

@@ -278,7 +278,7 @@ func (w *worker) react(ctx context.Context, v projections.View, events []project
 			parcels = append(parcels, w.fromEvent(&events[i], out, policy)...)
 		}
 	}
-	return parcels, nil
+	return slices.DeleteFunc(parcels, func(p parcel) bool { return p.doneBy(events) }), nil
 }
 
 // guard turns a panic of a process into its error.

@@ -214,11 +214,12 @@ func forget(ctx context.Context, v projections.View, id string, l lease) error {
 
 // onFiled secures the space and ends the listings of it.
 func onFiled(ctx context.Context, v projections.View, id string, l lease) ([]process.Outgoing, error) {
-	out := []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Confirm{Contract: id}))}
+	confirm := process.Send(unit.Decider, l.Unit, unit.Command(unit.Confirm{Contract: id}))
+	out := []process.Outgoing{confirm.Unless(func(e domain.Event) bool { f, ok := e.(unit.Leased); return ok && f.Contract == id })}
 	if l.Kind != contract.KindOut {
 		return out, nil
 	}
-	out = append(out, openLedger(id))
+	out = append(out, openLedger(id).Unless(func(e domain.Event) bool { _, ok := e.(escrow.FundsExpected); return ok }))
 	told, err := sublet(ctx, v, l, 1)
 	if err != nil {
 		return nil, err
