@@ -98,7 +98,7 @@ func (c Catalogue) Decode(name string, version int, data []byte) (Event, error) 
 	return t.Decode(version, data)
 }
 
-// WithMemo is the same catalogue with a memo, which Remember fills and Decode looks into.
+// WithMemo is the same catalogue with a memo, which Written fills and Decode looks into.
 func (c Catalogue) WithMemo(m Memo) Catalogue {
 	out := make(Catalogue, len(c))
 	for name, t := range c {
@@ -108,20 +108,19 @@ func (c Catalogue) WithMemo(m Memo) Catalogue {
 	return out
 }
 
-// Remember keeps an event that is about to be written as data for those who will read it: itself, if its data gives back
-// the same, else what its data gives. An error means that nobody could read it. Without a memo it does nothing.
-func (c Catalogue) Remember(e Event, data []byte) error {
+// Written is what will be read of an event that is about to be written as data: itself, if its data gives back the same,
+// else what its data gives. An error means that nobody could read it. The memo, if any, keeps it for those who will.
+func (c Catalogue) Written(e Event, data []byte) (Event, error) {
 	name := e.EventType()
 	t := c[name]
-	if t.memo == nil {
-		return nil
-	}
 	if !t.Lasting(e) {
 		var err error
 		if e, err = t.Decode(t.Version, data); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	t.memo.Keep(name, t.Version, data, e)
-	return nil
+	if t.memo != nil {
+		t.memo.Keep(name, t.Version, data, e)
+	}
+	return e, nil
 }

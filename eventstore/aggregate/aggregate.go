@@ -127,11 +127,11 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 		if held, err = advance(ctx, r, d, stream, held, time.Time{}); err != nil {
 			return held.result(0), err
 		}
-		out, err := decide(nil, r, d, stream, held, req, o)
+		_, out, err := decide(nil, r, d, stream, held, req, o)
 		if err != nil || len(out) == 0 {
 			return held.result(0), err
 		}
-		done, err := r.Store.Append(ctx, stream, held.revision, out...)
+		done, err := r.Store.Append(ctx, stream, held.at(), out...)
 		if err == nil {
 			return Result{Revision: done.Revision, Position: done.Position, Events: len(out)}, nil
 		}
@@ -141,42 +141,45 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 	}
 }
 
-// decide adds the events of one command on what is held to out, encoded; none for a repeat.
+// decide gives the events of one command on what is held, as they will be read, and adds them to out, encoded; none for a
+// repeat.
 func decide[S, C any, E domain.Event](out []eventstore.NewEvent, r Runner, d domain.Decider[S, C, E], stream string, held *entry[S], req domain.Request[C], o Options,
-) ([]eventstore.NewEvent, error) {
+) ([]E, []eventstore.NewEvent, error) {
 	repeated, isRepeat := held.find(EventID(req.ID, stream, 0))
-	if o.Expect != nil && *o.Expect != held.revision && !isRepeat {
-		return out, &eventstore.WrongRevision{Stream: stream, Expected: *o.Expect, Actual: held.revision}
+	if o.Expect != nil && *o.Expect != held.at() && !isRepeat {
+		return nil, out, &eventstore.WrongRevision{Stream: stream, Expected: *o.Expect, Actual: held.at()}
 	}
-	events, err := d.Decide(held.state, req)
+	events, err := d.Decide(held.now(), req)
 	if err != nil || len(events) == 0 {
-		return out, err
+		return nil, out, err
 	}
 	if isRepeat {
 		if repeated != events[0].EventType() {
-			return out, fmt.Errorf("decide %s on %s after %s: %w", events[0].EventType(), stream, repeated, ErrCommandReused)
+			return nil, out, fmt.Errorf("decide %s on %s after %s: %w", events[0].EventType(), stream, repeated, ErrCommandReused)
 		}
-		return out, nil
+		return nil, out, nil
 	}
-	return encode(out, r.Catalogue, stream, req, events, o)
+	out, err = encode(out, r.Catalogue, stream, req, events, o)
+	return events, out, err
 }
 
 // Load reads the aggregate's state now. A stream without events is the zero S at eventstore.NoStream.
 func Load[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string,
 ) (S, eventstore.Revision, error) {
-	held, err := load(ctx, r, d, Stream(d.Category, id))
-	return held.state, held.revision, err
+	held, err := load(ctx, r, d, id)
+	return held.now(), held.at(), err
 }
 
 // load gives an aggregate as it stands, or as it was seen before in a context of [Once].
-func load[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], stream string) (*entry[S], error) {
+func load[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string) (*entry[S], error) {
 	seen, _ := ctx.Value(seenKey{}).(*seen)
-	if held, ok := seen.find(stream).(*entry[S]); ok {
+	if held, ok := seen.find(d.Category, id).(*entry[S]); ok {
 		return held, nil
 	}
+	stream := Stream(d.Category, id)
 	held, err := advance(ctx, r, d, stream, start[S](r.Cache, stream), time.Time{})
 	if err == nil {
-		seen.keep(stream, held)
+		seen.keep(d.Category, id, held)
 	}
 	return held, err
 }
@@ -187,8 +190,8 @@ func LoadAsOf[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.
 ) (S, eventstore.Revision, error) {
 	r.Cache = nil // The cache holds newer states.
 	stream := Stream(d.Category, id)
-	held, err := advance(ctx, r, d, stream, start[S](nil, stream), storedAt)
-	return held.state, held.revision, err
+	held, err := advance(ctx, r, d, stream, nil, storedAt)
+	return held.now(), held.at(), err
 }
 
 // advance folds what the store has beyond held, which stays as it is; nothing stored after until, unless until is zero.
@@ -196,7 +199,7 @@ func advance[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 	held *entry[S], until time.Time,
 ) (*entry[S], error) {
 	before := held
-	for rec, err := range r.Store.Stream(ctx, stream, held.revision+1) {
+	for rec, err := range r.Store.Stream(ctx, stream, held.at()+1) {
 		if err != nil {
 			return held, fmt.Errorf("load %s: %w", stream, err)
 		}
@@ -235,6 +238,7 @@ func fold[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], held *e
 // rooms are where events are written before their length is known. One that grew for a rare event is as long as that.
 var rooms = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
+// encode adds events as they are written to out, and puts what will be read of each in its place.
 func encode[C any, E domain.Event](out []eventstore.NewEvent, types domain.Catalogue, stream string, req domain.Request[C], events []E, o Options,
 ) ([]eventstore.NewEvent, error) {
 	out = slices.Grow(out, len(events))
@@ -251,9 +255,11 @@ func encode[C any, E domain.Event](out []eventstore.NewEvent, types domain.Catal
 			return nil, fmt.Errorf("encode %s: %w", name, err)
 		}
 		data := bytes.Clone(*room)
-		if err := types.Remember(e, data); err != nil {
+		back, err := types.Written(e, data)
+		if err != nil {
 			return nil, fmt.Errorf("encode %s: it can't be read back: %w", name, err)
 		}
+		events[i] = back.(E) // Of the type of e.
 		out = append(out, eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: name, Data: data, Meta: eventstore.Metadata{
 			Schema: t.Version, Actor: req.Actor.ID, Role: string(req.Actor.Role), Command: req.ID,
 			Causation: o.Causation, Correlation: o.Correlation, At: req.At, Policy: req.Policy.Version,

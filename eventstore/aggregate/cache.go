@@ -12,8 +12,8 @@ import (
 // still waits; no stream of one contract or unit sees this many events meanwhile.
 const recentMax = 64
 
-// entry is a state folded up to a revision. What the cache or a context of [Once] holds is shared and never changes: who
-// folds more takes a copy of its own.
+// entry is a state folded up to a revision; nil is that of a stream without events. What the cache or a context of [Once]
+// holds is shared and never changes: who folds more takes a copy of its own.
 type entry[S any] struct {
 	state    S
 	revision eventstore.Revision
@@ -21,8 +21,27 @@ type entry[S any] struct {
 	recent   []mark
 }
 
+// now is the state.
+func (e *entry[S]) now() (s S) {
+	if e != nil {
+		s = e.state
+	}
+	return s
+}
+
+// at is the revision.
+func (e *entry[S]) at() eventstore.Revision {
+	if e == nil {
+		return eventstore.NoStream
+	}
+	return e.revision
+}
+
 // own is a copy that may change.
 func (e *entry[S]) own() *entry[S] {
+	if e == nil {
+		return &entry[S]{revision: eventstore.NoStream}
+	}
 	own := *e
 	own.recent = slices.Clip(own.recent)
 	return &own
@@ -34,10 +53,16 @@ type mark struct {
 }
 
 func (e *entry[S]) result(written int) Result {
+	if e == nil {
+		return Result{Revision: eventstore.NoStream}
+	}
 	return Result{Revision: e.revision, Position: e.position, Events: written}
 }
 
 func (e *entry[S]) find(id [16]byte) (typeName string, ok bool) {
+	if e == nil {
+		return "", false
+	}
 	for i := range e.recent {
 		if e.recent[i].id == id {
 			return e.recent[i].name, true
@@ -73,12 +98,10 @@ func NewCache(streams int) *Cache {
 	return &Cache{max: max(streams, 1), order: list.New(), slots: map[string]*list.Element{}}
 }
 
-// start is the cached state of a stream, or the zero state before its first event.
+// start is the cached state of a stream, or nil.
 func start[S any](c *Cache, stream string) *entry[S] {
-	if e, ok := c.find(stream).(*entry[S]); ok { // Else it is that of another decider of the same category: only tests do this.
-		return e
-	}
-	return &entry[S]{revision: eventstore.NoStream}
+	e, _ := c.find(stream).(*entry[S]) // That of another decider of the same category is none: only tests have one.
+	return e
 }
 
 func (c *Cache) find(stream string) any {

@@ -13,53 +13,68 @@ import (
 // memoBytesMax is the longest event a Memo keeps: what is longer is rare, and would make it large.
 const memoBytesMax = 16 << 10
 
-// Memo is a domain.Memo of fixed size, safe for concurrent use without locks: a new event takes the place of whichever
-// its hash falls on. A find compares the whole event as stored, so it is never another's.
+// memoWays is how many events whose hashes fall on one place are kept: with one alone, a tenth of what was written a moment
+// ago would be gone when its readers come.
+const memoWays = 4
+
+// Memo is a domain.Memo of fixed size, safe for concurrent use without locks: a new event takes the place of the oldest of
+// those its hash falls on. A find compares the whole event as stored, so it is never another's.
 type Memo struct {
-	seed  maphash.Seed
-	slots []atomic.Pointer[remembered]
+	seed maphash.Seed
+	sets []memoSet
+}
+
+type memoSet struct {
+	kept atomic.Uint32 // Events so far.
+	ways [memoWays]atomic.Pointer[remembered]
 }
 
 type remembered struct {
+	hash    uint64
 	name    string
 	version int
 	data    []byte
 	event   domain.Event
 }
 
-// NewMemo keeps at most so many events, about 4 KB each; a power of two.
+// NewMemo keeps at most so many events, about 4 KB each; a power of two, four or more.
 func NewMemo(events int) *Memo {
-	if events < 1 || events&(events-1) != 0 {
+	if events < memoWays || events&(events-1) != 0 {
 		panic("aggregate: the size of a memo is a power of two") // Only a programming error gets here.
 	}
-	return &Memo{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[remembered], events)}
+	return &Memo{seed: maphash.MakeSeed(), sets: make([]memoSet, events/memoWays)}
 }
 
-func (m *Memo) slot(data []byte) *atomic.Pointer[remembered] {
-	return &m.slots[maphash.Bytes(m.seed, data)&uint64(len(m.slots)-1)]
+func (m *Memo) set(data []byte) (set *memoSet, hash uint64) {
+	hash = maphash.Bytes(m.seed, data)
+	return &m.sets[hash&uint64(len(m.sets)-1)], hash
 }
 
 // Find implements domain.Memo.
 func (m *Memo) Find(name string, version int, data []byte) (domain.Event, bool) {
-	r := m.slot(data).Load()
-	if r == nil || r.version != version || r.name != name || !bytes.Equal(r.data, data) {
-		return nil, false
+	set, hash := m.set(data)
+	for i := range set.ways {
+		r := set.ways[i].Load()
+		if r != nil && r.hash == hash && r.version == version && r.name == name && bytes.Equal(r.data, data) {
+			return r.event, true
+		}
 	}
-	return r.event, true
+	return nil, false
 }
 
 // Keep implements domain.Memo.
 func (m *Memo) Keep(name string, version int, data []byte, e domain.Event) {
 	if len(data) <= memoBytesMax {
-		m.slot(data).Store(&remembered{name, version, data, e})
+		set, hash := m.set(data)
+		set.ways[(set.kept.Add(1)-1)%memoWays].Store(&remembered{hash, name, version, data, e})
 	}
 }
 
 // Check decodes again all that is kept, by a catalogue without memo, and names an event that a reader has changed. Tests
 // call it after running everything that reads events.
 func (m *Memo) Check(c domain.Catalogue) error {
-	for i := range m.slots {
-		r := m.slots[i].Load()
+	for i := range len(m.sets) * memoWays {
+		r := m.sets[i/memoWays].ways[i%memoWays].Load()
 		if r == nil {
 			continue
 		}

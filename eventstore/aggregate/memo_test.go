@@ -79,7 +79,7 @@ func TestExecuteWritesNothingThatCannotBeReadBack(t *testing.T) {
 }
 
 func TestMemoFindsOnlyTheSameEvent(t *testing.T) {
-	m := NewMemo(1) // Every event falls on the same place.
+	m := NewMemo(4) // Every event falls on the same place, which has room for four.
 	red, blue := []byte(`{"Colour":"red"}`), []byte(`{"Colour":"blue"}`)
 	m.Keep("lamp.painted", 1, red, painted{"red"})
 	find := func(name string, version int, data []byte) string {
@@ -98,9 +98,15 @@ func TestMemoFindsOnlyTheSameEvent(t *testing.T) {
 			t.Errorf("%s version %d %s: %q, want %q", c.name, c.version, c.data, got, c.want)
 		}
 	}
-	m.Keep("lamp.painted", 1, blue, painted{"blue"})
+	for _, colour := range []string{"green", "grey", "blue"} {
+		m.Keep("lamp.painted", 1, []byte(`{"Colour":"`+colour+`"}`), painted{colour})
+	}
+	if find("lamp.painted", 1, red) != "red" || find("lamp.painted", 1, blue) != "blue" {
+		t.Error("four events do not stand side by side")
+	}
+	m.Keep("lamp.painted", 1, []byte(`{"Colour":"white"}`), painted{"white"})
 	if find("lamp.painted", 1, red) != "" || find("lamp.painted", 1, blue) != "blue" {
-		t.Error("an older event was not forgotten for a newer")
+		t.Error("the oldest event was not forgotten for a newer")
 	}
 	long := []byte(`"` + strings.Repeat("x", 20_000) + `"`)
 	if m.Keep("lamp.painted", 1, long, painted{}); find("lamp.painted", 1, blue) != "blue" {

@@ -23,25 +23,25 @@ type seen struct {
 }
 
 type sight struct {
-	stream string
-	entry  any // *entry[S] of the stream's decider.
+	category, id string
+	entry        any // *entry[S] of the stream's decider.
 }
 
-func (s *seen) find(stream string) any {
+func (s *seen) find(category, id string) any {
 	if s == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.all {
-		if s.all[i].stream == stream {
+		if s.all[i].id == id && s.all[i].category == category {
 			return s.all[i].entry
 		}
 	}
 	return nil
 }
 
-func (s *seen) keep(stream string, entry any) {
+func (s *seen) keep(category, id string, entry any) {
 	if s == nil {
 		return
 	}
@@ -50,5 +50,5 @@ func (s *seen) keep(stream string, entry any) {
 	if s.all == nil {
 		s.all = s.room[:0]
 	}
-	s.all = append(s.all, sight{stream, entry})
+	s.all = append(s.all, sight{category, id, entry})
 }

@@ -26,13 +26,15 @@ const stepsUsual = 5
 
 // Begin loads the aggregate as it stands.
 func Begin[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string) (*Steps[S, C, E], error) {
-	stream := Stream(d.Category, id)
-	held, err := load(ctx, r, d, stream)
+	held, err := load(ctx, r, d, id)
 	if err != nil {
 		return nil, err
 	}
-	s := &Steps[S, C, E]{runner: r, decider: d, stream: stream, held: *held, at: held.revision}
-	s.held.recent = slices.Clip(held.recent)
+	s := BeginNew(r, d, id)
+	if held != nil {
+		s.held, s.at = *held, held.revision
+		s.held.recent = slices.Clip(held.recent)
+	}
 	return s, nil
 }
 
@@ -61,14 +63,13 @@ func (s *Steps[S, C, E]) Decide(req domain.Request[C], o Options) error {
 	if before > 0 && before == cap(s.events) {
 		s.events = slices.Grow(s.events, stepsUsual)
 	}
-	out, err := decide(s.events, s.runner, s.decider, s.stream, &s.held, req, o)
+	events, out, err := decide(s.events, s.runner, s.decider, s.stream, &s.held, req, o)
 	if err != nil {
 		return err
 	}
-	for _, e := range out[before:] {
-		if err := fold(s.runner, s.decider, &s.held, e); err != nil { // From its JSON: a decided event may hold more.
-			return fmt.Errorf("decide %s on %s: %w", e.Type, s.stream, err)
-		}
+	for i, e := range events {
+		s.held.state = s.decider.Evolve(s.held.state, e)
+		s.held.remember(out[before+i].ID, out[before+i].Type)
 		s.held.revision++
 	}
 	s.events = out
