@@ -39,6 +39,29 @@ func (f Form[T]) Unmarshal(b []byte) (T, error) {
 	return *t, err
 }
 
+// Sorted is the form of the same values with the fields of every object in the order of their names, as RFC 8785 has them.
+// It panics if something in T is left to encoding/json: only a programming error gets here.
+func (f Form[T]) Sorted() Form[T] {
+	f = FormOf[T]()
+	f.shape.sort()
+	return f
+}
+
+func (s *shape) sort() {
+	switch s.kind {
+	case asOther, asOwn, asVerdict:
+		panic("domain: the order of fields in " + s.typ.String() + " is its own")
+	case asObject:
+		slices.SortFunc(s.fields, func(a, b fieldPart) int { return strings.Compare(a.name(), b.name()) })
+		for i := range s.fields {
+			s.fields[i].shape.sort()
+		}
+	case asList, asPointer:
+		s.elem.sort()
+	default: // Of one value, or sorted as it is.
+	}
+}
+
 // shape says how a type is read and written.
 type shape struct {
 	kind   shapeKind
@@ -76,6 +99,9 @@ type fieldPart struct {
 	omitEmpty bool
 	omitZero  bool
 }
+
+// name is the key without quotes and colon.
+func (f *fieldPart) name() string { return f.key[1 : len(f.key)-2] }
 
 var (
 	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()
@@ -176,8 +202,8 @@ func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPar
 		})
 	}
 	seen := map[string]bool{}
-	for _, f := range out {
-		name := f.key[1 : len(f.key)-2]
+	for i := range out {
+		name := out[i].name()
 		if seen[name] || strings.ContainsFunc(name, func(c rune) bool { return c != '_' && c != '-' && !unicode.IsLetter(c) && !unicode.IsDigit(c) }) {
 			return nil, false
 		}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"zujian/domain"
+	"zujian/domain/contract"
 )
 
 // TestEventsAndTheirJSON fills every type of event at random, also as no decider would: it must
@@ -50,6 +54,36 @@ func TestEventsAndTheirJSON(t *testing.T) {
 	}
 	if lasting < len(types)*3/4 {
 		t.Errorf("of %d types only %d are ever lasting", len(types), lasting)
+	}
+}
+
+// TestHashesAreOfTheCanonicalJSON holds the two hashes of a filing, whose JSON is written in canonical order at once, to the
+// canonical form of what json.Marshal writes.
+func TestHashesAreOfTheCanonicalJSON(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	t.Logf("seed %d", seed)
+	check := func(v any, hash func() string) {
+		if data, err := json.Marshal(v); err == nil && hash() != fmt.Sprintf("%x", sha256.Sum256(contract.Canonical(data))) {
+			t.Fatalf("%s has the hash %s", data, hash())
+		}
+	}
+	for i := range 2000 {
+		var terms contract.Terms
+		var c contract.Certificate
+		fillAtRandom(rng, reflect.ValueOf(&terms).Elem(), i%4 > 0, 0)
+		fillAtRandom(rng, reflect.ValueOf(&c).Elem(), i%4 > 0, 0)
+		if i%2 > 0 { // Without a text that JSON escapes.
+			data, err := json.Marshal(terms)
+			if terms = (contract.Terms{}); err == nil {
+				err = json.Unmarshal(bytes.ReplaceAll(data, []byte(`\u003c\"\\\u0026\u003e`), []byte("b")), &terms)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		check(terms, func() string { return contract.Hash(terms) })
+		check(c, c.Hash)
 	}
 }
 

@@ -12,11 +12,12 @@ import (
 )
 
 // Hash is what the parties sign: SHA-256, in hex, of the canonical JSON (RFC 8785) of the terms.
-func Hash(t Terms) string { return hashBy(termsForm, t, 3<<10) }
+func Hash(t Terms) string { return hashBy(termsForm, t, 1<<10) }
 
+// Forms whose JSON is canonical but for its escapes.
 var (
-	termsForm       = domain.FormOf[Terms]()
-	certificateForm = domain.FormOf[Certificate]()
+	termsForm       = domain.FormOf[Terms]().Sorted()
+	certificateForm = domain.FormOf[Certificate]().Sorted()
 )
 
 // AmendmentHash is what the parties sign to amend the contract whose content hash is now content.
@@ -52,11 +53,16 @@ type Certificate struct {
 }
 
 // Hash is the SHA-256, in hex, of the canonical JSON of c.
-func (c Certificate) Hash() string { return hashBy(certificateForm, c, 1<<10) }
+func (c Certificate) Hash() string { return hashBy(certificateForm, c, 768) }
 
-// hashBy is hashOf for what is hashed at every filing; most have room in so many bytes, as JSON and in canonical form.
+// hashBy is hashOf for what is hashed at every filing; most have room in so many bytes.
 func hashBy[T any](form domain.Form[T], v T, room int) string {
-	return hashOf(form.Append(make([]byte, 0, room), v))
+	b, err := form.Append(make([]byte, 0, room), v)
+	if err != nil || bytes.IndexByte(b, '\\') >= 0 {
+		return hashOf(b, err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 func hashOf(b []byte, err error) string {
