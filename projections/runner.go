@@ -177,6 +177,9 @@ func (r *Runner) openOne(ctx context.Context, t *track, p Projection) (m *member
 	if m.saved, err = r.Views.Checkpoint(ctx, t.name, m.slot); err != nil {
 		return nil, false, fmt.Errorf("open view %s: %w", t.name, err)
 	}
+	if err := r.reaches(ctx, m.saved); err != nil {
+		return nil, false, fmt.Errorf("open view %s: %w", t.name, err)
+	}
 	m.seen = mark{position: m.saved}
 	seen := m.saved
 	if !live && active != 0 {
@@ -187,6 +190,23 @@ func (r *Runner) openOne(ctx context.Context, t *track, p Projection) (m *member
 	t.opened(m, live, active, seen)
 	return m, live, nil
 }
+
+// reaches refuses a view of another log, or of one that went further than this one does, as after a restore from an older
+// copy: what is written there now would be missing in the view.
+func (r *Runner) reaches(ctx context.Context, saved eventstore.Position) error {
+	if saved == 0 {
+		return nil
+	}
+	for rec, err := range r.Store.AllBack(ctx, saved) {
+		if err != nil || rec.Position == saved {
+			return err
+		}
+		break
+	}
+	return fmt.Errorf("%w: up to position %d", errOtherLog, saved)
+}
+
+var errOtherLog = errors.New("it knows of events that this log does not have, which is another or was restored from an older copy: delete the views")
 
 const sweepMax = 16 // Versions back that are looked for; more were never left behind by one crash.
 

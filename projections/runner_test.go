@@ -120,6 +120,38 @@ func TestRunnerGoesOnWhereItStopped(t *testing.T) {
 	})
 }
 
+// TestViewOfALongerLogIsRefused gives a view a log that ends before what the view knows, as an older copy of it does: what
+// is written there would be missing in the view, so nothing is built on it.
+func TestViewOfALongerLogIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, older, views := &memory.Store{}, &memory.Store{}, newViews()
+		write(t, store, people(20)...)
+		write(t, older, people(5)...)
+		h := start(t, store, views, &counts{name: "a"})
+		synctest.Wait()
+		h.stop(t)
+		was := dump(t, views, "a")
+		var said error
+		ctx, cancel := context.WithCancel(t.Context())
+		r := &Runner{Store: older, Views: views, Catalogue: catalogue, Now: time.Now, Metrics: Metrics{Retry: func(_ string, err error) { said = err }}}
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx, []Projection{&counts{name: "a"}}) }()
+		synctest.Wait()
+		write(t, older, people(30)...)
+		synctest.Wait()
+		if said == nil || !strings.Contains(said.Error(), "delete the views") {
+			t.Errorf("said %v", said)
+		}
+		if got := dump(t, views, "a"); got != was {
+			t.Errorf("it was built on: %s, was %s", got, was)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestInfrastructureErrorsAreRetriedAndOthersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, views := &memory.Store{}, newViews()

@@ -74,6 +74,21 @@ func (h *house) memberOptions(g *globals, origin string, c *remote.Client) (o re
 	}
 }
 
+// reaches refuses a log that ends before what was signed over it: writes to it would take the place of others.
+func reaches(ctx context.Context, log eventstore.Store, n register.Notary) error {
+	rec, err := n.Last(ctx)
+	if errors.Is(err, register.ErrNotaryAway) {
+		return nil // It keeps what it signs from being another tree.
+	}
+	size, err2 := register.SizeOf(rec)
+	head, err3 := log.Head(ctx)
+	if err = errors.Join(err, err2, err3); err == nil && head.Events < size {
+		err = fmt.Errorf("the log ends after %d events, and %d were signed over it: it is another, or was restored from an older backup. Restore a newer one, or stop the"+
+			" vault and run `zujian resume --roll-back --store LOG --data VAULTDIR`, then start the nodes with an empty Redis and without their register/", head.Events, size)
+	}
+	return err
+}
+
 // registerLog is the store as the register reads it.
 func registerLog(s eventstore.Store) register.Log {
 	if log, ok := s.(register.Log); ok {
@@ -97,6 +112,11 @@ func (f *registerFlags) open(g *globals, h *house, reserve int64) (*register.Reg
 	}
 	if err != nil {
 		return nil, err
+	}
+	if o.Notary != nil {
+		if err := reaches(g.Ctx, h.store, o.Notary); err != nil {
+			return nil, err
+		}
 	}
 	o.Origin, o.Quorum, o.Ballast = f.Origin, f.Quorum, reserve/registerShare
 	for _, text := range f.Witness {

@@ -6,9 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"zujian/eventstore/embedded"
 	"zujian/eventstore/register"
-	"zujian/eventstore/seal"
 )
 
 // signedUpTo says how far a register has signed, as far as whoever restores it knows.
@@ -34,15 +32,32 @@ func (s *signedUpTo) check(g *globals, o *register.Options) error {
 
 func (s *signedUpTo) against(g *globals, o *register.Options, note, where string) error {
 	err := register.CheckAgainst(g.Ctx, o.Log, o.Keys, "", note)
-	if errors.Is(err, register.ErrBehind) && s.RollBack {
-		g.Log.Warn("rolling back behind a signed checkpoint, as told", "checkpoint", where, "err", err)
-		return nil
-	}
 	if errors.Is(err, register.ErrBehind) {
-		return fmt.Errorf("%s: %w; --roll-back goes on all the same", where, err)
+		return s.behind(g, err, where)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)
+	}
+	return nil
+}
+
+// behind refuses a log that ends before what was signed, unless told.
+func (s *signedUpTo) behind(g *globals, err error, where string) error {
+	if !s.RollBack {
+		return fmt.Errorf("%s: %w; --roll-back goes on all the same", where, err)
+	}
+	g.Log.Warn("rolling back behind a signed checkpoint, as told", "checkpoint", where, "err", err)
+	return nil
+}
+
+// adopt makes the register know that it has signed the witnessed checkpoint.
+func (s *signedUpTo) adopt(g *globals, o *register.Options) error {
+	text, err := os.ReadFile(s.Witnessed)
+	if err == nil {
+		err = register.Adopt(g.Ctx, nil, o.Dir, o.Log, o.Keys, string(text))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Witnessed, err)
 	}
 	return nil
 }
@@ -94,9 +109,6 @@ func (c *resumeCmd) Run(g *globals) error {
 	if !c.said() {
 		return fmt.Errorf("%w: say what was signed last, by --witnessed FILE, or --roll-back", errUsage)
 	}
-	if !register.Held(nil, registerDir(g)) {
-		return fmt.Errorf("the register in %s is not held", g.Data)
-	}
 	// The log and the keys are all that is needed, and nothing is made: the folder may be a vault's, the log elsewhere.
 	if _, err := os.Stat(filepath.Join(g.Data, "log")); err != nil && g.Config.Store == "" {
 		return fmt.Errorf("%w: there is no log in %s: say where it is, by --store", errUsage, g.Data)
@@ -104,18 +116,7 @@ func (c *resumeCmd) Run(g *globals) error {
 	if err := hasKeys(g); err != nil {
 		return err
 	}
-	suite, err := seal.ParseSuite(g.Config.Suite)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
-	h := &house{}
-	if err = h.openLog(g, embedded.Options{Dir: filepath.Join(g.Data, "log"), Now: g.Now, Logger: g.Log}); err == nil {
-		err = h.openVault(g, suite, openOptions{now: g.Now})
-	}
-	if err == nil {
-		err = c.resume(g, h)
-	}
-	return errors.Join(err, h.Close())
+	return withKeys(g, func(h *house) error { return c.resume(g, h) })
 }
 
 func (c *resumeCmd) resume(g *globals, h *house) error {
@@ -123,21 +124,55 @@ func (c *resumeCmd) resume(g *globals, h *house) error {
 	if err != nil {
 		return err
 	}
+	behind, err := c.behindSigned(g, h, o.Dir)
+	if err != nil {
+		return err
+	}
+	held := register.Held(nil, o.Dir)
+	if !held && !behind && !h.vault.Copied() {
+		return fmt.Errorf("the register in %s is not held", g.Data)
+	}
 	if err := c.check(g, &o); err != nil {
 		return err
 	}
-	if c.Witnessed != "" && !c.RollBack {
-		text, err := os.ReadFile(c.Witnessed)
-		if err == nil {
-			err = register.Adopt(g.Ctx, nil, o.Dir, o.Log, o.Keys, string(text))
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.Witnessed, err)
+	if !held { // Until all that follows is done.
+		if err := register.Hold(nil, o.Dir); err != nil {
+			return err
 		}
 	}
-	if err := register.Release(nil, o.Dir); err != nil {
+	erased, err := eraseAgain(g, h)
+	if err != nil {
 		return err
+	}
+	if behind {
+		if err := register.Forget(nil, o.Dir); err != nil {
+			return err
+		}
+	}
+	if c.Witnessed != "" && !c.RollBack {
+		if err := c.adopt(g, &o); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(h.vault.Settle(), register.Release(nil, o.Dir)); err != nil {
+		return err
+	}
+	if erased > 0 {
+		fmt.Fprintf(g.Stdout, "%d people were erased again, as the log says\n", erased)
 	}
 	fmt.Fprintln(g.Stdout, "the register signs again at the next start")
 	return nil
+}
+
+// behindSigned tells whether the log ends before what the folder itself has signed, which is refused unless told.
+func (c *resumeCmd) behindSigned(g *globals, h *house, dir string) (bool, error) {
+	head, err := h.store.Head(g.Ctx)
+	if err != nil {
+		return false, err
+	}
+	signed, ok, err := register.LoadSigned(nil, dir)
+	if err != nil || !ok || signed.Size <= head.Events {
+		return false, err
+	}
+	return true, c.behind(g, fmt.Errorf("%w: %d events, not %d", register.ErrBehind, head.Events, signed.Size), dir)
 }

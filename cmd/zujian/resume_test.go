@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -105,6 +106,84 @@ func TestNoSecondTreeIsSigned(t *testing.T) {
 	p = startServer(t, old)
 	if size := checkpointSize(t, p); size != 0 {
 		t.Errorf("it signed %d events", size)
+	}
+}
+
+// TestCopiedFolder puts what an operator copied file by file in the place of what was in use: a whole data folder signs no
+// second tree, and an old key folder knows nobody again whom the log says is erased.
+func TestCopiedFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	data := t.TempDir()
+	p := startServer(t, data)
+	city := readFirstKey(t, data)
+	people := 820
+	write := func() string {
+		people++
+		return p.must(t, 201, "POST", "/v1/parties", city, map[string]any{
+			"kind": "PERSON", "name": "测试某", "doc_type": "CN_ID", "doc_no": testID(people), "phone": "13800000001",
+		}).field(t, "id")
+	}
+	guest := write()
+	untilSigned(t, p, 2)
+	p.stop(t)
+	old := copyOf(t, data)
+	p = startServer(t, data) // The one in use is not taken for a copy.
+	p.forget(t, city, guest)
+	size := uint64(metric(t, p, "zujian_register_added_events"))
+	kept := filepath.Join(t.TempDir(), "kept")
+	if err := os.WriteFile(kept, []byte(untilSigned(t, p, size)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	held := func(want float64) {
+		t.Helper()
+		if got := metric(t, p, "zujian_register_held"); got != want {
+			t.Errorf("held %v, want %v\n%s", got, want, p.logs)
+		}
+	}
+	held(0)
+	p.stop(t)
+
+	moved := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(data, moved); err != nil {
+		t.Fatal(err)
+	}
+	p = startServer(t, moved)
+	held(0)
+	p.stop(t)
+
+	keys := filepath.Join(moved, "keys") // Lost, and an old copy of it is put there.
+	if err := errors.Join(os.RemoveAll(keys), os.CopyFS(keys, os.DirFS(filepath.Join(old, "keys")))); err != nil {
+		t.Fatal(err)
+	}
+	chmodAsBefore(t, filepath.Join(old, "keys"), keys)
+	p = startServer(t, moved)
+	held(1)
+	p.stop(t)
+	if !erasedIn(t, moved, guest) {
+		t.Error("an old key folder knows an erased person again")
+	}
+	if code := command(t, nil, "resume", "--data", moved, "--witnessed", kept); code != 0 {
+		t.Errorf("resume by what was signed: exit %d", code)
+	}
+	p = startServer(t, moved)
+	held(0)
+	write()
+	untilSigned(t, p, size+1)
+	p.kill()
+
+	for range 2 { // It stays held.
+		p = startServer(t, old)
+		held(1)
+		write()
+		p.stop(t)
+	}
+	if !strings.Contains(p.logs.String(), "zujian resume") {
+		t.Errorf("the log does not name the command\n%s", p.logs)
+	}
+	if code := command(t, nil, "resume", "--data", old, "--witnessed", kept); code != exitFailed {
+		t.Errorf("resume behind what was signed: exit %d", code)
 	}
 }
 

@@ -73,6 +73,9 @@ func (c *serveCmd) Run(g *globals) error {
 	if err != nil {
 		return err
 	}
+	if err := h.settle(g); err != nil {
+		return errors.Join(err, h.Close())
+	}
 	var r *register.Register
 	if c.Role.is(roleAPI) && (c.Role.is(roleProject) || h.vault == nil) { // Of many processes each that answers makes the tree; the vault signs.
 		if r, err = c.Register.open(g, h, c.Reserve<<20); err != nil {

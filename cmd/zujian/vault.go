@@ -128,6 +128,9 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 	if err := h.openVault(g, suite, openOptions{now: g.Now}); err != nil {
 		return err
 	}
+	if err := h.refuseCopy(g); err != nil {
+		return err
+	}
 	token, path, err := vaultToken(g)
 	if err != nil {
 		return err

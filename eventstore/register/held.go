@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore/folder"
+	"zujian/eventstore/room"
 )
 
 // A folder that was restored from a backup can't know whether more was signed after the backup. Until somebody who does
@@ -50,6 +51,29 @@ func Release(fs vfs.FS, dir string) error {
 	fs = disk(fs)
 	if err := errors.Join(fs.Remove(fs.PathJoin(dir, heldName)), folder.Sync(fs, dir)); err != nil {
 		return fmt.Errorf("register: release: %w", err)
+	}
+	return nil
+}
+
+// Forget removes the tree and what was signed over it from a folder, which stays held: its log ends before that, and whoever
+// calls this has been told to roll back.
+func Forget(fs vfs.FS, dir string) error {
+	fs = disk(fs)
+	names, err := fs.List(dir)
+	if err != nil {
+		return fmt.Errorf("register: forget: %w", err)
+	}
+	for _, name := range names {
+		if name == heldName || name == lockName || name == room.Ballast || name == checkpointName {
+			continue
+		}
+		if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
+			return fmt.Errorf("register: forget: %w", err)
+		}
+	}
+	// The checkpoint last: a tree without one is refused.
+	if err := errors.Join(fs.Remove(fs.PathJoin(dir, checkpointName)), folder.Sync(fs, dir)); err != nil {
+		return fmt.Errorf("register: forget: %w", err)
 	}
 	return nil
 }

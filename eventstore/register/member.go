@@ -180,9 +180,8 @@ func (r *Register) knowsAll(ctx context.Context) bool {
 	for {
 		if !known {
 			if rec, err := r.o.Notary.Last(ctx); err == nil {
-				var s signed
-				known = rec == nil || json.Unmarshal(rec, &s) == nil
-				size = s.Size
+				size, err = SizeOf(rec)
+				known = err == nil
 			}
 		}
 		if known && r.published.Load().Size >= size {

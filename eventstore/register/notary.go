@@ -40,6 +40,18 @@ type Notary interface {
 // Record is what was signed, in the form of a checkpoint file.
 type Record = json.RawMessage
 
+// SizeOf is how many events a record is signed over; 0 for none.
+func SizeOf(rec Record) (uint64, error) {
+	if rec == nil {
+		return 0, nil
+	}
+	var s signed
+	if err := json.Unmarshal(rec, &s); err != nil {
+		return 0, fmt.Errorf("register: the notary's record cannot be read: %w", err)
+	}
+	return s.Size, nil
+}
+
 // Proposal asks for a signature over a tree.
 type Proposal struct {
 	Origin    string              `json:"origin"`

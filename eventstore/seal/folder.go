@@ -117,6 +117,11 @@ func readAll(f vfs.File) ([]byte, error) {
 
 // write writes a file whole and durably: temporary file, sync, rename, sync of the folder.
 func (d folder) write(name string, data []byte) error {
+	return d.writeBy(name, func(vfs.File) []byte { return data })
+}
+
+// writeBy is write of what the file itself is asked for.
+func (d folder) writeBy(name string, data func(vfs.File) []byte) error {
 	next := d.path(name) + ".tmp"
 	f, err := d.fs.Create(next, "keys")
 	if err != nil {
@@ -124,7 +129,7 @@ func (d folder) write(name string, data []byte) error {
 	}
 	err = d.hide(f, name+".tmp")
 	if err == nil {
-		_, err = f.Write(bytes.Clone(data)) // What a file system was given it may scramble; the caller goes on with it.
+		_, err = f.Write(bytes.Clone(data(f))) // What a file system was given it may scramble; the caller goes on with it.
 	}
 	if err == nil {
 		err = f.Sync()

@@ -55,6 +55,7 @@ type Vault struct {
 	slots    *slotFile
 	identity *identity
 	lock     io.Closer
+	copied   bool // See Copied.
 
 	mu       sync.RWMutex
 	subjects map[subjectID]*subject
@@ -173,6 +174,11 @@ func (v *Vault) load(d folder, o Options) (err error) {
 	if err := errors.Join(err, unfinished); err != nil {
 		return err
 	}
+	there, err = d.settled(v.slots.f)
+	if err != nil {
+		return err
+	}
+	v.copied = !there
 	// The folder's own name, too: an open that was killed may never have made it durable.
 	if err := errors.Join(d.sync(), folders.Sync(d.fs, d.fs.PathDir(d.dir))); err != nil {
 		return err
