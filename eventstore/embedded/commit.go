@@ -417,13 +417,21 @@ func (s *Store) takeSpare(g *segment, bytesMin int64) spare {
 // zero runs the goroutine that makes spares.
 func (s *Store) zero() {
 	for size := range s.spareWant {
-		f, err := createSpare(s.opts.FS, s.opts.Dir, size, func(took time.Duration) {
-			if !s.hurry.Load() {
+		f, err := createSpare(s.opts.FS, s.opts.Dir, size, func(took time.Duration, done int64) {
+			if !s.hurry.Load() && !s.lags(done, size) {
 				time.Sleep(min(took, zeroPauseMax)) // The disk is the log's half of the time.
 			}
 		})
 		s.spareMade <- spare{file: f, size: size, err: err}
 	}
+}
+
+// lags tells whether the spare is less full than the segment that comes before it: then the log would have to wait for it
+// in the end.
+func (s *Store) lags(done, size int64) bool {
+	segs := *s.segs.Load()
+	g := segs[len(segs)-1]
+	return float64(done)/float64(size) < (float64(s.durable.load())-float64(g.base))/float64(g.size)
 }
 
 // follow runs the goroutine that keeps the index behind the log.

@@ -265,9 +265,9 @@ func closeSegments(segs []*segment) {
 	}
 }
 
-// createSpare makes a file of zeroes, durable in size, to become the next segment. between is called with the time that
-// each piece took; it may wait, to leave the disk to the log.
-func createSpare(fs vfs.FS, dir string, size int64, between func(took time.Duration)) (f vfs.File, err error) {
+// createSpare makes a file of zeroes, durable in size, to become the next segment. between is called after each piece with
+// the time it took and how many bytes there are; it may wait, to leave the disk to the log.
+func createSpare(fs vfs.FS, dir string, size int64, between func(took time.Duration, done int64)) (f vfs.File, err error) {
 	path := fs.PathJoin(dir, spareName)
 	f, err = fs.Create(path, writeCategory)
 	if err != nil {
@@ -290,7 +290,7 @@ func createSpare(fs vfs.FS, dir string, size int64, between func(took time.Durat
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		between(time.Since(start))
+		between(time.Since(start), min(size, off+zeroChunk))
 	}
 	if err = f.Sync(); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -299,7 +299,7 @@ func createSpare(fs vfs.FS, dir string, size int64, between func(took time.Durat
 }
 
 // atOnce is for a spare that somebody waits for.
-func atOnce(time.Duration) {}
+func atOnce(time.Duration, int64) {}
 
 // promote turns the spare into the segment that h describes. When it returns, the segment is durable.
 func promote(fs vfs.FS, dir string, f vfs.File, size int64, h segmentHead, o Options) (*segment, error) {

@@ -94,3 +94,29 @@ func TestReopen(t *testing.T) {
 		return mustOpen(tb, Options{Dir: dir, SegmentBytes: 4 << 10})
 	})
 }
+
+// TestSpareKeepsPace: the next segment is zeroed without rests as long as a smaller share of it is there than is used of
+// the one before.
+func TestSpareKeepsPace(t *testing.T) {
+	o := small(vfs.NewMem())
+	o.SegmentBytes = 64 << 10
+	s := mustOpen(t, o)
+	for n := range 1000 {
+		if _, err := s.Append(t0, fmt.Sprint("contract-", n), eventstore.NoStream, storetest.Events(n, n+1)...); err != nil {
+			t.Fatal(err)
+		}
+		segs := *s.segs.Load()
+		g := segs[len(segs)-1]
+		used := int64(s.durable.load() - g.base)
+		for _, size := range []int64{g.size, 4 * g.size} { // Of the spare.
+			same := used * (size / g.size) // Bytes of it, as full as the segment.
+			if s.lags(same, size) || s.lags(size, size) || !s.lags(same-1, size) || !s.lags(0, size) {
+				t.Fatalf("%d of %d bytes are used, a spare of %d: lags with %d: %v, with one less: %v, with none: %v, with all: %v", used, g.size, size,
+					same, s.lags(same, size), s.lags(same-1, size), s.lags(0, size), s.lags(size, size))
+			}
+		}
+	}
+	if n := len(*s.segs.Load()); n < 3 {
+		t.Fatalf("%d segments: too few", n)
+	}
+}
