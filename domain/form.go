@@ -22,10 +22,16 @@ import (
 // plain texts and nothing that json.Marshal would not write. Whatever is otherwise (blanks, other or repeated names,
 // null in odd places, numbers out of range) it leaves to encoding/json whole, from the beginning. So it need not know
 // how such things are read, only what it knows for certain. The price: reflection in the kernel, as in encoding/json.
-type Form[T any] struct{ shape *shape }
+type Form[T any] struct {
+	shape *shape
+	mark  [FormBytes]byte // Of packed values.
+}
 
 // FormOf works out the form of T.
-func FormOf[T any]() Form[T] { return Form[T]{shapeOf(reflect.TypeFor[T](), nil)} }
+func FormOf[T any]() Form[T] {
+	s := shapeOf(reflect.TypeFor[T](), nil)
+	return Form[T]{s, markOf(s)}
+}
 
 // Unmarshal reads one value. Nothing of b stays in use.
 func (f Form[T]) Unmarshal(b []byte) (T, error) {
@@ -66,7 +72,7 @@ func (s *shape) sort() {
 type shape struct {
 	kind   shapeKind
 	typ    reflect.Type
-	elem   *shape      // Of a list or a pointer.
+	elem   *shape      // Of a list, a pointer, or a map from texts.
 	fields []fieldPart // Of an object, in the order they are written.
 	isZero bool        // It tells itself when it is zero.
 }
@@ -157,8 +163,12 @@ func (s *shape) ofKind(inside []reflect.Type) {
 			s.kind, s.elem = asList, shapeOf(s.typ.Elem(), inside)
 		}
 	case reflect.Map:
-		if s.typ.Key() == reflect.TypeFor[string]() && s.typ.Elem() == reflect.TypeFor[int64]() {
+		switch {
+		case s.typ.Key() != reflect.TypeFor[string]():
+		case s.typ.Elem() == reflect.TypeFor[int64]():
 			s.kind = asCounts
+		default: // In JSON as other.
+			s.elem = shapeOf(s.typ.Elem(), inside)
 		}
 	case reflect.Struct:
 		if fields, ok := fieldsOf(s.typ, nil, inside); ok {

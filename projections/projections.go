@@ -143,15 +143,16 @@ func CheckReply(key string, value []byte, expires time.Time) error {
 	return nil
 }
 
-// Get reads the JSON value at key; a missing key is the zero T. Inside a batch the value may be shared with the view's
-// rows in memory: whoever changes what it points to MUST Put or Delete it before the batch goes on.
+// Get reads the row at key, stored as JSON or as its type says (Packed); a missing key is the zero T. Inside a batch the
+// value may be shared with the view's rows in memory: whoever changes what it points to MUST Put or Delete it before the
+// batch goes on.
 func Get[T any](ctx context.Context, r Reader, key string) (t T, err error) {
 	if v, ok := r.(*rowView); ok {
 		return getRow[T](ctx, v, key)
 	}
 	raw, ok, err := r.Get(ctx, key)
 	if err == nil && ok {
-		t, err = formOf[T]().Unmarshal(raw)
+		t, err = RowOf[T](Pair{key, raw})
 	}
 	return t, err
 }
@@ -162,5 +163,5 @@ func Put[T any](v View, key string, value T) {
 		putRow(r, key, value)
 		return
 	}
-	v.Set(key, appendRow[T](nil, value))
+	v.Set(key, appendRow(nil, new(domain.PackRoom), &value))
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"iter"
-	"reflect"
-	"sync"
 
 	"zujian/domain"
 )
@@ -21,15 +19,18 @@ type rows struct {
 	young, old map[string]*row
 	order      []*row // Put in this batch, as they first came since the last flush.
 	room       []byte // For encoding.
+	packing    domain.PackRoom
 }
 
 // row is one row as a value.
 type row struct {
 	key    string
-	value  any                              // A pointer that is the row's alone: putting a row again takes no memory.
-	encode func(b []byte, value any) []byte // Of what was put.
-	put    bool                             // In this batch, and the view has not got its bytes yet.
+	value  any        // A pointer that is the row's alone: putting a row again takes no memory.
+	encode rowEncoder // Of what was put.
+	put    bool       // In this batch, and the view has not got its bytes yet.
 }
+
+type rowEncoder func(b []byte, room *domain.PackRoom, at any) []byte
 
 // turn makes room, between batches.
 func (r *rows) turn() {
@@ -93,7 +94,7 @@ func getRow[T any](ctx context.Context, v *rowView, key string) (t T, err error)
 	}
 	raw, ok, err := v.Get(ctx, key)
 	if err == nil && ok {
-		if t, err = formOf[T]().Unmarshal(raw); err == nil {
+		if t, err = RowOf[T](Pair{key, raw}); err == nil {
 			keepRow(v.rows, key, t)
 		}
 	}
@@ -138,7 +139,7 @@ func (v *rowView) Delete(key string) {
 func (v *rowView) flush() {
 	for _, x := range v.rows.order {
 		if x.put { // Else it was written otherwise since.
-			v.rows.room = x.encode(v.rows.room[:0], x.value)
+			v.rows.room = x.encode(v.rows.room[:0], &v.rows.packing, x.value)
 			v.View.Set(x.key, bytes.Clone(v.rows.room))
 			x.put = false
 		}
@@ -147,26 +148,7 @@ func (v *rowView) flush() {
 	v.rows.order = v.rows.order[:0]
 }
 
-var forms sync.Map // Of the types of rows: reflect.Type → domain.Form.
-
-// formOf works out once how rows of a type are read.
-func formOf[T any]() domain.Form[T] {
-	t := reflect.TypeFor[T]()
-	f, ok := forms.Load(t)
-	if !ok {
-		f, _ = forms.LoadOrStore(t, domain.FormOf[T]())
-	}
-	return f.(domain.Form[T])
-}
-
 // appendKept is appendRow of a row in memory.
-func appendKept[T any](b []byte, at any) []byte { return appendRow[T](b, *at.(*T)) }
-
-// appendRow writes the stored form of a row. View values are plain structs, so encoding can't fail.
-func appendRow[T any](b []byte, value any) []byte {
-	b, err := formOf[T]().Append(b, value)
-	if err != nil {
-		panic("projections: " + err.Error())
-	}
-	return b
+func appendKept[T any](b []byte, room *domain.PackRoom, at any) []byte {
+	return appendRow(b, room, at.(*T))
 }

@@ -3,7 +3,6 @@ package guidance
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -93,9 +92,9 @@ func Test(ctx context.Context, r projections.Reader, period string, v prices.Ver
 		if err != nil {
 			return b, err
 		}
-		var rent Rent
-		if err := json.Unmarshal(pair.Value, &rent); err != nil {
-			return b, fmt.Errorf("guidance: %q: %w", pair.Key, err)
+		rent, err := projections.RowOf[Rent](pair)
+		if err != nil {
+			return b, fmt.Errorf("guidance: %w", err)
 		}
 		c, ok := book.Price(rent.Street, rent.ReportUnit, prices.CellID{LetMode: rent.LetMode, SizeBand: rent.SizeBand, Fitout: rent.Fitout})
 		if !ok {

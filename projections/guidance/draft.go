@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -141,9 +140,9 @@ func (m *market) read(ctx context.Context, r projections.Reader, from domain.Mon
 			if err != nil {
 				return err
 			}
-			var rent Rent
-			if err := json.Unmarshal(pair.Value, &rent); err != nil {
-				return fmt.Errorf("guidance: %q: %w", pair.Key, err)
+			rent, err := projections.RowOf[Rent](pair)
+			if err != nil {
+				return fmt.Errorf("guidance: %w", err)
 			}
 			k := kind{rent.LetMode, rent.SizeBand, rent.Fitout}
 			if m.cities[k] == nil {

@@ -29,7 +29,7 @@ type Projection struct{}
 func (Projection) Name() string { return "guidance" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 2 }
+func (Projection) Version() int { return 3 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -57,12 +57,18 @@ type Rent struct {
 	Fen        int64  `json:"fen"`              // Per ㎡ and month.
 }
 
+// Packed implements projections.Packed.
+func (Rent) Packed() {}
+
 // held is where a contract's rent stands, how many rents in succession it has had, and the prices it was signed under.
 type held struct {
 	Month    domain.Month `json:"month"`
 	Segments int          `json:"segments"`
 	Under    string       `json:"under,omitempty"`
 }
+
+// Packed implements projections.Packed.
+func (held) Packed() {}
 
 // Apply folds a batch.
 func (Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {

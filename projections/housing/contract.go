@@ -73,6 +73,9 @@ type Contract struct {
 	Trail          projections.Trail `json:"trail"`
 }
 
+// Packed implements projections.Packed.
+func (Contract) Packed() {}
+
 func (c Contract) parties() []string {
 	all := slices.Concat(c.Lessors, c.Lessees, []string{c.Brokerage})
 	slices.Sort(all)

@@ -28,7 +28,7 @@ type Projection struct{}
 func (Projection) Name() string { return "housing" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 4 }
+func (Projection) Version() int { return 5 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -136,6 +136,9 @@ type Building struct {
 	Trail      projections.Trail `json:"trail"`
 }
 
+// Packed implements projections.Packed.
+func (Building) Packed() {}
+
 // place is a unit's stand in its building's table. From is absent for units of the first registration.
 type place struct {
 	UnitNo   string     `json:"unit_no"`
@@ -144,6 +147,9 @@ type place struct {
 	From     domain.Day `json:"from,omitzero"`
 	To       domain.Day `json:"to,omitzero"` // Last day.
 }
+
+// Packed implements projections.Packed.
+func (place) Packed() {}
 
 func buildingEvent(ctx context.Context, v projections.View, e projections.Event, ev building.Event) error {
 	id := projections.ID(e.Stream)
@@ -202,6 +208,9 @@ type unitRow struct {
 	State unit.State        `json:"state"`
 	Trail projections.Trail `json:"trail"`
 }
+
+// Packed implements projections.Packed.
+func (unitRow) Packed() {}
 
 func (w *work) unit(ctx context.Context, e projections.Event, ev unit.Event) error {
 	key := projections.Key(keyUnit, projections.ID(e.Stream))

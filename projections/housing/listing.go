@@ -28,6 +28,9 @@ type listingRow struct {
 	Trail       projections.Trail `json:"trail"`
 }
 
+// Packed implements projections.Packed.
+func (listingRow) Packed() {}
+
 // revision is one change of the asking rent of a listing that had been published.
 type revision struct {
 	Month domain.Month `json:"month"`

@@ -15,6 +15,9 @@ type accountRow struct {
 	Trail projections.Trail `json:"trail"`
 }
 
+// Packed implements projections.Packed.
+func (accountRow) Packed() {}
+
 func accountEvent(ctx context.Context, v projections.View, e projections.Event, ev account.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyAccount, id)

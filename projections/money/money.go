@@ -28,7 +28,7 @@ type Projection struct{}
 func (Projection) Name() string { return "money" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 3 }
+func (Projection) Version() int { return 4 }
 
 // Types the view reads: everything about accounts, ledgers and statements.
 func (Projection) Types() []string {
@@ -65,6 +65,9 @@ type row struct {
 	Trail projections.Trail `json:"trail"`
 }
 
+// Packed implements projections.Packed.
+func (row) Packed() {}
+
 // Entry is one event that moved money, or changed the plan for it.
 type Entry struct {
 	Position  uint64           `json:"position"`
@@ -76,6 +79,9 @@ type Entry struct {
 	Journal   []escrow.Posting `json:"journal,omitempty"`
 }
 
+// Packed implements projections.Packed.
+func (Entry) Packed() {}
+
 // Cash is one entry of a bank's cash, signed: positive came in.
 type Cash struct {
 	Position  uint64     `json:"position"`
@@ -85,6 +91,9 @@ type Cash struct {
 	AmountFen domain.Fen `json:"amount_fen"`
 	Type      string     `json:"type"`
 }
+
+// Packed implements projections.Packed.
+func (Cash) Packed() {}
 
 // Apply folds a batch.
 func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {

@@ -126,6 +126,9 @@ type Due struct {
 	Attempts  int        `json:"attempts,omitempty"`
 }
 
+// Packed implements projections.Packed.
+func (Due) Packed() {}
+
 // LedgerOf reads one ledger; ok is false when there is none or the scope does not see it.
 func LedgerOf(ctx context.Context, r projections.Reader, s projections.Scope, contract string) (Ledger, bool, error) {
 	got, err := projections.Get[row](ctx, r, projections.Key(keyLedger, contract))

@@ -26,6 +26,9 @@ type lease struct {
 	Sublet       bool       `json:"sublet,omitempty"` // Under a head lease.
 }
 
+// Packed implements projections.Packed.
+func (lease) Packed() {}
+
 func (w *work) contract(ctx context.Context, e projections.Event, ev contract.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyContract, id)
@@ -122,6 +125,9 @@ type ledger struct {
 	Open   bool            `json:"open"`
 	Orders map[string]bool `json:"orders,omitempty"` // Freezes not lifted.
 }
+
+// Packed implements projections.Packed.
+func (ledger) Packed() {}
 
 func (w *work) escrow(ctx context.Context, e projections.Event, ev escrow.Event) error {
 	key := projections.Key(keyLedger, projections.ID(e.Stream))

@@ -24,7 +24,7 @@ type Projection struct{}
 func (Projection) Name() string { return "people" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 3 }
+func (Projection) Version() int { return 4 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -104,6 +104,9 @@ type Subject struct {
 	ScopeOK        *bool `json:"scope_ok,omitempty"`             // The business scope (经营范围) names the business.
 	OpeningOverdue int   `json:"opening_overdue_days,omitempty"` // Days since the report was due, while there is none.
 }
+
+// Packed implements projections.Packed.
+func (Subject) Packed() {}
 
 // Apply folds a batch.
 func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {

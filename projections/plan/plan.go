@@ -29,7 +29,7 @@ type Projection struct{}
 func (Projection) Name() string { return "plan" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -73,6 +73,9 @@ type Point struct {
 type home struct {
 	Filed map[string]letting `json:"filed,omitempty"` // Contract → letting.
 }
+
+// Packed implements projections.Packed.
+func (home) Packed() {}
 
 type letting struct {
 	On         domain.Day `json:"on"`
