@@ -129,6 +129,50 @@ func BenchmarkStreamCold(b *testing.B) {
 	}
 }
 
+// BenchmarkFiling reads and writes as a filing does: a flat and a party that nobody used since the open, and streams that are
+// not there yet.
+func BenchmarkFiling(b *testing.B) {
+	o := Options{Dir: b.TempDir(), DeferSync: true}
+	s := mustOpen(b, o)
+	name := func(kind string, n int) string {
+		return fmt.Sprintf("%s-%08x-0000-4000-8000-%012x", kind, n*2654435761&(1<<32-1), n)
+	}
+	const streams = 1 << 17
+	for n := range streams {
+		for _, kind := range []string{"unit", "party"} {
+			if _, err := s.Append(t0, name(kind, n), eventstore.NoStream, storetest.Events(0, 3)...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	s = mustOpen(b, o)
+	b.ReportAllocs()
+	filing := 0
+	for b.Loop() {
+		filing++
+		n := filing * 7919 % streams
+		last := eventstore.NoStream
+		for _, stream := range []string{name("party", n), name("contract", filing), name("unit", n)} {
+			last = eventstore.NoStream
+			for e, err := range s.Stream(t0, stream, 0) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				last = e.Revision
+			}
+		}
+		events := storetest.Events(3*filing+8, 3*filing+11)
+		if _, err := s.AppendTogether(t0, eventstore.Part{Stream: name("contract", filing), Expected: eventstore.NoStream, Events: events},
+			eventstore.Part{Stream: name("escrow", filing), Expected: eventstore.NoStream, Events: events},
+			eventstore.Part{Stream: name("unit", n), Expected: last, Events: events[:2]}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkRebuild opens a log whose index is gone: streams of 8 events, written two at a time in turn.
 func BenchmarkRebuild(b *testing.B) {
 	const streams, rounds = 1 << 15, 4

@@ -168,7 +168,7 @@ func (s *Store) head(stream string) (eventstore.Revision, error) {
 	if err := s.indexed.wait(context.Background(), s.heads.dropped); err != nil {
 		return 0, err
 	}
-	return s.index.head(stream)
+	return s.index.head(stream, s.heads.dropped)
 }
 
 // find looks for an append at any revision in the stream by its first id. seen without a position means that the id is

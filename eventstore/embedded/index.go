@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 
 	"zujian/eventstore"
 	"zujian/eventstore/folder"
@@ -44,9 +46,11 @@ type mark struct {
 // index is the Pebble database beside the segments. It is written without a log of its own: after a crash it is some
 // prefix of what was applied, and its mark, applied with every batch, says which.
 type index struct {
-	db    *pebble.DB
-	cache *pebble.Cache
-	id    logID
+	db     *pebble.DB
+	cache  *pebble.Cache
+	id     logID
+	tables tables
+	opened eventstore.Position // Up to here nobody remembers what was written.
 
 	failing chan error // Holds one error of writing tables behind the index, which Pebble tries again for ever.
 }
@@ -85,16 +89,21 @@ func openIndex(o Options, id logID) (*index, mark, error) {
 }
 
 func openDB(o Options, id logID, readOnly bool) (*index, error) {
-	cache := pebble.NewCache(indexCache)
+	cache := pebble.NewCache(indexCache + 2*indexMemory) // Pebble takes what it holds in memory, and what it is writing down, off it.
 	x := &index{cache: cache, id: id, failing: make(chan error, 1)}
 	opts := &pebble.Options{
 		FS: o.FS, DisableWAL: true, Cache: cache, MemTableSize: indexMemory, ReadOnly: readOnly,
+		L0CompactionThreshold: indexL0, L0StopWritesThreshold: 3 * indexL0,
 		FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: pebbleLogger{o.Logger, o.Fatal},
 	}
 	opts.EventListener = &pebble.EventListener{
 		BackgroundError: func(err error) { x.failed(o.Logger, err) },
 		DataCorruption:  func(info pebble.DataCorruptionInfo) { damagedIndex(o, info, readOnly) },
+		FlushEnd:        func(pebble.FlushInfo) { x.tables.changes.Add(1) },
+		CompactionEnd:   func(pebble.CompactionInfo) { x.tables.changes.Add(1) },
 	}
+	opts.Levels[0].Compression = func() *block.CompressionProfile { return block.NoCompression } // Soon compacted away.
+	opts.Levels[1].Compression = func() *block.CompressionProfile { return block.SnappyCompression }
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
@@ -103,7 +112,7 @@ func openDB(o Options, id logID, readOnly bool) (*index, error) {
 		cache.Unref()
 		return nil, err
 	}
-	x.db = db
+	x.db, x.tables.db, x.tables.id = db, db, id
 	return x, nil
 }
 
@@ -147,7 +156,7 @@ func (x *index) close(flush bool) (err error) {
 			}
 		}
 	}
-	err = errors.Join(err, x.db.Close())
+	err = errors.Join(err, x.tables.close(), x.db.Close())
 	x.cache.Unref()
 	return err
 }
@@ -162,7 +171,11 @@ func readMark(r pebble.Reader, id logID) (m mark, err error) {
 	if err != nil {
 		return mark{}, err
 	}
-	defer done.Close()
+	m, err = decodeMark(b, id)
+	return m, errors.Join(err, done.Close())
+}
+
+func decodeMark(b []byte, id logID) (mark, error) {
 	if len(b) != markBytes || b[0] < 1 || b[0] > indexVersion || !bytes.Equal(b[1:17], id[:]) {
 		return mark{}, errors.New("of another version or another log")
 	}
@@ -271,19 +284,18 @@ func (h headRow) start(i eventstore.Revision) eventstore.Position {
 	return eventstore.Position(be.Uint64(h[8+8*i:]))
 }
 
-// headOf calls look with the stream's head, or not at all if it has none.
-func (x *index) headOf(stream string, look func(headRow)) error {
-	k := make([]byte, 0, 64)
-	v, done, err := x.db.Get(append(append(k, keyHead), stream...))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil
-	}
-	if err == nil {
+// headOf calls look with the stream's head, or not at all if it has none. Nothing was written to the stream from upTo on.
+func (x *index) headOf(stream string, upTo eventstore.Position, look func(headRow)) error {
+	k := append(append(make([]byte, 0, 128), keyHead), stream...) // Most fit, and then it is not allocated.
+	v, done, err := x.get(k, upTo)
+	if err == nil && v != nil {
 		if row := headRow(v); row.bad() {
 			err = fmt.Errorf("%d bytes, which is no head", len(v))
 		} else {
 			look(row)
 		}
+	}
+	if done != nil {
 		err = errors.Join(err, done.Close())
 	}
 	if err != nil {
@@ -292,18 +304,41 @@ func (x *index) headOf(stream string, look func(headRow)) error {
 	return nil
 }
 
-// head returns the stream's last revision as far as the index has come.
-func (x *index) head(stream string) (eventstore.Revision, error) {
+// get looks up a key that nothing was written of from upTo on. The value, nil if there is none, is good until done, if there
+// is one, is closed.
+func (x *index) get(k []byte, upTo eventstore.Position) (v []byte, done io.Closer, err error) {
+	if upTo != noPosition {
+		i, err := x.tables.get(max(upTo, x.opened))
+		if err != nil {
+			return nil, nil, err
+		}
+		if i != nil {
+			v, err = i.look(k)
+			return v, i, err
+		}
+	}
+	v, done, err = x.db.Get(k)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil, nil
+	}
+	return v, done, err
+}
+
+// head returns the stream's last revision as far as the index has come, which is upTo or further. Nothing was written to it
+// from there on.
+func (x *index) head(stream string, upTo eventstore.Position) (eventstore.Revision, error) {
 	last := eventstore.NoStream
-	err := x.headOf(stream, func(h headRow) { last = h.last() })
+	err := x.headOf(stream, upTo, func(h headRow) { last = h.last() })
 	return last, err
 }
 
 // starts appends to dst where up to limit events of the stream start, from revision from on. The head, behind a bloom
-// filter, tells most who ask all of it: they ask for the newest, of a short stream, or of one that is yet to be.
-func (x *index) starts(dst []eventstore.Position, stream string, from eventstore.Revision, limit int) ([]eventstore.Position, error) {
+// filter, tells most who ask all of it: they ask for the newest, of a short stream, or of one that is yet to be. Nothing was
+// written to the stream from upTo on, or at least nothing that must be found.
+func (x *index) starts(dst []eventstore.Position, stream string, from eventstore.Revision, limit int, upTo eventstore.Position,
+) ([]eventstore.Position, error) {
 	walk := false
-	err := x.headOf(stream, func(h headRow) {
+	err := x.headOf(stream, upTo, func(h headRow) {
 		missing := h.last() - from + 1
 		if walk = missing > h.frames() || missing > eventstore.Revision(limit); walk {
 			return

@@ -18,7 +18,7 @@ func headFrames(t *testing.T, s *Store, stream string, events int) (frames int) 
 	if err := s.indexed.wait(t.Context(), s.durable.load()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.index.headOf(stream, func(h headRow) { frames = int(h.frames()) }); err != nil {
+	if err := s.index.headOf(stream, noPosition, func(h headRow) { frames = int(h.frames()) }); err != nil {
 		t.Fatal(err)
 	}
 	n := 0

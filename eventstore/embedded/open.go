@@ -72,6 +72,7 @@ func open(o Options) (_ *Store, err error) {
 	s.counts.events.Store(int64(s.end.ordinal))
 	s.counts.storedAt.Store(s.end.storedAt)
 	s.indexed.set(s.end.pos)
+	s.index.opened = s.durable.load()
 	s.heads.dropped, s.heads.frozen, s.synced = s.end.pos, s.end.pos, s.end.pos // What indexed says, too.
 	s.names.seed = maphash.MakeSeed()
 	s.latest.bytes, s.latest.rd = eventstore.Position(min(latestBytes, o.SegmentBytes/4)), s.reader()

@@ -25,8 +25,9 @@ const (
 	clockBehind         = time.Minute // The clock may be set back so far, or jitter, without a word.
 	headsDefault        = 1 << 18     // Streams whose head is kept in memory: about 40 MiB.
 	indexLagGroups      = 8           // Groups the index may be behind the log.
-	indexMemory         = 32 << 20
-	ballastShare        = 4 // The ballast is this part of ReserveBytes.
+	indexMemory         = 16 << 20    // Held before it is written as a table; twice that while it is.
+	indexL0             = 8           // Tables above each other, each of one memory, that are merged: twice as many as usual, of half the size.
+	ballastShare        = 4           // The ballast is this part of ReserveBytes.
 	lockName            = "LOCK"
 	indexName           = "index"
 	indexDamagedName    = "index.damaged" // Says that the next open must rebuild it.

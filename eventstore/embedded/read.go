@@ -278,6 +278,9 @@ type span struct {
 	seen                       // Just before.
 }
 
+// written is where the log held all that may be expected of the stream.
+func (w *span) written() eventstore.Position { return min(w.upTo+1, w.limit) }
+
 // loader is what reading a stream needs, used by one reader after the other.
 type loader struct {
 	reader
@@ -304,7 +307,7 @@ func (s *Store) readStream(ctx context.Context, w *span, yield func(eventstore.R
 		return err
 	}
 	if !w.known {
-		if err := s.indexed.wait(ctx, min(w.upTo+1, w.limit)); err != nil {
+		if err := s.indexed.wait(ctx, w.written()); err != nil {
 			return err
 		}
 	}
@@ -341,7 +344,7 @@ func (l *loader) load(w *span, from eventstore.Revision) error {
 	return l.store.reading(func() (err error) {
 		if w.known {
 			l.starts = append(l.starts[:0], w.starts[:w.n]...)
-		} else if l.starts, err = l.store.index.starts(l.starts[:0], w.stream, from, streamChunk); err != nil {
+		} else if l.starts, err = l.store.index.starts(l.starts[:0], w.stream, from, streamChunk, w.written()); err != nil {
 			return err
 		}
 		l.frames, err = l.framesAt(l.frames, l.starts, w.limit)

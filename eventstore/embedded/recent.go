@@ -201,7 +201,9 @@ func (r *recent) look(stream string, from eventstore.Revision) (w seen) {
 		w.n = copy(w.starts[:], t.starts[t.n-int(missing):t.n])
 	case t.n > 0:
 		w.upTo = t.starts[t.n-1]
-	} // Else it was read to its end, and nothing was there that could have been: the index had it.
+	default: // Read to its end, where nothing was: what it has was written before anything that is remembered.
+		w.upTo = s.forgot
+	}
 	return w
 }
 

@@ -237,7 +237,7 @@ func (s *Store) repeated(r *request) (eventstore.Appended, error) {
 
 // sameIDs tells whether the stream holds exactly these ids from revision from on, and where the last of them ends.
 func (s *Store) sameIDs(stream string, from eventstore.Revision, ids [][16]byte) (end eventstore.Position, same bool, err error) {
-	starts, err := s.index.starts(nil, stream, from, len(ids))
+	starts, err := s.index.starts(nil, stream, from, len(ids), noPosition)
 	if err != nil || len(starts) < len(ids) {
 		return 0, false, err
 	}
