@@ -7,105 +7,11 @@ import (
 	"strings"
 )
 
-type kind uint8
-
-const (
-	kindUnknown kind = iota
-	kindNull
-	kindBool
-	kindInt
-	kindText
-	kindDay
-	kindTexts
-	kindRecords
-	kindRecord
-)
-
-// value is a fact or the result of an operation. The zero value is unknown.
-type value struct {
-	kind kind
-	n    int64 // Of a bool, int or day.
-	text string
-	many any // []string, []Facts or Facts.
-}
-
-func (v value) truth() bool { return v.n != 0 }
-
-func (v value) texts() []string {
-	list, _ := v.many.([]string)
-	return list
-}
-
-func (v value) records() []Facts {
-	list, _ := v.many.([]Facts)
-	return list
-}
-
-func (v value) record() Facts {
-	f, _ := v.many.(Facts)
-	return f
-}
-
-func truth(b bool) value {
-	if b {
-		return value{kind: kindBool, n: 1}
-	}
-	return value{kind: kindBool}
-}
-
-func valueOf(some any) value {
-	switch x := some.(type) {
-	case nil:
-		return value{kind: kindNull}
-	case bool:
-		return truth(x)
-	case int:
-		return value{kind: kindInt, n: int64(x)}
-	case int64:
-		return value{kind: kindInt, n: x}
-	case Fen:
-		return value{kind: kindInt, n: int64(x)}
-	case string:
-		return value{kind: kindText, text: x}
-	case Day:
-		return value{kind: kindDay, n: int64(x)}
-	case []string:
-		return value{kind: kindTexts, many: some}
-	case []Facts:
-		return value{kind: kindRecords, many: some}
-	case Facts:
-		return value{kind: kindRecord, many: some}
-	}
-	return value{}
-}
-
-// lookup follows a dotted path. A zero Day is absent, like an absent key.
-func lookup(f Facts, path string) value {
-	for {
-		head, rest, more := strings.Cut(path, ".")
-		x, ok := f[head]
-		if !ok {
-			return value{}
-		}
-		if !more {
-			v := valueOf(x)
-			if v.kind == kindDay && v.n == 0 {
-				return value{kind: kindNull}
-			}
-			return v
-		}
-		if f, ok = x.(Facts); !ok {
-			return value{}
-		}
-		path = rest
-	}
-}
-
 // term is an expression made ready to be asked of many facts: its parameters and literals are values, its shape is checked.
 type term struct {
 	op    string // An operator, opFact, opItem, or opLit of what is known beforehand.
 	name  string // Path of a fact or item field.
-	known value
+	known Value
 	args  []term
 }
 
@@ -135,15 +41,15 @@ func termOf(e *Expr, params map[string]Param) term {
 
 // evaluation is one judgement of one rule. Every operation is total: what can't be computed is unknown.
 type evaluation struct {
-	facts    Facts
-	item     value // The list item at hand.
+	facts    Source
+	item     Value // The list item at hand.
 	calendar Calendar
 }
 
-func (ev *evaluation) eval(e *term) value {
+func (ev *evaluation) eval(e *term) Value {
 	switch e.op {
 	case opFact:
-		return lookup(ev.facts, e.name)
+		return ev.facts.Fact(e.name)
 	case opItem:
 		return ev.field(e.name)
 	case opLit:
@@ -158,25 +64,25 @@ func (ev *evaluation) eval(e *term) value {
 				return v
 			}
 		}
-		return value{}
+		return Value{}
 	}
-	var buf [4]value
+	var buf [4]Value
 	args := buf[:0]
 	for i := range e.args {
 		args = append(args, ev.eval(&e.args[i]))
 	}
 	switch e.op {
 	case "present":
-		return truth(args[0].kind != kindUnknown && args[0].kind != kindNull)
+		return FactBool(args[0].kind != kindUnknown && args[0].kind != kindNull)
 	case "not":
 		if args[0].kind != kindBool {
-			return value{}
+			return Value{}
 		}
-		return truth(!args[0].truth())
+		return FactBool(!args[0].truth())
 	}
 	for _, a := range args {
 		if a.kind == kindUnknown {
-			return value{}
+			return Value{}
 		}
 	}
 	switch e.op {
@@ -194,23 +100,23 @@ func (ev *evaluation) eval(e *term) value {
 	return ev.dates(e.op, args[0], args[1])
 }
 
-func (ev *evaluation) field(name string) value {
+func (ev *evaluation) field(name string) Value {
 	if name == "" {
 		return ev.item
 	}
 	if ev.item.kind != kindRecord {
-		return value{}
+		return Value{}
 	}
-	return lookup(ev.item.record(), name)
+	return ev.item.record().Fact(name)
 }
 
 // logic is Kleene's and/or: deciding is the value that settles it alone.
-func (ev *evaluation) logic(args []term, deciding bool) value {
-	out := truth(!deciding)
+func (ev *evaluation) logic(args []term, deciding bool) Value {
+	out := FactBool(!deciding)
 	for i := range args {
 		switch v := ev.eval(&args[i]); {
 		case v.kind != kindBool:
-			out = value{}
+			out = Value{}
 		case v.truth() == deciding:
 			return v
 		}
@@ -218,7 +124,7 @@ func (ev *evaluation) logic(args []term, deciding bool) value {
 	return out
 }
 
-func (ev *evaluation) overList(e *term) value {
+func (ev *evaluation) overList(e *term) Value {
 	list := ev.eval(&e.args[0])
 	var n int
 	switch list.kind {
@@ -230,15 +136,15 @@ func (ev *evaluation) overList(e *term) value {
 		if e.op == "min" || e.op == "max" {
 			return extreme(e.op, list, ev.eval(&e.args[1]))
 		}
-		return value{}
+		return Value{}
 	}
 	if len(e.args) == 1 {
-		return value{kind: kindInt, n: int64(n)}
+		return FactInt(n)
 	}
 	outer := ev.item
 	defer func() { ev.item = outer }()
 	if e.op == "distinct" {
-		results := make([]value, n)
+		results := make([]Value, n)
 		for i := range n {
 			ev.item = item(list, i)
 			results[i] = ev.eval(&e.args[1])
@@ -256,30 +162,30 @@ func (ev *evaluation) overList(e *term) value {
 	return sum
 }
 
-func item(list value, i int) value {
+func item(list Value, i int) Value {
 	if list.kind == kindRecords {
-		return value{kind: kindRecord, many: list.records()[i]}
+		return Value{kind: kindRecord, many: list.records()[i]}
 	}
-	return value{kind: kindText, text: list.texts()[i]}
+	return FactText(list.texts()[i])
 }
 
 // start is the result over an empty list; the least and the most of nothing are unknown.
-func start(op string) value {
+func start(op string) Value {
 	switch op {
 	case "any", "all":
-		return truth(op == "all")
+		return FactBool(op == "all")
 	case "count", "sum":
-		return value{kind: kindInt}
+		return FactInt(0)
 	}
-	return value{}
+	return Value{}
 }
 
 // reduce adds the i-th result to sum; done means that nothing later changes it.
-func reduce(op string, i int, sum, r value) (next value, done bool) {
+func reduce(op string, i int, sum, r Value) (next Value, done bool) {
 	switch op {
 	case "any", "all":
 		if r.kind != kindBool {
-			return value{}, false
+			return Value{}, false
 		}
 		if r.truth() == (op == "any") {
 			return r, true
@@ -287,11 +193,11 @@ func reduce(op string, i int, sum, r value) (next value, done bool) {
 		return sum, false
 	case "count":
 		if r.kind != kindBool {
-			return value{}, true
+			return Value{}, true
 		}
 		sum.n += r.n
 	case "sum":
-		sum = arithmetic("+", []value{sum, r})
+		sum = arithmetic("+", []Value{sum, r})
 	default:
 		if i == 0 {
 			sum = r
@@ -302,7 +208,7 @@ func reduce(op string, i int, sum, r value) (next value, done bool) {
 	return sum, sum.kind == kindUnknown
 }
 
-func distinct(results []value) value {
+func distinct(results []Value) Value {
 	type key struct {
 		kind kind
 		n    int64
@@ -311,16 +217,16 @@ func distinct(results []value) value {
 	seen := map[key]bool{}
 	for _, r := range results {
 		if r.kind == kindUnknown || r.kind > kindDay {
-			return value{}
+			return Value{}
 		}
 		seen[key{r.kind, r.n, r.text}] = true
 	}
-	return value{kind: kindInt, n: int64(len(seen))}
+	return FactInt(len(seen))
 }
 
-func extreme(op string, a, b value) value {
+func extreme(op string, a, b Value) Value {
 	if a.kind != b.kind || (a.kind != kindInt && a.kind != kindDay) {
-		return value{}
+		return Value{}
 	}
 	if (a.n < b.n) == (op == "min") {
 		return a
@@ -328,59 +234,59 @@ func extreme(op string, a, b value) value {
 	return b
 }
 
-func equal(a, b value, want bool) value {
+func equal(a, b Value, want bool) Value {
 	switch {
 	case a.kind == kindNull || b.kind == kindNull:
-		return truth((a.kind == b.kind) == want)
+		return FactBool((a.kind == b.kind) == want)
 	case a.kind != b.kind || a.kind > kindDay:
-		return value{}
+		return Value{}
 	}
-	return truth((a.n == b.n && a.text == b.text) == want)
+	return FactBool((a.n == b.n && a.text == b.text) == want)
 }
 
-func compare(op string, args []value) value {
+func compare(op string, args []Value) Value {
 	for _, a := range args {
 		if a.kind != args[0].kind || (a.kind != kindInt && a.kind != kindDay) {
-			return value{}
+			return Value{}
 		}
 	}
 	x, y := args[0].n, args[1].n
 	switch op {
 	case "<":
-		return truth(x < y)
+		return FactBool(x < y)
 	case "<=":
-		return truth(x <= y)
+		return FactBool(x <= y)
 	case ">":
-		return truth(x > y)
+		return FactBool(x > y)
 	case ">=":
-		return truth(x >= y)
+		return FactBool(x >= y)
 	}
-	return truth(x >= y && x <= args[2].n)
+	return FactBool(x >= y && x <= args[2].n)
 }
 
-func member(list, x value) value {
+func member(list, x Value) Value {
 	switch {
 	case x.kind != kindText:
-		return value{}
+		return Value{}
 	case list.kind == kindTexts:
-		return truth(slices.Contains(list.texts(), x.text))
+		return FactBool(slices.Contains(list.texts(), x.text))
 	case list.kind == kindText:
-		return truth(strings.Contains(list.text, x.text))
+		return FactBool(strings.Contains(list.text, x.text))
 	}
-	return value{}
+	return Value{}
 }
 
-func arithmetic(op string, args []value) value {
+func arithmetic(op string, args []Value) Value {
 	for _, a := range args {
 		if a.kind != kindInt {
-			return value{}
+			return Value{}
 		}
 	}
 	out := args[0]
 	for _, b := range args[1:] {
 		n, ok := calculate(op, out.n, b.n)
 		if !ok {
-			return value{}
+			return Value{}
 		}
 		out.n = n
 	}
@@ -410,19 +316,19 @@ func calculate(op string, a, b int64) (int64, bool) {
 // termMax bounds the days, months and working days a rule may add.
 const termMax = 10_000
 
-func (ev *evaluation) dates(op string, a, b value) value {
+func (ev *evaluation) dates(op string, a, b Value) Value {
 	if a.kind != kindDay {
-		return value{}
+		return Value{}
 	}
 	if op == "date_diff_days" {
 		if b.kind != kindDay {
-			return value{}
+			return Value{}
 		}
-		return value{kind: kindInt, n: b.n - a.n}
+		return FactInt(b.n - a.n)
 	}
 	from := Day(a.n)
 	if b.kind != kindInt || b.n < -termMax || b.n > termMax || from < DayMin || from > DayMax {
-		return value{}
+		return Value{}
 	}
 	var d Day
 	switch op {
@@ -433,14 +339,14 @@ func (ev *evaluation) dates(op string, a, b value) value {
 	case "add_workdays":
 		d = ev.calendar.AddWorkdays(from, int(b.n))
 	default:
-		return value{}
+		return Value{}
 	}
-	return value{kind: kindDay, n: int64(d)}
+	return Value{kind: kindDay, n: int64(d)}
 }
 
 // used is what a judgement read, for the answer and the event: parameters by name, single facts by path, and under
 // "missing" the facts nobody gave. Lists stay out: they may be long and name people.
-func used(r *Rule, f Facts) map[string]any {
+func used(r *Rule, f Source) map[string]any {
 	out := map[string]any{}
 	var missing []string
 	r.Predicate.walk(func(x Expr) {
@@ -448,7 +354,7 @@ func used(r *Rule, f Facts) map[string]any {
 		case opParam:
 			out[x.Name] = r.Params[x.Name].Value
 		case opFact:
-			switch v := lookup(f, x.Name); v.kind {
+			switch v := f.Fact(x.Name); v.kind {
 			case kindUnknown:
 				missing = append(missing, x.Name)
 			case kindBool:

@@ -41,9 +41,4 @@ const (
 	OutcomeRoute      Outcome = "ROUTE"
 )
 
-// Facts is one typed record a rule's predicate reads: values are int64, bool, string, Day, []string or []Facts, and
-// nested Facts; a path is dotted ("lease.deposit_fen"). An absent key is a missing fact, never false. A nil value is
-// known to be none.
-type Facts map[string]any
-
-// Rule is in rules.go, Expr in predicate.go, Verdict in verdict.go, Calendar in calendar.go.
+// Facts are in facts.go, Rule is in rules.go, Expr in predicate.go, Verdict in verdict.go, Calendar in calendar.go.

@@ -157,7 +157,7 @@ func (p Policy) param(rule, name string, on Day) any {
 // Judge tests facts against every rule of a stage in the version in force on the fact's date: the publish date of a
 // listing, the signing date of a contract, the value date of a payment. The verdict has a result for every rule judged.
 // With ids only those rules are judged: facts of a part of the matter answer no others.
-func (p Policy) Judge(stage Stage, on Day, f Facts, ids ...string) Verdict {
+func (p Policy) Judge(stage Stage, on Day, f Source, ids ...string) Verdict {
 	rules := p.atStage(stage, on)
 	most := len(rules)
 	if len(ids) > 0 {
@@ -180,7 +180,7 @@ func (p Policy) Judge(stage Stage, on Day, f Facts, ids ...string) Verdict {
 // JudgeAgain is Judge of a stage and day that were judged before, when nothing has changed since but the facts at some
 // paths, none of them of "scope": only rules that may read one of those are asked again. Nobody changes the result, which
 // may be the verdict before.
-func (p Policy) JudgeAgain(before Verdict, stage Stage, on Day, f Facts, changed ...string) Verdict {
+func (p Policy) JudgeAgain(before Verdict, stage Stage, on Day, f Source, changed ...string) Verdict {
 	rules := p.atStage(stage, on)
 	v, at, own := before, 0, false
 	for i := range rules {
@@ -199,21 +199,21 @@ func (p Policy) JudgeAgain(before Verdict, stage Stage, on Day, f Facts, changed
 	return v
 }
 
-func (s Scope) covers(f Facts) bool {
+func (s *Scope) covers(f Source) bool {
 	if len(s.SubjectKinds) > 0 {
-		kinds := lookup(f, "scope.subject_kinds")
+		kinds := f.Fact("scope.subject_kinds")
 		if kinds.kind == kindTexts && !slices.ContainsFunc(kinds.texts(), func(k string) bool { return slices.Contains(s.SubjectKinds, k) }) {
 			return false
 		}
 	}
 	if len(s.LetModes) > 0 {
-		mode := lookup(f, "scope.let_mode")
+		mode := f.Fact("scope.let_mode")
 		return mode.kind != kindText || slices.Contains(s.LetModes, mode.text)
 	}
 	return true
 }
 
-func (p Policy) judge(r *Rule, violated *term, f Facts) RuleResult {
+func (p Policy) judge(r *Rule, violated *term, f Source) RuleResult {
 	res := RuleResult{Rule: r.ID, Version: r.Version, Outcome: OutcomePass, Unconfirmed: r.Status == RuleUnconfirmed}
 	ev := evaluation{facts: f, calendar: p.Calendar}
 	got := ev.eval(violated)

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -16,6 +17,29 @@ func (f Form[T]) Append(b []byte, x any) ([]byte, error) {
 	}
 	raw, err := json.Marshal(x)
 	return append(b, raw...), err
+}
+
+// Sorted is the form of the same values with the fields of every object in the order of their names, as RFC 8785 has them.
+// It panics if something in T is left to encoding/json: only a programming error gets here.
+func (f Form[T]) Sorted() Form[T] {
+	f = FormOf[T]()
+	f.shape.sort()
+	return f
+}
+
+func (s *shape) sort() {
+	switch s.kind {
+	case asOther, asOwn, asVerdict:
+		panic("domain: the order of fields in " + s.typ.String() + " is its own")
+	case asObject:
+		slices.SortFunc(s.fields, func(a, b fieldPart) int { return strings.Compare(a.name(), b.name()) })
+		for i := range s.fields {
+			s.fields[i].shape.sort()
+		}
+	case asList, asPointer:
+		s.elem.sort()
+	default: // Of one value, or sorted as it is.
+	}
 }
 
 // append writes a value; ok is false for one that json.Marshal refuses, or must write.

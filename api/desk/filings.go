@@ -140,15 +140,19 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
+	fresh := &draft.Subject
+	if all.Revision() == eventstore.NoStream {
+		fresh = nil // They are those of the draft.
+	}
 	if err := all.decide(call, draft); err != nil {
 		return contract.State{}, Receipt{}, err
 	}
 	if all.State().Stage == contract.StageDrafted {
-		if err := signByEvidence(call, all, &draft, in.Evidence, paper); err != nil {
+		if err := signByEvidence(call, all, fresh, draft.GuidanceVersion, in.Evidence, paper); err != nil {
 			return all.State(), Receipt{}, err
 		}
 	}
-	asked, err := d.decideFile(ctx, call.step("file"), all, &draft.Subject)
+	asked, err := d.decideFile(ctx, call.step("file"), all, fresh)
 	if err != nil {
 		return all.State(), Receipt{}, err
 	}
@@ -263,13 +267,13 @@ func mayOneCall(a domain.Actor, evidence []Evidence, paper bool) error {
 }
 
 // signByEvidence decides every signature.
-func signByEvidence(call Call, all contractSteps, draft *contract.Draft, evidence []Evidence, paper bool) error {
+func signByEvidence(call Call, all contractSteps, fresh *contract.Subject, guidance string, evidence []Evidence, paper bool) error {
 	if paper {
 		cmd, err := paperBy(call.Actor, all.State(), evidence[0].ScanSHA256)
 		if err != nil {
 			return err
 		}
-		cmd.GuidanceVersion = draft.GuidanceVersion
+		cmd.GuidanceVersion = guidance
 		return all.decide(call.step("paper"), cmd)
 	}
 	for i, e := range evidence {
@@ -277,7 +281,7 @@ func signByEvidence(call Call, all contractSteps, draft *contract.Draft, evidenc
 		if err == nil {
 			err = all.decide(call.step("sign "+who), contract.Sign{
 				Party: who, ContentHash: all.State().ContentHash, Method: contract.MethodESign, Evidence: e.DocumentSHA256, Mandated: true,
-				Refreshed: &draft.Subject, GuidanceVersion: draft.GuidanceVersion,
+				Refreshed: fresh, GuidanceVersion: guidance,
 			})
 		}
 		if err != nil {

@@ -108,10 +108,8 @@ func (s State) judgeAmendment(r request, changed Terms, fresh *Subject, withoutL
 	}
 	q := question(changed, subject, s.Occupants, r.Today())
 	q.SignedOn = r.Today()
-	q.Amendment, q.PrevRentFen, q.WithoutLessees = true, s.Terms.MonthlyRentFen, withoutLessees
-	facts := q.Facts()
-	facts["lease"].(domain.Facts)["signed_on"] = s.SignedOn // C-03 looks back from the contract's own signing.
-	verdict := r.Policy.Judge(domain.StageSign, q.SignedOn, facts)
+	q.Amendment, q.PrevRentFen, q.ContractSignedOn, q.WithoutLessees = true, s.Terms.MonthlyRentFen, s.SignedOn, withoutLessees
+	verdict := r.Policy.Judge(domain.StageSign, q.SignedOn, &q)
 	return verdict, verdict.Err()
 }
 
@@ -253,7 +251,7 @@ func addOccupant(s State, r request, c AddOccupant) ([]Event, error) {
 
 // judgeOccupants keeps, of the rules of today, those about how many people live where.
 func judgeOccupants(p domain.Policy, q Question, today domain.Day) domain.Verdict {
-	return slices.DeleteFunc(p.Judge(domain.StageSign, today, q.Facts()), func(res domain.RuleResult) bool {
+	return slices.DeleteFunc(p.Judge(domain.StageSign, today, &q), func(res domain.RuleResult) bool {
 		return !strings.HasPrefix(res.Rule, "U-02") && !strings.HasPrefix(res.Rule, "U-03") && !strings.HasPrefix(res.Rule, "U-04")
 	})
 }

@@ -209,11 +209,10 @@ func checkParent(t Terms, s Subject) error {
 	if p == nil || !p.Exists || p.Ended {
 		return ErrParentUnknown.At("/parent_id")
 	}
-	facts := Question{Terms: t, Subject: s}.parent()
-	switch {
-	case facts["lessee_is_lessor"] != true:
+	switch q := (&Question{Terms: t, Subject: s}); {
+	case !q.lesseesLet():
 		return ErrOutsideParent.At("/lessors")
-	case facts["covers_space"] != true:
+	case !q.coversSpace():
 		return ErrOutsideParent.At("/rooms")
 	case t.Start < p.Start:
 		return ErrOutsideParent.With("min_start", p.Start.String()).At("/start")

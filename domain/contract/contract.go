@@ -34,7 +34,7 @@ var Decider = domain.Decider[State, Command, Event]{
 }
 
 // OneCall decides as Decider does, for the commands of one call under one rule set, which one goroutine gives: what the
-// draft, the last signature and the filing ask of the rules alike, the rules are asked once.
+// draft, the last signature and the filing ask of the rules alike, without fresh facts, the rules are asked once.
 func OneCall() domain.Decider[State, Command, Event] {
 	d, j := Decider, new(judge)
 	d.Decide = func(s State, r request) ([]Event, error) { return decide(s, r, j) }

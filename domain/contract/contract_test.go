@@ -251,23 +251,23 @@ func TestAFilingIsJudgedByTheDayOfTheLastSignature(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	q := Question{Terms: ordinary(), Subject: subject(), SignedOn: day("2026-11-23"), Today: day("2026-11-23")}
-	get := func(record, name string) any { return q.Facts()[record].(domain.Facts)[name] }
-	if got := get("lease", "total_rent_fen"); got != int64(12*350000) {
-		t.Errorf("a year's rent = %v", got)
-	}
-	q.Terms.End = day("2027-12-05")
-	if got := get("lease", "total_rent_fen"); got != int64(13*350000) || get("lease", "days_over") != int64(5) {
-		t.Errorf("a year and five days = %v", got)
-	}
-	q.Subject.Unit.OtherHeads, q.Subject.Unit.OtherFamilies, q.Subject.Unit.OtherAdults = 7, 4, 6
-	for name, want := range map[string]int64{"heads_total": 8, "families": 5, "unrelated_adults": 7, "gross_per_head_c": 8912 / 8} {
-		if got := get("space", name); got != want {
-			t.Errorf("%s = %v, want %d", name, got, want)
+	is := func(path string, want int64) {
+		t.Helper()
+		if got := q.Fact(path); got != domain.FactInt(want) {
+			t.Errorf("%s = %+v, want %d", path, got, want)
 		}
 	}
+	is("lease.total_rent_fen", 12*350000)
+	q.Terms.End = day("2027-12-05")
+	is("lease.total_rent_fen", 13*350000)
+	is("lease.days_over", 5)
+	q.Subject.Unit.OtherHeads, q.Subject.Unit.OtherFamilies, q.Subject.Unit.OtherAdults = 7, 4, 6
+	for name, want := range map[string]int64{"heads_total": 8, "families": 5, "unrelated_adults": 7, "gross_per_head_c": 8912 / 8} {
+		is("space."+name, want)
+	}
 	q.Subject.Unit.Owners = nil
-	if got := get("space", "owner_consent_bp"); got != nil {
-		t.Errorf("ownership nobody recorded = %v", got)
+	if got := q.Fact("space.owner_consent_bp"); got.Kind() != "" {
+		t.Errorf("ownership nobody recorded = %+v", got)
 	}
 }
 

@@ -21,7 +21,8 @@ func draft(s State, r request, c Draft, j *judge) ([]Event, error) {
 	if err := check(t, c.Subject, r.Today()); err != nil {
 		return nil, err
 	}
-	verdict := j.signing(r.Policy, question(t, c.Subject, t.Occupants, r.Today()))
+	q := question(t, c.Subject, t.Occupants, r.Today())
+	verdict := j.drafting(r.Policy, &q, hash)
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -57,8 +58,10 @@ func noneIfEmpty[T any](list []T) []T {
 
 // question puts terms to the rules of the day they are signed.
 func question(t Terms, s Subject, occupants []Occupant, today domain.Day) Question {
-	return Question{Terms: t, Subject: s, Occupants: occupants, SignedOn: cmp.Or(t.SignedOn, today), Today: today}
+	return Question{Terms: t, Subject: s, Occupants: occupants, SignedOn: signedOn(t, today), Today: today}
 }
+
+func signedOn(t Terms, today domain.Day) domain.Day { return cmp.Or(t.SignedOn, today) }
 
 func abandon(s State, c AbandonDraft) ([]Event, error) {
 	switch s.Stage {
@@ -125,13 +128,12 @@ func sign(s State, r request, c Sign, j *judge) ([]Event, error) {
 // conclude is the last signature: the contract is judged once more, and where a rule routes the money its escrow is
 // mandatory whatever was agreed.
 func conclude(s State, r request, fresh *Subject, guidance string, j *judge) (Signed, error) {
-	q := question(s.Terms, s.subject(fresh), s.Occupants, r.Today())
-	verdict := j.signing(r.Policy, q)
+	verdict := j.signing(r.Policy, &s, fresh, r.Today())
 	if err := verdict.Err(); err != nil {
 		return Signed{}, err
 	}
 	return Signed{
-		SignedOn: q.SignedOn, ContentHash: s.DraftHash, Escrow: escrowOf(s.Terms, verdict),
+		SignedOn: signedOn(s.Terms, r.Today()), ContentHash: s.DraftHash, Escrow: escrowOf(s.Terms, verdict),
 		GuidanceVersion: cmp.Or(guidance, s.GuidanceVersion), Rules: verdict,
 	}, nil
 }

@@ -3,140 +3,18 @@ package contract
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"zujian/domain"
 )
 
-// Facts is what the rules of both contract stages read (CONTRACT_SIGN at the draft, at the last signature, at an
-// amendment and at a change of occupants; FILING when the contract is filed). Every path below is present at both
-// stages unless it says otherwise, so an ordinary contract never leaves a rule UNKNOWN. Kinds: int (int64), bool,
-// text (string), day, texts ([]string), records ([]Facts). Areas are 0.01 ㎡, money fen, shares basis points.
-//
-//	scope.subject_kinds       texts  kinds and org kinds of the lessors
-//	scope.let_mode            text   = lease.let_mode
-//
-//	lease.kind                text   HEAD, OUT
-//	lease.tenure              text   MARKET, ARH (保租房), PRH (公租房)
-//	lease.let_mode            text   WHOLE, BY_ROOM, BY_BED
-//	lease.use                 text   RESIDENTIAL, …
-//	lease.is_sublease         bool   it has a parent, or a lessor acts as SUBLESSOR
-//	lease.parent              text   "" for none
-//	lease.chain_depth         int    1 = from the owner, 2 = owner → operator → tenant
-//	lease.start, lease.end    day    last day included
-//	lease.signed_on           day    the day whose rules apply; at the draft today when the terms name none
-//	lease.today               day    of the decision
-//	lease.filed_on            day    = today; of a held filing the day it was asked for. FILING only
-//	lease.filed_by            text   BROKERAGE, LESSOR, LESSEE, COUNTER. FILING only
-//	lease.months              int    whole months of the term, end included (2026-12-01…2027-11-30 = 12)
-//	lease.days_over           int    days of the term beyond those months: more than twenty years is months ≥ 240 and days_over > 0
-//	lease.monthly_rent_fen    int
-//	lease.total_rent_fen      int    rent × months, a month begun included
-//	lease.pay_cycle_months    int
-//	lease.deposit_fen         int
-//	lease.deposit_return_days int    null when the contract names none
-//	lease.deduction_grounds   texts
-//	lease.sublease_consent    bool   of this contract to its own lessee
-//	lease.rent_free_days      int
-//	lease.escrow_mode         text   NONE, VOLUNTARY, MANDATORY
-//	lease.by_operator         bool   a lessor or the payee is a RENTAL_ENTERPRISE or SUBLEASE_OPERATOR
-//	lease.operator_opening_reported bool  every such operator has a published opening report; true when there is none
-//	lease.payee_role          text   LESSOR, OWNER, OPERATOR, ESCROW, BROKERAGE, PRACTITIONER, NETWORK_PLATFORM
-//	lease.payee_org_kind      text   org kind of the payee party, "" for a person
-//	lease.via_brokerage       bool
-//	lease.broker_person       bool   a practitioner is named
-//	lease.practitioner_rostered bool on the roster of the brokerage named; true when none is named
-//	lease.practitioner_banned bool
-//	lease.fees                records {kind text, amount_fen int, listed bool, payee text}
-//	lease.filing_fee_fen      int    Σ fees of kind FILING
-//	lease.commission_payees   int    distinct payees of COMMISSION
-//	lease.has_loan            bool
-//	lease.loan_embedded       bool
-//	lease.loan.amount_fen, lease.loan.months, lease.loan.pay_cycle_months  int   without a loan: 0, 0, the lease's cycle
-//	lease.loan.to_lessee      bool   without a loan: true
-//	lease.lessors, lease.lessees  records {id, kind, org_kind, capacity text; level, share_bp int; minor, suspended bool}
-//	lease.occupants           records {room, relation, family_id text; minor bool}
-//	lease.heads               int    occupants, at least one for each lessee who is a person, at least 1
-//	lease.room_heads_max      int    most heads in one room; those with no room named are spread over the bedrooms let
-//	lease.room_unrelated_max  int    the same, a room whose occupants are one family counting 0
-//	lease.docs                texts  kinds of attachments
-//	lease.guardian_consent    bool   a GUARDIAN_CONSENT is attached
-//	lease.signers_mandated    bool   every signature so far is the party's own or under its mandate (C-19)
-//	lease.relatives           bool
-//	lease.prev_rent_fen       int    rent before this amendment or renewal; = monthly_rent_fen when there is none
-//	lease.rent_rise_bp        int    rise over prev_rent_fen, rounded half up; 0 when none or falling
-//	lease.amendment           bool   an amendment is judged
-//	lease.lessees_consent     bool   all lessees stand behind these terms (false only when asked to apply without them)
-//	lease.paper_unchecked     bool   paper recorded by a lessee alone, seen by no counter
-//	lease.notice_given        bool   false at both stages; C-20 itself is judged in Terminate by its parameter min_days
-//
-//	space.id, space.report_unit, space.street, space.admin_code  text
-//	space.planned_use         text   RESIDENTIAL, …; "" (not recorded) is absent
-//	space.conversion_approved bool
-//	space.is_complete_home    bool   成套住宅
-//	space.land_kind           text   STATE, COLLECTIVE
-//	space.safety_grade        text   A–D, "" = never appraised
-//	space.flags               texts  SEIZED, MORTGAGED, OBJECTION, ILLEGAL, NOT_LETTABLE, USE_CHANGED
-//	space.retired             bool
-//	space.kinds, space.origins texts of the rooms let; empty for a whole flat
-//	space.rooms               records {id, kind, origin text; usable_area_c int} of the rooms let
-//	space.gross_area_c        int    of the whole flat
-//	space.let_area_c          int    of what is let: gross area of the flat, usable area of rooms
-//	space.heads_total         int    everyone in the flat: lease.heads and those of other contracts now in force
-//	space.families            int    families in the flat, people without a family each counting one
-//	space.unrelated_adults    int    adults in the flat who share no family with another occupant
-//	space.gross_per_head_c    int    gross area of the flat ÷ heads_total
-//	space.usable_per_head_c   int    usable (else inner, else gross) area of what is let ÷ lease.heads
-//	space.owner_consent_bp    int    share of owners who are lessors or consented; absent when ownership is not recorded
-//
-//	party.kind, party.org_kind text  of the first lessor
-//	party.verification_level  int    lowest of all lessors and lessees
-//	party.suspended           bool   any lessor, lessee or brokerage
-//	party.minor               bool   any lessor or lessee
-//	party.market_entity       bool   no lessor is a natural person
-//	party.subletting_homes    int    most homes or rooms any lessor sublets, this one included
-//
-//	parent.exists, parent.filed, parent.ended, parent.sublease_consent  bool
-//	parent.lessee_is_lessor   bool   every lessor here is a lessee there
-//	parent.covers_space       bool   same unit, and the rooms let are among its own
-//	parent.start, parent.end  day
-//	parent.monthly_rent_fen   int
-//	parent.sum_out_rent_fen   int    Σ monthly rent of contracts under it, this one included
-//	parent.fully_let          bool   the whole of it is let, this contract included
-//	                                 (without a parent: exists false, the rest as if nothing were wrong)
-//
-//	project.recognised        bool   the unit belongs to a 保租房 or 公租房 project
-//	project.recognition_no    text
-//	project.assessed_rent_fen, project.prev_rent_fen_12m  int   0 when none
-//	project.eligible          bool
-//
-//	operator.reserve_fen, operator.reserve_required_fen  int   of the business lessor's supervised account; 0 and 0 without
+// Question is one contract put to the rules of both contract stages: CONTRACT_SIGN at the draft, at the last signature, at
+// an amendment and at a change of occupants; FILING when the contract is filed. It gives the facts below, at both stages
+// unless it says otherwise, so an ordinary contract never leaves a rule UNKNOWN. Areas are 0.01 ㎡, money fen, shares basis
+// points. Rules ask for most facts once or not at all, so each is worked out when it is asked for.
 //
 // Rules whose outcome on a contract is ROUTE (C-05, C-10, M-01) make its escrow MANDATORY when judged at the signature.
 // U-02 and U-03 are judged on a change of occupants only if they are of stage CONTRACT_SIGN.
-func (q Question) Facts() domain.Facts {
-	return domain.Facts{
-		"scope":    domain.Facts{"subject_kinds": q.lessorKinds(), "let_mode": q.Terms.LetMode},
-		"lease":    q.lease(),
-		"space":    q.space(),
-		"party":    q.party(),
-		"parent":   q.parent(),
-		"project":  q.project(),
-		"operator": q.operator(),
-	}
-}
-
-// operator is the reserve of the business among the lessors that is furthest below what was set for it.
-func (q Question) operator() domain.Facts {
-	var reserve, required domain.Fen
-	for _, p := range q.operators() {
-		if p.ReserveFen-p.ReserveRequiredFen < reserve-required {
-			reserve, required = p.ReserveFen, p.ReserveRequiredFen
-		}
-	}
-	return domain.Facts{"reserve_fen": int64(reserve), "reserve_required_fen": int64(required)}
-}
-
-// Question is one contract put to the rules.
 type Question struct {
 	Terms     Terms
 	Subject   Subject
@@ -147,276 +25,329 @@ type Question struct {
 	FiledOn domain.Day // FILING only.
 	FiledBy string     // FILING only.
 
-	PrevRentFen    domain.Fen // Before an amendment; 0 = no amendment, the renewed contract's rent counts.
-	Amendment      bool
-	WithoutLessees bool // Asked to apply without the lessees' signatures.
-	Unmandated     bool // A signature was made for another without a mandate.
-	PaperUnchecked bool
+	Amendment        bool
+	PrevRentFen      domain.Fen // Before an amendment; 0 = no amendment, the renewed contract's rent counts.
+	ContractSignedOn domain.Day // Before an amendment.
+	WithoutLessees   bool       // Asked to apply without the lessees' signatures.
+	Unmandated       bool       // A signature was made for another without a mandate.
+	PaperUnchecked   bool
 }
 
-func (q Question) partyFacts(id string) (PartyFacts, bool) {
-	for _, p := range q.Subject.Parties {
-		if p.ID == id {
-			return p, true
+// Fact implements domain.Source.
+func (q *Question) Fact(path string) domain.Value {
+	record, name, _ := strings.Cut(path, ".")
+	switch record {
+	case "lease":
+		return q.lease(name)
+	case "space":
+		return q.space(name)
+	case "party":
+		return q.party(name)
+	case "parent":
+		return q.parent(name)
+	case "scope":
+		return q.scope(name)
+	case "project":
+		return q.project(name)
+	case "operator":
+		return q.operator(name)
+	}
+	return domain.Value{}
+}
+
+func (q *Question) lease(name string) domain.Value {
+	t := &q.Terms
+	switch name {
+	case "kind": // HEAD, OUT
+		return domain.FactText(t.Kind)
+	case "tenure": // MARKET, ARH (保租房), PRH (公租房)
+		return domain.FactText(q.tenure())
+	case "let_mode": // WHOLE, BY_ROOM, BY_BED
+		return domain.FactText(t.LetMode)
+	case "use": // RESIDENTIAL, …
+		return domain.FactText(t.Use)
+	case "is_sublease": // It has a parent, or a lessor acts as SUBLESSOR.
+		return domain.FactBool(q.isSublease())
+	case "sublease_consent": // Of this contract to its own lessee.
+		return domain.FactBool(t.SubleaseConsent)
+	case "parent": // "" for none.
+		return domain.FactText(t.Parent)
+	case "chain_depth": // 1 = from the owner, 2 = owner → operator → tenant.
+		return domain.FactInt(q.chainDepth())
+	case "start":
+		return domain.FactDay(t.Start)
+	case "end": // Last day included.
+		return domain.FactDay(t.End)
+	case "months": // Whole months of the term, end included: 2026-12-01…2027-11-30 = 12.
+		months, _ := q.term()
+		return domain.FactInt(months)
+	case "days_over": // Days of the term beyond those: more than twenty years is months ≥ 240 and days_over > 0.
+		_, over := q.term()
+		return domain.FactInt(over)
+	case "signed_on": // At the draft today when the terms name none.
+		if q.Amendment {
+			return domain.FactDay(q.ContractSignedOn) // C-03 looks back from the contract's own signing.
 		}
+		return domain.FactDay(q.SignedOn)
+	case "today": // Of the decision.
+		return domain.FactDay(q.Today)
+	case "filed_by", "filed_on", "paper_unchecked":
+		return q.filing(name)
+	case "amendment": // An amendment is judged.
+		return domain.FactBool(q.Amendment)
+	case "lessees_consent": // All lessees stand behind these terms: false only when asked to apply without them.
+		return domain.FactBool(!q.WithoutLessees)
+	case "signers_mandated": // Every signature so far is the party's own or under its mandate (C-19).
+		return domain.FactBool(!q.Unmandated)
+	case "notice_given": // False at both stages; C-20 itself is judged in Terminate by its parameter min_days.
+		return domain.FactBool(false)
+	case "relatives":
+		return domain.FactBool(t.Relatives)
+	case "docs": // Kinds of attachments.
+		return domain.FactTexts(q.docs())
+	case "guardian_consent": // A GUARDIAN_CONSENT is attached.
+		return domain.FactBool(q.hasDoc("GUARDIAN_CONSENT"))
 	}
-	return PartyFacts{}, false
+	if v := q.money(name); v.Kind() != "" {
+		return v
+	}
+	return q.people(name)
 }
 
-func isOperator(orgKind string) bool {
-	return orgKind == "RENTAL_ENTERPRISE" || orgKind == "SUBLEASE_OPERATOR"
+// filing are the facts that a filing changes, filingFacts their paths.
+func (q *Question) filing(name string) domain.Value {
+	switch {
+	case name == "paper_unchecked": // Paper recorded by a lessee alone, seen by no counter.
+		return domain.FactBool(q.PaperUnchecked)
+	case q.FiledBy == "": // FILING only.
+		return domain.Value{}
+	case name == "filed_by": // BROKERAGE, LESSOR, LESSEE, COUNTER
+		return domain.FactText(q.FiledBy)
+	}
+	return domain.FactDay(q.FiledOn) // = today; of a held filing the day it was asked for.
 }
 
-// operators are the lessors, or the payee, that let as a business.
-func (q Question) operators() []PartyFacts {
-	var out []PartyFacts
-	for _, l := range append(partyIDs(q.Terms.Lessors), q.Terms.Payee.Party) {
-		if p, ok := q.partyFacts(l); ok && isOperator(p.OrgKind) {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-func (q Question) lessorKinds() []string {
-	kinds := []string{}
-	for _, l := range q.Terms.Lessors {
-		p, _ := q.partyFacts(l.Party)
-		for _, k := range []string{p.Kind, p.OrgKind} {
-			if k != "" && !slices.Contains(kinds, k) {
-				kinds = append(kinds, k)
-			}
-		}
-	}
-	return kinds
-}
-
-func (q Question) tenure() string {
-	switch p := q.Subject.Project; {
-	case p == nil:
-		return "MARKET"
-	case p.Public:
-		return "PRH"
-	default:
-		return "ARH"
-	}
-}
-
-func (q Question) isSublease() bool {
-	return q.Terms.Parent != "" || slices.ContainsFunc(q.Terms.Lessors, func(l PartyShare) bool {
-		return l.Capacity == CapacitySublessor
-	})
-}
-
-func (q Question) chainDepth() int {
-	if q.Subject.Parent != nil && q.Subject.Parent.Exists {
-		return max(q.Subject.Parent.ChainDepth, 1) + 1
-	}
-	if q.isSublease() {
-		return 2
-	}
-	return 1
-}
-
-func (q Question) lease() domain.Facts {
-	t := q.Terms
-	months := t.Start.MonthsUntil(t.End)
-	begun := int64(months)
-	over := int64(t.End-t.Start.AddMonths(months)) + 1
-	if over > 0 {
-		begun++
-	}
-	total, err := t.MonthlyRentFen.Times(begun)
-	if err != nil {
-		total = domain.FenMax
-	}
-	opened := !slices.ContainsFunc(q.operators(), func(p PartyFacts) bool { return !p.OpeningReported })
-	payee, _ := q.partyFacts(t.Payee.Party)
-	practitioner, _ := q.partyFacts(t.Practitioner)
-	heads, unrelated := q.roomHeads()
-	prev, rise := q.rise()
-	f := domain.Facts{
-		"kind": t.Kind, "tenure": q.tenure(), "let_mode": t.LetMode, "use": t.Use,
-		"is_sublease": q.isSublease(), "parent": t.Parent, "chain_depth": int64(q.chainDepth()),
-		"start": t.Start, "end": t.End, "signed_on": q.SignedOn, "today": q.Today,
-		"months": int64(months), "days_over": max(over, 0),
-		"monthly_rent_fen": int64(t.MonthlyRentFen), "total_rent_fen": int64(total),
-		"pay_cycle_months": int64(t.PayCycleMonths), "deposit_fen": int64(t.DepositFen),
-		"deposit_return_days": nil, "deduction_grounds": texts(t.DeductionGrounds),
-		"sublease_consent": t.SubleaseConsent, "rent_free_days": int64(t.RentFreeDays),
-		"escrow_mode": cmp.Or(t.Escrow.Mode, EscrowNone), "by_operator": len(q.operators()) > 0,
-		"operator_opening_reported": opened,
-		"payee_role":                cmp.Or(t.Payee.Role, "LESSOR"), "payee_org_kind": payee.OrgKind,
-		"via_brokerage": t.Brokerage != "", "broker_person": t.Practitioner != "",
-		"practitioner_rostered": t.Practitioner == "" || (t.Brokerage != "" && practitioner.Roster == t.Brokerage),
-		"practitioner_banned":   practitioner.Banned,
-		"has_loan":              t.Loan != nil, "loan_embedded": t.Loan != nil && t.Loan.Embedded,
-		"loan":    q.loan(),
-		"lessors": q.side(t.Lessors), "lessees": q.side(t.Lessees), "occupants": q.occupants(),
-		"heads": int64(q.heads()), "room_heads_max": int64(heads), "room_unrelated_max": int64(unrelated),
-		"docs": q.docs(), "guardian_consent": q.hasDoc("GUARDIAN_CONSENT"),
-		"signers_mandated": !q.Unmandated, "relatives": t.Relatives,
-		"prev_rent_fen": int64(prev), "rent_rise_bp": rise, "amendment": q.Amendment,
-		"lessees_consent": !q.WithoutLessees, "notice_given": false,
-	}
-	if t.DepositReturnDays != nil {
-		f["deposit_return_days"] = int64(*t.DepositReturnDays)
-	}
-	q.filing(f)
-	q.fees(f)
-	return f
-}
-
-// filing are the facts that a filing adds or changes.
-func (q Question) filing(lease domain.Facts) {
-	lease["paper_unchecked"] = q.PaperUnchecked
-	if q.FiledBy != "" {
-		lease["filed_by"], lease["filed_on"] = q.FiledBy, q.FiledOn
-	}
-}
-
-// filingFacts are their paths.
 var filingFacts = []string{"lease.paper_unchecked", "lease.filed_by", "lease.filed_on"}
 
-func (q Question) fees(lease domain.Facts) {
-	fees, payees := []domain.Facts{}, []string{}
-	var filing domain.Fen
-	for _, fee := range q.Terms.Fees {
-		fees = append(fees, domain.Facts{
-			"kind": fee.Kind, "amount_fen": int64(fee.AmountFen), "listed": fee.Listed, "payee": fee.Payee,
-		})
-		if fee.Kind == "FILING" {
-			filing += fee.AmountFen // At most feesMax amounts of at most FenMax: far from overflow.
+// money are facts of a lease.
+func (q *Question) money(name string) domain.Value {
+	t := &q.Terms
+	switch name {
+	case "monthly_rent_fen":
+		return domain.FactInt(t.MonthlyRentFen)
+	case "total_rent_fen": // Rent × months, a month begun included.
+		return domain.FactInt(q.totalRent())
+	case "prev_rent_fen": // Before this amendment or renewal; = monthly_rent_fen when there is none.
+		prev, _ := q.rise()
+		return domain.FactInt(prev)
+	case "rent_rise_bp": // Over prev_rent_fen, rounded half up; 0 when none or falling.
+		_, rise := q.rise()
+		return domain.FactInt(rise)
+	case "rent_free_days":
+		return domain.FactInt(t.RentFreeDays)
+	case "pay_cycle_months":
+		return domain.FactInt(t.PayCycleMonths)
+	case "deposit_fen":
+		return domain.FactInt(t.DepositFen)
+	case "deposit_return_days": // None when the contract names none.
+		if t.DepositReturnDays == nil {
+			return domain.FactNone()
 		}
-		if fee.Kind == "COMMISSION" && !slices.Contains(payees, fee.Payee) {
-			payees = append(payees, fee.Payee)
+		return domain.FactInt(*t.DepositReturnDays)
+	case "deduction_grounds":
+		return domain.FactTexts(t.DeductionGrounds)
+	case "escrow_mode": // NONE, VOLUNTARY, MANDATORY
+		return domain.FactText(cmp.Or(t.Escrow.Mode, EscrowNone))
+	case "fees":
+		return domain.FactRecords(q.fees())
+	case "filing_fee_fen": // Σ fees of kind FILING; at most feesMax amounts of at most FenMax: far from overflow.
+		return domain.FactInt(q.filingFees())
+	case "commission_payees": // Different payees of COMMISSION.
+		return domain.FactInt(q.commissionPayees())
+	case "has_loan":
+		return domain.FactBool(t.Loan != nil)
+	case "loan_embedded":
+		return domain.FactBool(t.Loan != nil && t.Loan.Embedded)
+	case "loan.amount_fen":
+		return domain.FactInt(q.loan().AmountFen)
+	case "loan.months":
+		return domain.FactInt(q.loan().Months)
+	case "loan.pay_cycle_months":
+		return domain.FactInt(q.loan().PayCycleMonths)
+	case "loan.to_lessee":
+		return domain.FactBool(q.loan().ToLessee)
+	}
+	return domain.Value{}
+}
+
+// people are facts of a lease.
+func (q *Question) people(name string) domain.Value {
+	t := &q.Terms
+	switch name {
+	case "lessors":
+		return domain.FactRecords(q.side(t.Lessors))
+	case "lessees":
+		return domain.FactRecords(q.side(t.Lessees))
+	case "occupants":
+		return domain.FactRecords(q.occupants())
+	case "heads": // Occupants, at least one for each lessee who is a person, at least 1.
+		return domain.FactInt(q.heads())
+	case "room_heads_max": // Most heads in one room; those with no room named are spread over the bedrooms let.
+		heads, _ := q.roomHeads()
+		return domain.FactInt(heads)
+	case "room_unrelated_max": // The same, a room whose occupants are one family counting 0.
+		_, unrelated := q.roomHeads()
+		return domain.FactInt(unrelated)
+	case "by_operator": // A lessor or the payee is a RENTAL_ENTERPRISE or SUBLEASE_OPERATOR.
+		return domain.FactBool(len(q.operators()) > 0)
+	case "operator_opening_reported": // Every such operator has a published opening report; true when there is none.
+		return domain.FactBool(!slices.ContainsFunc(q.operators(), func(p *PartyFacts) bool { return !p.OpeningReported }))
+	case "payee_role": // LESSOR, OWNER, OPERATOR, ESCROW, BROKERAGE, PRACTITIONER, NETWORK_PLATFORM
+		return domain.FactText(cmp.Or(t.Payee.Role, "LESSOR"))
+	case "payee_org_kind": // Of the payee party, "" for a person.
+		return domain.FactText(q.partyFacts(t.Payee.Party).OrgKind)
+	case "via_brokerage":
+		return domain.FactBool(t.Brokerage != "")
+	case "broker_person": // A practitioner is named.
+		return domain.FactBool(t.Practitioner != "")
+	case "practitioner_rostered": // On the roster of the brokerage named; true when none is named.
+		return domain.FactBool(t.Practitioner == "" || (t.Brokerage != "" && q.partyFacts(t.Practitioner).Roster == t.Brokerage))
+	case "practitioner_banned":
+		return domain.FactBool(q.partyFacts(t.Practitioner).Banned)
+	}
+	return domain.Value{}
+}
+
+func (q *Question) party(name string) domain.Value {
+	t := &q.Terms
+	switch name {
+	case "kind": // Of the first lessor.
+		return domain.FactText(q.partyFacts(t.Lessors[0].Party).Kind)
+	case "org_kind": // The same.
+		return domain.FactText(q.partyFacts(t.Lessors[0].Party).OrgKind)
+	case "verification_level": // Lowest of all lessors and lessees; who is unknown counts as unverified.
+		level := 3
+		for p := range q.sides() {
+			level = min(level, p.Level)
 		}
-	}
-	lease["fees"], lease["filing_fee_fen"], lease["commission_payees"] = fees, int64(filing), int64(len(payees))
-}
-
-func (q Question) loan() domain.Facts {
-	if l := q.Terms.Loan; l != nil {
-		return domain.Facts{
-			"amount_fen": int64(l.AmountFen), "months": int64(l.Months),
-			"pay_cycle_months": int64(l.PayCycleMonths), "to_lessee": l.ToLessee,
+		return domain.FactInt(level)
+	case "suspended": // Any lessor, lessee or brokerage.
+		suspended := q.partyFacts(t.Brokerage).Suspended
+		for p := range q.sides() {
+			suspended = suspended || p.Suspended
 		}
-	}
-	return domain.Facts{
-		"amount_fen": int64(0), "months": int64(0),
-		"pay_cycle_months": int64(q.Terms.PayCycleMonths), "to_lessee": true,
-	}
-}
-
-func (q Question) side(parties []PartyShare) []domain.Facts {
-	out := []domain.Facts{}
-	for _, s := range parties {
-		f := domain.Facts{"id": s.Party, "capacity": cmp.Or(s.Capacity, CapacityOwner), "share_bp": int64(s.ShareBP)}
-		if p, ok := q.partyFacts(s.Party); ok {
-			f["kind"], f["org_kind"], f["level"] = p.Kind, p.OrgKind, int64(p.Level)
-			f["minor"], f["suspended"] = p.Minor, p.Suspended
+		return domain.FactBool(suspended)
+	case "minor": // Any lessor or lessee.
+		minor := false
+		for p := range q.sides() {
+			minor = minor || p.Minor
 		}
-		out = append(out, f)
+		return domain.FactBool(minor)
+	case "market_entity": // No lessor is a natural person.
+		return domain.FactBool(!slices.ContainsFunc(t.Lessors, func(l PartyShare) bool { return q.partyFacts(l.Party).Kind == "PERSON" }))
+	case "subletting_homes": // Most homes or rooms any lessor sublets, this one included.
+		return domain.FactInt(q.sublettingHomes())
 	}
-	return out
+	return domain.Value{}
 }
 
-func (q Question) docs() []string {
-	kinds := []string{}
-	for _, d := range q.Terms.Docs {
-		kinds = append(kinds, d.Kind)
-	}
-	return kinds
-}
-
-func (q Question) hasDoc(kind string) bool { return slices.Contains(q.docs(), kind) }
-
-// rise is the rent before and the rise over it in basis points.
-func (q Question) rise() (domain.Fen, int64) {
-	prev := q.PrevRentFen
-	if prev == 0 && q.Subject.Renewal != nil {
-		prev = q.Subject.Renewal.MonthlyRentFen
-	}
-	now := q.Terms.MonthlyRentFen
-	if prev <= 0 || now <= prev {
-		return cmp.Or(prev, now), 0
-	}
-	bp, err := (now - prev).MulDiv(10_000, int64(prev))
-	if err != nil {
-		bp = domain.FenMax
-	}
-	return prev, int64(bp)
-}
-
-func (q Question) party() domain.Facts {
-	t := q.Terms
-	first, _ := q.partyFacts(t.Lessors[0].Party)
-	f := domain.Facts{"kind": first.Kind, "org_kind": first.OrgKind}
-	level, homes := 3, 0
-	suspended, minor, market := false, false, true
-	for _, id := range slices.Concat(partyIDs(t.Lessors), partyIDs(t.Lessees)) {
-		p, _ := q.partyFacts(id) // Unknown counts as unverified.
-		level = min(level, p.Level)
-		suspended = suspended || p.Suspended
-		minor = minor || p.Minor
-	}
-	for _, id := range partyIDs(t.Lessors) {
-		p, _ := q.partyFacts(id)
-		market = market && p.Kind != "PERSON"
-		n := p.SublettingHomes
-		if q.isSublease() {
-			n += max(len(t.Rooms), 1)
-		}
-		homes = max(homes, n)
-	}
-	if b, ok := q.partyFacts(t.Brokerage); ok {
-		suspended = suspended || b.Suspended
-	}
-	f["verification_level"], f["suspended"], f["minor"] = int64(level), suspended, minor
-	f["market_entity"], f["subletting_homes"] = market, int64(homes)
-	return f
-}
-
-func (q Question) parent() domain.Facts {
-	t, p := q.Terms, q.Subject.Parent
+// parent are facts of the head lease; without one it does not exist, and the rest is as if nothing were wrong.
+func (q *Question) parent(name string) domain.Value {
+	p := q.Subject.Parent
 	if p == nil || !p.Exists {
-		sublease := q.isSublease() // A sublease without its head lease has nobody's consent.
-		return domain.Facts{
-			"exists": false, "filed": !sublease, "ended": false, "sublease_consent": !sublease, "lessee_is_lessor": !sublease,
-			"covers_space": true, "start": t.Start, "end": t.End, "monthly_rent_fen": int64(0),
-			"sum_out_rent_fen": int64(t.MonthlyRentFen), "fully_let": false,
-		}
+		return q.noParent(name)
 	}
-	covers := p.Unit == t.Unit
-	if len(p.Rooms) > 0 {
-		covers = covers && len(t.Rooms) > 0 && containsAll(p.Rooms, t.Rooms)
+	switch name {
+	case "exists":
+		return domain.FactBool(true)
+	case "filed":
+		return domain.FactBool(p.Filed)
+	case "ended":
+		return domain.FactBool(p.Ended)
+	case "sublease_consent":
+		return domain.FactBool(p.SubleaseConsent || q.hasDoc("OWNER_SUBLEASE_CONSENT"))
+	case "lessee_is_lessor": // Every lessor here is a lessee there.
+		return domain.FactBool(q.lesseesLet())
+	case "covers_space": // Same unit, and the rooms let are among its own.
+		return domain.FactBool(q.coversSpace())
+	case "start":
+		return domain.FactDay(p.Start)
+	case "end":
+		return domain.FactDay(p.End)
+	case "monthly_rent_fen":
+		return domain.FactInt(p.MonthlyRentFen)
+	case "sum_out_rent_fen": // Σ monthly rent of contracts under it, this one included.
+		return domain.FactInt(p.SumOutRentFen + q.Terms.MonthlyRentFen)
+	case "fully_let": // The whole of it is let, this contract included.
+		return domain.FactBool(q.fullyLet())
 	}
-	space := p.Rooms
-	if len(space) == 0 {
-		for _, r := range q.Subject.Unit.Rooms {
-			if r.Kind == "BEDROOM" || r.Kind == "" {
-				space = append(space, r.ID)
-			}
-		}
-	}
-	let := slices.Concat(p.LetRooms, t.Rooms)
-	return domain.Facts{
-		"exists": true, "filed": p.Filed, "ended": p.Ended,
-		"sublease_consent": p.SubleaseConsent || q.hasDoc("OWNER_SUBLEASE_CONSENT"),
-		"lessee_is_lessor": containsAll(p.Lessees, partyIDs(t.Lessors)), "covers_space": covers,
-		"start": p.Start, "end": p.End, "monthly_rent_fen": int64(p.MonthlyRentFen),
-		"sum_out_rent_fen": int64(p.SumOutRentFen) + int64(t.MonthlyRentFen),
-		"fully_let":        len(t.Rooms) == 0 || containsAll(let, space),
-	}
+	return domain.Value{}
 }
 
-func (q Question) project() domain.Facts {
+func (q *Question) noParent(name string) domain.Value {
+	switch name {
+	case "exists", "ended", "fully_let":
+		return domain.FactBool(false)
+	case "filed", "sublease_consent", "lessee_is_lessor": // A sublease without its head lease has nobody's consent.
+		return domain.FactBool(!q.isSublease())
+	case "covers_space":
+		return domain.FactBool(true)
+	case "start":
+		return domain.FactDay(q.Terms.Start)
+	case "end":
+		return domain.FactDay(q.Terms.End)
+	case "monthly_rent_fen":
+		return domain.FactInt(0)
+	case "sum_out_rent_fen":
+		return domain.FactInt(q.Terms.MonthlyRentFen)
+	}
+	return domain.Value{}
+}
+
+func (q *Question) scope(name string) domain.Value {
+	switch name {
+	case "subject_kinds": // Kinds and org kinds of the lessors.
+		return domain.FactTexts(q.lessorKinds())
+	case "let_mode": // = lease.let_mode
+		return domain.FactText(q.Terms.LetMode)
+	}
+	return domain.Value{}
+}
+
+func (q *Question) project(name string) domain.Value {
 	p := q.Subject.Project
 	if p == nil {
 		p = &ProjectFacts{}
 	}
-	return domain.Facts{
-		"recognised": q.Subject.Project != nil, "recognition_no": p.RecognitionNo,
-		"assessed_rent_fen": int64(p.AssessedRentFen), "prev_rent_fen_12m": int64(p.PrevRentFen), "eligible": p.Eligible,
+	switch name {
+	case "recognised": // The unit belongs to a 保租房 or 公租房 project.
+		return domain.FactBool(q.Subject.Project != nil)
+	case "recognition_no":
+		return domain.FactText(p.RecognitionNo)
+	case "assessed_rent_fen": // 0 when none.
+		return domain.FactInt(p.AssessedRentFen)
+	case "prev_rent_fen_12m": // 0 when none.
+		return domain.FactInt(p.PrevRentFen)
+	case "eligible":
+		return domain.FactBool(p.Eligible)
 	}
+	return domain.Value{}
+}
+
+// operator are facts of the supervised account of the business among the lessors whose reserve is furthest below what was
+// set for it; 0 and 0 without.
+func (q *Question) operator(name string) domain.Value {
+	var reserve, required domain.Fen
+	for _, p := range q.operators() {
+		if p.ReserveFen-p.ReserveRequiredFen < reserve-required {
+			reserve, required = p.ReserveFen, p.ReserveRequiredFen
+		}
+	}
+	switch name {
+	case "reserve_fen":
+		return domain.FactInt(reserve)
+	case "reserve_required_fen":
+		return domain.FactInt(required)
+	}
+	return domain.Value{}
 }

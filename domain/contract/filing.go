@@ -28,7 +28,7 @@ func file(s State, r request, c File, j *judge) ([]Event, error) {
 	q := question(s.Terms, s.subject(c.Refreshed), s.Occupants, r.Today())
 	q.SignedOn, q.FiledOn, q.FiledBy = s.SignedOn, r.Today(), c.ByRole
 	q.PaperUnchecked = s.Paper.ByRole == ByLessee
-	verdict, signing := j.filing(r.Policy, q)
+	verdict, signing := j.filing(r.Policy, &s, c.Refreshed, &q)
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func FilingDue(p domain.Policy, signedOn domain.Day) domain.Day {
 }
 
 // observation is the rent the figures count.
-func (q Question) observation(signedOn domain.Day) domain.Observation {
+func (q *Question) observation(signedOn domain.Day) domain.Observation {
 	t, u := q.Terms, q.Subject.Unit
 	area, _ := q.areas()
 	year, _, _ := signedOn.Date()

@@ -1,50 +1,51 @@
 package contract
 
 import (
-	"reflect"
+	"slices"
 
 	"zujian/domain"
 )
 
-// judge puts questions to the rules and keeps the last answer of the signing rules, with the facts it rests on. nil keeps
+// judge remembers what the signing rules said of the draft, for the other commands of the call that drafts. nil remembers
 // nothing.
 type judge struct {
-	policy int // Version of the rule set.
-	asked  Question
-	facts  domain.Facts
-	answer domain.Verdict
-
-	next Question // The one at hand.
+	policy    int    // Version of the rule set; 0 before the draft.
+	hash      string // Of the terms.
+	occupants []Occupant
+	signedOn  domain.Day
+	today     domain.Day
+	answer    domain.Verdict
 }
 
-// signing is what the signing rules say. Nobody changes it.
-func (j *judge) signing(p domain.Policy, q Question) domain.Verdict {
-	if j == nil {
-		return p.Judge(domain.StageSign, q.SignedOn, q.Facts())
+// drafting is what the signing rules say of a draft. Nobody changes it.
+func (j *judge) drafting(p domain.Policy, q *Question, hash string) domain.Verdict {
+	answer := p.Judge(domain.StageSign, q.SignedOn, q)
+	if j != nil {
+		*j = judge{p.Version, hash, q.Occupants, q.SignedOn, q.Today, answer}
 	}
-	if !j.knows(p, q) {
-		j.policy, j.asked, j.facts = p.Version, q, q.Facts()
-		j.answer = p.Judge(domain.StageSign, q.SignedOn, j.facts)
+	return answer
+}
+
+// signing is what they say at the last signature, with fresh facts if there are any. Nobody changes it.
+func (j *judge) signing(p domain.Policy, s *State, fresh *Subject, today domain.Day) domain.Verdict {
+	on := signedOn(s.Terms, today)
+	if fresh == nil && j.knows(p, s, on, today) {
+		return j.answer
 	}
-	return j.answer
+	q := question(s.Terms, s.subject(fresh), s.Occupants, today)
+	return p.Judge(domain.StageSign, on, &q)
 }
 
 // filing is what the filing rules say, and the signing rules beside them.
-func (j *judge) filing(p domain.Policy, q Question) (filing, signing domain.Verdict) {
-	unfiled := q
-	unfiled.FiledOn, unfiled.FiledBy, unfiled.PaperUnchecked = 0, "", false
-	if j == nil || !j.knows(p, unfiled) {
-		facts := q.Facts()
-		return p.Judge(domain.StageFiling, q.SignedOn, facts), p.Judge(domain.StageSign, q.SignedOn, facts)
+func (j *judge) filing(p domain.Policy, s *State, fresh *Subject, q *Question) (filing, signing domain.Verdict) {
+	filing = p.Judge(domain.StageFiling, q.SignedOn, q)
+	if fresh == nil && j.knows(p, s, q.SignedOn, q.Today) {
+		return filing, p.JudgeAgain(j.answer, domain.StageSign, q.SignedOn, q, filingFacts...)
 	}
-	facts, answer := j.facts, j.answer
-	j.facts = nil // They become those of the filing.
-	q.filing(facts["lease"].(domain.Facts))
-	return p.Judge(domain.StageFiling, q.SignedOn, facts), p.JudgeAgain(answer, domain.StageSign, q.SignedOn, facts, filingFacts...)
+	return filing, p.Judge(domain.StageSign, q.SignedOn, q)
 }
 
-// knows is true of the question asked last.
-func (j *judge) knows(p domain.Policy, q Question) bool {
-	j.next = q
-	return j.facts != nil && j.policy == p.Version && reflect.DeepEqual(&j.next, &j.asked)
+// knows is true of the contract drafted in this call, of which nothing has changed since but that it is being filed.
+func (j *judge) knows(p domain.Policy, s *State, signedOn, today domain.Day) bool {
+	return j != nil && j.policy == p.Version && j.hash == s.DraftHash && j.signedOn == signedOn && j.today == today && slices.Equal(j.occupants, s.Occupants)
 }

@@ -2,7 +2,6 @@ package contract_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"zujian/domain"
@@ -103,43 +102,17 @@ func TestFactsAreThoseOfTheVocabulary(t *testing.T) {
 		{Terms: ordinary(), Subject: subject(), SignedOn: day("2026-11-23"), Today: day("2026-11-23"), FiledBy: ByLessor, FiledOn: day("2026-11-23")},
 		{Terms: sub, Subject: subFacts, SignedOn: day("2026-11-23"), Today: day("2026-11-23"), FiledBy: ByLessor, FiledOn: day("2026-11-23")},
 	} {
-		facts := q.Facts()
 		for _, g := range ruleset.Facts() {
 			if g.From != "domain/contract" {
 				continue
 			}
 			for path, kind := range g.Facts {
-				if got := kindOf(facts, strings.Split(path, ".")); got != kind {
+				if got := q.Fact(path).Kind(); got != kind {
 					t.Errorf("%s is %q, want %q", path, got, kind)
 				}
 			}
 		}
 	}
-}
-
-func kindOf(f domain.Facts, path []string) domain.FactKind {
-	x, ok := f[path[0]]
-	if !ok {
-		return ""
-	}
-	if sub, ok := x.(domain.Facts); ok && len(path) > 1 {
-		return kindOf(sub, path[1:])
-	}
-	switch x.(type) {
-	case bool:
-		return domain.KindBool
-	case int64:
-		return domain.KindInt
-	case string:
-		return domain.KindText
-	case domain.Day:
-		return domain.KindDay
-	case []string:
-		return domain.KindTexts
-	case []domain.Facts:
-		return domain.KindRecords
-	}
-	return domain.KindAny
 }
 
 func TestGoldenScenariosUnderTheShippedRules(t *testing.T) {

@@ -9,18 +9,19 @@ import (
 
 // Heads are counted with everyone known to live there; a contract without a list counts its lessees.
 
-func (q Question) heads() int {
+func (q *Question) heads() int {
 	persons := 0
 	for _, l := range q.Terms.Lessees {
-		if p, ok := q.partyFacts(l.Party); !ok || p.Kind == "PERSON" {
+		if p := q.known(l.Party); p == nil || p.Kind == "PERSON" {
 			persons++
 		}
 	}
 	return max(len(q.Occupants), persons, 1)
 }
 
-func (q Question) occupants() []domain.Facts {
-	out := []domain.Facts{}
+// occupants are records {room, relation, family_id text; minor bool}.
+func (q *Question) occupants() []domain.Facts {
+	out := make([]domain.Facts, 0, len(q.Occupants))
 	for _, o := range q.Occupants {
 		out = append(out, domain.Facts{
 			"room": o.Room, "relation": o.Relation, "family_id": o.FamilyID, "minor": o.Minor,
@@ -31,7 +32,7 @@ func (q Question) occupants() []domain.Facts {
 
 // roomHeads is the most heads in one room, and the most where they are not one family. People without a room are
 // spread over the bedrooms let, rounded up.
-func (q Question) roomHeads() (heads, unrelated int) {
+func (q *Question) roomHeads() (heads, unrelated int) {
 	beds := max(q.bedrooms(), 1)
 	if len(q.Occupants) == 0 {
 		heads = (q.heads() + beds - 1) / beds
@@ -60,7 +61,7 @@ func (q Question) roomHeads() (heads, unrelated int) {
 	return heads, unrelated
 }
 
-func (q Question) roomOf(o Occupant) string {
+func (q *Question) roomOf(o Occupant) string {
 	if o.Room == "" && len(q.Terms.Rooms) == 1 {
 		return q.Terms.Rooms[0]
 	}
@@ -68,7 +69,7 @@ func (q Question) roomOf(o Occupant) string {
 }
 
 // bedrooms let: rooms of a letting by room, else those of the flat.
-func (q Question) bedrooms() int {
+func (q *Question) bedrooms() int {
 	if len(q.Terms.Rooms) > 0 {
 		return len(q.Terms.Rooms)
 	}
@@ -76,7 +77,7 @@ func (q Question) bedrooms() int {
 }
 
 // families counts families and unrelated adults among this contract's heads.
-func (q Question) families() (families, unrelatedAdults int) {
+func (q *Question) families() (families, unrelatedAdults int) {
 	sizes := map[string]int{}
 	for _, o := range q.Occupants {
 		if o.FamilyID != "" {
@@ -105,7 +106,7 @@ func (s State) Household() (heads, families, adults int) {
 	return q.heads(), families, adults
 }
 
-func (q Question) roomsLet() []RoomFacts {
+func (q *Question) roomsLet() []RoomFacts {
 	var out []RoomFacts
 	for _, r := range q.Subject.Unit.Rooms {
 		if slices.Contains(q.Terms.Rooms, r.ID) {
@@ -116,7 +117,7 @@ func (q Question) roomsLet() []RoomFacts {
 }
 
 // areas are what is let (gross area of a flat, usable area of rooms) and the usable area of it.
-func (q Question) areas() (let, usable int64) {
+func (q *Question) areas() (let, usable int64) {
 	u := q.Subject.Unit
 	if len(q.Terms.Rooms) == 0 {
 		return u.GrossAreaC, cmp.Or(u.InnerAreaC, u.GrossAreaC)
@@ -127,38 +128,84 @@ func (q Question) areas() (let, usable int64) {
 	return let, cmp.Or(let, u.InnerAreaC, u.GrossAreaC)
 }
 
-func (q Question) space() domain.Facts {
-	u := q.Subject.Unit
-	rooms, kinds, origins := []domain.Facts{}, []string{}, []string{}
+func (q *Question) space(name string) domain.Value {
+	u := &q.Subject.Unit
+	switch name {
+	case "id":
+		return domain.FactText(u.ID)
+	case "report_unit":
+		return domain.FactText(u.ReportUnit)
+	case "street":
+		return domain.FactText(u.Street)
+	case "admin_code":
+		return domain.FactText(u.AdminCode)
+	case "planned_use": // RESIDENTIAL, …; what is not recorded is absent.
+		if u.PlannedUse == "" {
+			return domain.Value{}
+		}
+		return domain.FactText(u.PlannedUse)
+	case "conversion_approved":
+		return domain.FactBool(u.ConversionApproved || q.hasDoc("CONVERSION_APPROVAL"))
+	case "is_complete_home": // 成套住宅
+		return domain.FactBool(!u.Incomplete)
+	case "land_kind": // STATE, COLLECTIVE
+		return domain.FactText(cmp.Or(u.LandKind, "STATE"))
+	case "safety_grade": // A–D, "" = never appraised.
+		return domain.FactText(u.SafetyGrade)
+	case "flags": // SEIZED, MORTGAGED, OBJECTION, ILLEGAL, NOT_LETTABLE, USE_CHANGED
+		return domain.FactTexts(u.Flags)
+	case "retired":
+		return domain.FactBool(u.Retired)
+	case "kinds": // Of the rooms let; empty for a whole flat.
+		return domain.FactTexts(eachRoom(q, func(r RoomFacts) string { return r.Kind }))
+	case "origins": // The same.
+		return domain.FactTexts(eachRoom(q, func(r RoomFacts) string { return r.Origin }))
+	case "rooms": // Records {id, kind, origin text; usable_area_c int} of the rooms let.
+		return domain.FactRecords(eachRoom(q, func(r RoomFacts) domain.Facts {
+			return domain.Facts{"id": r.ID, "kind": r.Kind, "origin": r.Origin, "usable_area_c": r.UsableAreaC}
+		}))
+	case "gross_area_c": // Of the whole flat.
+		return domain.FactInt(u.GrossAreaC)
+	case "let_area_c": // Gross area of a flat, usable area of rooms.
+		let, _ := q.areas()
+		return domain.FactInt(let)
+	case "heads_total": // Everyone in the flat: lease.heads and those of other contracts now in force.
+		return domain.FactInt(q.headsTotal())
+	case "families": // In the flat, people without a family each counting one.
+		families, _ := q.families()
+		return domain.FactInt(families + u.OtherFamilies)
+	case "unrelated_adults": // In the flat, who share no family with another occupant.
+		_, adults := q.families()
+		return domain.FactInt(adults + u.OtherAdults)
+	case "gross_per_head_c": // Of the flat.
+		return domain.FactInt(u.GrossAreaC / q.headsTotal())
+	case "usable_per_head_c": // Usable (else inner, else gross) area of what is let ÷ lease.heads.
+		_, usable := q.areas()
+		return domain.FactInt(usable / int64(q.heads()))
+	case "owner_consent_bp": // Share of owners who are lessors or consented; absent when ownership is not recorded.
+		if bp, known := q.ownerConsent(); known {
+			return domain.FactInt(bp)
+		}
+	}
+	return domain.Value{}
+}
+
+// headsTotal is, whatever a caller counted, at least those of this contract.
+func (q *Question) headsTotal() int64 {
+	return int64(q.heads()) + max(int64(q.Subject.Unit.OtherHeads), 0)
+}
+
+func eachRoom[T any](q *Question, f func(RoomFacts) T) []T {
+	var out []T
 	for _, r := range q.roomsLet() {
-		rooms = append(rooms, domain.Facts{"id": r.ID, "kind": r.Kind, "origin": r.Origin, "usable_area_c": r.UsableAreaC})
-		kinds, origins = append(kinds, r.Kind), append(origins, r.Origin)
+		out = append(out, f(r))
 	}
-	let, usable := q.areas()
-	heads := int64(q.heads())
-	families, adults := q.families()
-	total := heads + max(int64(u.OtherHeads), 0) // Whatever a caller counted, at least those of this contract.
-	f := domain.Facts{
-		"id": u.ID, "report_unit": u.ReportUnit, "street": u.Street, "admin_code": u.AdminCode,
-		"conversion_approved": u.ConversionApproved || q.hasDoc("CONVERSION_APPROVAL"), "is_complete_home": !u.Incomplete,
-		"land_kind": cmp.Or(u.LandKind, "STATE"), "safety_grade": u.SafetyGrade, "flags": texts(u.Flags), "retired": u.Retired,
-		"kinds": kinds, "origins": origins, "rooms": rooms,
-		"gross_area_c": u.GrossAreaC, "let_area_c": let,
-		"heads_total": total, "families": int64(families + u.OtherFamilies), "unrelated_adults": int64(adults + u.OtherAdults),
-		"gross_per_head_c": u.GrossAreaC / total, "usable_per_head_c": usable / heads,
-	}
-	if u.PlannedUse != "" {
-		f["planned_use"] = u.PlannedUse
-	}
-	if bp, known := q.ownerConsent(); known {
-		f["owner_consent_bp"] = int64(bp)
-	}
-	return f
+	return out
 }
 
 // ownerConsent is the share of the owners who let, or agreed to it. Under a head lease their consent is the head
 // lease's (C-06); a lessor who is not the owner has none of it.
-func (q Question) ownerConsent() (bp int, known bool) {
+func (q *Question) ownerConsent() (bp int, known bool) {
 	owners := q.Subject.Unit.Owners
 	switch {
 	case q.isSublease() && q.Subject.Parent != nil && q.Subject.Parent.Exists:
@@ -176,28 +223,4 @@ func (q Question) ownerConsent() (bp int, known bool) {
 		return 10_000, true
 	}
 	return bp, true
-}
-
-func partyIDs(shares []PartyShare) []string {
-	out := make([]string, len(shares))
-	for i, s := range shares {
-		out[i] = s.Party
-	}
-	return out
-}
-
-func containsAll(all, some []string) bool {
-	for _, s := range some {
-		if !slices.Contains(all, s) {
-			return false
-		}
-	}
-	return true
-}
-
-func texts(s []string) []string {
-	if s == nil {
-		return []string{}
-	}
-	return s
 }
