@@ -51,6 +51,7 @@ type shape struct {
 	typ    reflect.Type
 	elem   *shape      // Of a list, a pointer, or a map from texts.
 	fields []fieldPart // Of an object, in the order they are written.
+	hidden [][]int     // Fields of it that are not written.
 	isZero bool        // It tells itself when it is zero.
 }
 
@@ -148,37 +149,40 @@ func (s *shape) ofKind(inside []reflect.Type) {
 			s.elem = shapeOf(s.typ.Elem(), inside)
 		}
 	case reflect.Struct:
-		if fields, ok := fieldsOf(s.typ, nil, inside); ok {
-			s.kind, s.fields = asObject, fields
+		if fields, hidden, ok := fieldsOf(s.typ, nil, inside); ok {
+			s.kind, s.fields, s.hidden = asObject, fields, hidden
 		}
 	default: // As other.
 	}
 }
 
-// fieldsOf lists the fields of a struct. Where a name stands twice or something unusual does, ok is false.
-func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPart, ok bool) {
+// fieldsOf lists the fields of a struct, and those that are not written. Where a name stands twice or something unusual does,
+// ok is false.
+func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPart, hidden [][]int, ok bool) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		index := append(slices.Clone(path), i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Tag.Get("json") == "-":
+			hidden = append(hidden, index)
 			continue
 		case strings.Contains(options, "string") || f.Anonymous && name != "" && !f.IsExported():
-			return nil, false
+			return nil, nil, false
 		case strings.Contains(options, "omitzero") && reflect.PointerTo(f.Type).Implements(tellsZero) && (f.Type.Kind() == reflect.Interface || !f.Type.Implements(tellsZero)):
-			return nil, false
+			return nil, nil, false
 		case f.Anonymous && name == "":
 			if shapeOf(f.Type, inside).kind != asObject {
-				return nil, false
+				return nil, nil, false
 			}
-			part, ok := fieldsOf(f.Type, index, inside)
+			part, more, ok := fieldsOf(f.Type, index, inside)
 			if !ok {
-				return nil, false
+				return nil, nil, false
 			}
-			out = append(out, part...)
+			out, hidden = append(out, part...), append(hidden, more...)
 			continue
 		case !f.IsExported():
+			hidden = append(hidden, index)
 			continue
 		case name == "":
 			name = f.Name
@@ -192,11 +196,11 @@ func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPar
 	for i := range out {
 		name := out[i].name()
 		if seen[name] || strings.ContainsFunc(name, func(c rune) bool { return c != '_' && c != '-' && !unicode.IsLetter(c) && !unicode.IsDigit(c) }) {
-			return nil, false
+			return nil, nil, false
 		}
 		seen[name] = true
 	}
-	return out, true
+	return out, hidden, true
 }
 
 // plainReader walks one document. Once a method is false the document is not plain, or not what the type takes.

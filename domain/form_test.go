@@ -91,12 +91,16 @@ func sameBytes[T any](t interface {
 ) {
 	t.Helper()
 	want, wantErr := json.Marshal(x)
-	got, err := f.Append([]byte("before"), x)
+	got, lasting, err := f.AppendLasting([]byte("before"), x)
 	if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
 		t.Fatalf("%+v\ngave the error %v, encoding/json %v", x, err, wantErr)
 	}
 	if string(got) != "before"+string(want) {
 		t.Fatalf("%s\nencoding/json %s", got, want)
+	}
+	var back T
+	if err := json.Unmarshal(want, &back); lasting && (err != nil || !reflect.DeepEqual(back, x)) {
+		t.Fatalf("%s is called lasting (%v)\n   of %#v\ngives %#v", want, err, x, back)
 	}
 }
 

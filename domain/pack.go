@@ -233,11 +233,11 @@ func (p *packer) other(s *shape, v reflect.Value) error {
 		}
 		return nil
 	}
-	raw, ok := s.append(nil, v)
-	if !ok {
+	var w plainWriter
+	if !w.value(s, v) {
 		return errNoJSON
 	}
-	p.b = append(binary.AppendUvarint(p.b, uint64(len(raw))), raw...)
+	p.b = append(binary.AppendUvarint(p.b, uint64(len(w.b))), w.b...)
 	return nil
 }
 

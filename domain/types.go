@@ -1,9 +1,10 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"reflect"
 )
 
 // Upcast lifts stored JSON from one schema version to the next (旧版事件升级).
@@ -14,8 +15,7 @@ type Type struct {
 	Name    string
 	Version int
 	decode  func([]byte) (Event, error)
-	encode  func([]byte, Event) ([]byte, error)
-	lasting lastingCheck
+	encode  func([]byte, Event) (out []byte, lasting bool, err error)
 	upcasts []Upcast
 	memo    Memo
 }
@@ -32,17 +32,15 @@ func Stored[T Event](upcasts ...Upcast) Type {
 	var zero T
 	form := FormOf[T]()
 	return Type{
-		Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts, lasting: lastingTypes{}.of(reflect.TypeFor[T]()),
+		Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts,
 		decode: func(b []byte) (Event, error) { return form.Unmarshal(b) },
-		encode: func(b []byte, e Event) ([]byte, error) { return form.Append(b, e) },
+		encode: func(b []byte, e Event) ([]byte, bool, error) { return form.AppendLasting(b, e) },
 	}
 }
 
-// Append writes an event of the type in the bytes of json.Marshal.
-func (t Type) Append(b []byte, e Event) ([]byte, error) { return t.encode(b, e) }
-
-// Lasting tells whether an event of the type is the one that its JSON gives back, so that it need not be decoded again.
-func (t Type) Lasting(e Event) bool { return t.lasting(reflect.ValueOf(e)) }
+// Append writes an event of the type in the bytes of json.Marshal. A lasting one is what they give back, so that it need not
+// be decoded again.
+func (t Type) Append(b []byte, e Event) (out []byte, lasting bool, err error) { return t.encode(b, e) }
 
 // Decode reads data written at version as the current T. A version it does not know is an error: skipping an event
 // would corrupt every view of it.
@@ -98,7 +96,7 @@ func (c Catalogue) Decode(name string, version int, data []byte) (Event, error) 
 	return t.Decode(version, data)
 }
 
-// WithMemo is the same catalogue with a memo, which Written fills and Decode looks into.
+// WithMemo is the same catalogue with a memo, which Write fills and Decode looks into.
 func (c Catalogue) WithMemo(m Memo) Catalogue {
 	out := make(Catalogue, len(c))
 	for name, t := range c {
@@ -108,19 +106,33 @@ func (c Catalogue) WithMemo(m Memo) Catalogue {
 	return out
 }
 
-// Written is what will be read of an event that is about to be written as data: itself, if its data gives back the same,
-// else what its data gives. An error means that nobody could read it. The memo, if any, keeps it for those who will.
-func (c Catalogue) Written(e Event, data []byte) (Event, error) {
+// Written is an event as it stands in the log.
+type Written struct {
+	Type  Type
+	Data  []byte
+	Event Event // What will be read of it: the one that was to be written, if its data gives back the same, else what that gives.
+}
+
+// Write encodes an event, in room, if there is enough; what it returns has a copy. An error means that its type is not known,
+// or that nobody could read it. The memo, if any, keeps it for those who will.
+func (c Catalogue) Write(room *[]byte, e Event) (w Written, err error) {
 	name := e.EventType()
-	t := c[name]
-	if !t.Lasting(e) {
-		var err error
-		if e, err = t.Decode(t.Version, data); err != nil {
-			return nil, err
+	t, known := c[name]
+	if !known {
+		return w, errors.New("the type is not in the catalogue")
+	}
+	lasting := false
+	if *room, lasting, err = t.encode((*room)[:0], e); err != nil {
+		return w, err
+	}
+	w = Written{Type: t, Data: bytes.Clone(*room), Event: e}
+	if !lasting {
+		if w.Event, err = t.Decode(t.Version, w.Data); err != nil {
+			return w, fmt.Errorf("it can't be read back: %w", err)
 		}
 	}
 	if t.memo != nil {
-		t.memo.Keep(name, t.Version, data, e)
+		t.memo.Keep(name, t.Version, w.Data, w.Event)
 	}
-	return e, nil
+	return w, nil
 }

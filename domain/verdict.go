@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // RuleResult is what one rule said, as stored in events: a pass as the text "C-04@1" ("U-02@1?" if unconfirmed), anything
@@ -91,7 +92,7 @@ func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 	if r.Outcome != OutcomePass {
 		return r.appendObject(b)
 	}
-	if strings.ContainsFunc(r.Rule, quoted) {
+	if !plain(r.Rule) {
 		return b, fmt.Errorf("rule result: %q is no rule", r.Rule)
 	}
 	b = append(append(b, '"'), r.Rule...)
@@ -100,6 +101,32 @@ func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 		b = append(b, '?')
 	}
 	return append(b, '"'), nil
+}
+
+// lasting: a refusal's pointer and detail are not stored, nor is a pass more than its rule and version.
+func (r *RuleResult) lasting() bool {
+	if r.Pointer != "" || r.Detail != "" || r.Rule == "" || !plain(r.Rule) || strings.Contains(r.Rule, "@") {
+		return false
+	}
+	if r.Outcome == OutcomePass {
+		return r.Code == "" && r.Params == nil
+	}
+	for k, x := range r.Params {
+		if !utf8.ValidString(k) || !lastingParam(x) {
+			return false
+		}
+	}
+	return utf8.ValidString(string(r.Outcome)) && utf8.ValidString(r.Code) && (r.Params == nil || len(r.Params) > 0)
+}
+
+func lastingParam(x any) bool {
+	switch x := x.(type) {
+	case bool, int64:
+		return true
+	case string:
+		return utf8.ValidString(x)
+	}
+	return false // Lists among them: who decodes one gives the empty one, never nil.
 }
 
 // appendObject writes what did not pass, in the bytes of encoding/json.
@@ -148,11 +175,6 @@ func appendParams(b []byte, params map[string]any) ([]byte, error) {
 		}
 	}
 	return append(b, '}'), nil
-}
-
-// quoted are the characters that JSON, as we write it, does not leave alone.
-func quoted(c rune) bool {
-	return c < ' ' || c > '~' || strings.ContainsRune(`"\<>&`, c)
 }
 
 var errVerdict = errors.New("rule results: not a list of texts and objects")

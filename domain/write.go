@@ -12,11 +12,20 @@ import (
 
 // Append writes a T, in the bytes of json.Marshal. x MUST be a T.
 func (f Form[T]) Append(b []byte, x any) ([]byte, error) {
-	if out, ok := f.shape.append(b, reflect.ValueOf(x)); ok {
-		return out, nil
+	b, _, err := f.AppendLasting(b, x)
+	return b, err
+}
+
+// AppendLasting is Append, and tells whether what is written gives back x itself, so that it need not be read again. It
+// never says so wrongly, and says no to what it does not know. What JSON changes: an empty list left out, a time's zone and
+// clock reading, text that is no UTF-8, anything behind an interface, fields that are not written.
+func (f Form[T]) AppendLasting(b []byte, x any) (_ []byte, lasting bool, err error) {
+	w := plainWriter{b: b}
+	if w.value(f.shape, reflect.ValueOf(x)) {
+		return w.b, !w.changed, nil
 	}
 	raw, err := json.Marshal(x)
-	return append(b, raw...), err
+	return append(b, raw...), false, err
 }
 
 // Sorted is the form of the same values with the fields of every object in the order of their names, as RFC 8785 has them.
@@ -42,63 +51,119 @@ func (s *shape) sort() {
 	}
 }
 
-// append writes a value; ok is false for one that json.Marshal refuses, or must write.
-func (s *shape) append(b []byte, v reflect.Value) (_ []byte, ok bool) {
+// plainWriter writes one document. Once a method is false json.Marshal refuses a value, or must write the document.
+type plainWriter struct {
+	b       []byte
+	changed bool // It gives back something else.
+}
+
+func (w *plainWriter) keeps(all bool) { w.changed = w.changed || !all }
+
+func (w *plainWriter) value(s *shape, v reflect.Value) bool {
 	switch s.kind {
 	case asText:
-		return appendText(b, v.String())
+		return w.text(v.String())
 	case asObject:
-		return s.appendObject(b, v)
+		return w.object(s, v)
 	case asDay:
-		return append(Day(v.Int()).append(append(b, '"')), '"'), true
+		d := Day(v.Int())
+		w.keeps(d == 0 || d >= DayMin && d <= DayMax)
+		w.b = append(d.append(append(w.b, '"')), '"')
 	case asMonth:
-		return append(Month(v.Int()).append(append(b, '"')), '"'), true
+		m := Month(v.Int())
+		w.keeps(m == 0 || m.First() >= DayMin && m.First() <= DayMax)
+		w.b = append(m.append(append(w.b, '"')), '"')
 	case asInt:
-		return strconv.AppendInt(b, v.Int(), 10), true
+		w.b = strconv.AppendInt(w.b, v.Int(), 10)
 	case asUint:
-		return strconv.AppendUint(b, v.Uint(), 10), true
+		w.b = strconv.AppendUint(w.b, v.Uint(), 10)
 	case asBool:
-		return strconv.AppendBool(b, v.Bool()), true
+		w.b = strconv.AppendBool(w.b, v.Bool())
 	case asTexts, asList, asVerdict:
-		return s.appendList(b, v)
+		return w.list(s, v)
 	case asCounts:
-		return appendCounts(b, v)
+		return w.counts(v)
 	case asPointer:
-		if v.IsNil() {
-			return append(b, "null"...), true
-		}
-		return s.elem.append(b, v.Elem())
+		return w.pointer(s, v)
 	case asTime:
-		return appendTime(b, v)
+		return w.time(v)
 	default:
 		if v.CanAddr() { // What has an address may be written otherwise.
 			v = v.Addr()
 		}
-		raw, err := json.Marshal(v.Interface())
-		return append(b, raw...), err == nil
+		return w.other(v)
 	}
+	return true
 }
 
-// appendTime writes a time. What is no UTC, or no year of four digits, json.Marshal writes or refuses.
-func appendTime(b []byte, v reflect.Value) ([]byte, bool) {
-	t := v.Interface().(time.Time)
-	if y := t.Year(); t.Location() != time.UTC || y < 0 || y > 9999 {
-		raw, err := json.Marshal(t)
-		return append(b, raw...), err == nil
-	}
-	return append(t.AppendFormat(append(b, '"'), time.RFC3339Nano), '"'), true
+// other has a value written by json.Marshal.
+func (w *plainWriter) other(v reflect.Value) bool {
+	raw, err := json.Marshal(v.Interface())
+	w.b, w.changed = append(w.b, raw...), true
+	return err == nil
 }
+
+// pointer: what a pointer to null is written as comes back as no pointer.
+func (w *plainWriter) pointer(s *shape, v reflect.Value) bool {
+	if v.IsNil() {
+		w.b = append(w.b, "null"...)
+		return true
+	}
+	switch s.elem.typ.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
+		w.changed = true
+	default:
+	}
+	return w.value(s.elem, v.Elem())
+}
+
+// time writes a time. What is no UTC, or no year of four digits, json.Marshal writes or refuses.
+func (w *plainWriter) time(v reflect.Value) bool {
+	t := v.Interface().(time.Time)
+	y := t.Year()
+	if t.Location() != time.UTC || y < 0 || y > 9999 {
+		return w.other(v)
+	}
+	w.keeps(t == t.Round(0).UTC() && y >= 1)
+	w.b = append(t.AppendFormat(append(w.b, '"'), time.RFC3339Nano), '"')
+	return true
+}
+
+func (w *plainWriter) text(text string) bool {
+	b, ok := appendText(w.b, text)
+	w.b = b
+	w.keeps(ok && (plain(text) || utf8.ValidString(text)))
+	return ok
+}
+
+// plain is true of a text of printable ASCII that JSON, as we write it, leaves alone.
+func plain(text string) bool {
+	for i := range len(text) {
+		if quoted[text[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+var quoted = func() (all [256]bool) {
+	for c := range all {
+		all[c] = c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, byte(c)) >= 0
+	}
+	return all
+}()
 
 // appendText writes a text of plain characters, or has it written.
 func appendText(b []byte, text string) ([]byte, bool) {
-	wide, marked := false, false
+	if plain(text) {
+		return append(append(append(b, '"'), text...), '"'), true
+	}
+	wide := false
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c < ' ' || c == '"' || c == '\\':
 			raw, err := json.Marshal(text)
 			return append(b, raw...), err == nil
-		case c == '<' || c == '>' || c == '&':
-			marked = true
 		case c >= utf8.RuneSelf:
 			wide = true
 		}
@@ -108,9 +173,6 @@ func appendText(b []byte, text string) ([]byte, bool) {
 		return append(b, raw...), err == nil
 	}
 	b = append(b, '"')
-	if !marked {
-		return append(append(b, text...), '"'), true
-	}
 	for i := range len(text) { // As json.Marshal does for the sake of HTML.
 		switch c := text[i]; c {
 		case '<', '>', '&':
@@ -132,7 +194,10 @@ func plainWide(text string) bool {
 	return true
 }
 
-func (s *shape) appendObject(b []byte, v reflect.Value) (_ []byte, ok bool) {
+func (w *plainWriter) object(s *shape, v reflect.Value) bool {
+	for _, path := range s.hidden {
+		w.keeps(v.FieldByIndex(path).IsZero())
+	}
 	sep := byte('{')
 	for i := range s.fields {
 		f := &s.fields[i]
@@ -141,18 +206,20 @@ func (s *shape) appendObject(b []byte, v reflect.Value) (_ []byte, ok bool) {
 			in = in.Field(at)
 		}
 		if f.omitEmpty && empty(in) || f.omitZero && f.shape.zero(in) {
+			w.keeps(in.IsZero()) // An empty list comes back as none.
 			continue
 		}
-		b = append(append(b, sep), f.key...)
-		if b, ok = f.shape.append(b, in); !ok {
-			return b, false
+		w.b = append(append(w.b, sep), f.key...)
+		if !w.value(f.shape, in) {
+			return false
 		}
 		sep = ','
 	}
 	if sep == '{' {
-		b = append(b, '{')
+		w.b = append(w.b, '{')
 	}
-	return append(b, '}'), true
+	w.b = append(w.b, '}')
+	return true
 }
 
 // empty is what omitempty leaves out.
@@ -175,36 +242,42 @@ func (s *shape) zero(v reflect.Value) bool {
 	return v.IsZero()
 }
 
-func (s *shape) appendList(b []byte, v reflect.Value) (_ []byte, ok bool) {
+func (w *plainWriter) list(s *shape, v reflect.Value) bool {
 	if v.IsNil() {
-		return append(b, "null"...), true
+		w.b = append(w.b, "null"...)
+		return true
 	}
-	b = append(b, '[')
+	w.b = append(w.b, '[')
 	for i := range v.Len() {
 		if i > 0 {
-			b = append(b, ',')
+			w.b = append(w.b, ',')
 		}
+		ok := true
 		switch at := v.Index(i); s.kind {
 		case asTexts:
-			b, ok = appendText(b, at.String())
+			ok = w.text(at.String())
 		case asVerdict:
+			r := at.Addr().Interface().(*RuleResult)
 			var err error
-			b, err = at.Addr().Interface().(*RuleResult).appendJSON(b)
+			w.b, err = r.appendJSON(w.b)
+			w.keeps(r.lasting())
 			ok = err == nil
 		default:
-			b, ok = s.elem.append(b, at)
+			ok = w.value(s.elem, at)
 		}
 		if !ok {
-			return b, false
+			return false
 		}
 	}
-	return append(b, ']'), true
+	w.b = append(w.b, ']')
+	return true
 }
 
-// appendCounts writes counts in order of names.
-func appendCounts(b []byte, v reflect.Value) (_ []byte, ok bool) {
+// counts writes counts in order of names.
+func (w *plainWriter) counts(v reflect.Value) bool {
 	if v.IsNil() {
-		return append(b, "null"...), true
+		w.b = append(w.b, "null"...)
+		return true
 	}
 	all := v.Convert(reflect.TypeFor[map[string]int64]()).Interface().(map[string]int64)
 	var room [32]string
@@ -213,15 +286,16 @@ func appendCounts(b []byte, v reflect.Value) (_ []byte, ok bool) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	b = append(b, '{')
+	w.b = append(w.b, '{')
 	for i, name := range names {
 		if i > 0 {
-			b = append(b, ',')
+			w.b = append(w.b, ',')
 		}
-		if b, ok = appendText(b, name); !ok {
-			return b, false
+		if !w.text(name) {
+			return false
 		}
-		b = strconv.AppendInt(append(b, ':'), all[name], 10)
+		w.b = strconv.AppendInt(append(w.b, ':'), all[name], 10)
 	}
-	return append(b, '}'), true
+	w.b = append(w.b, '}')
+	return true
 }

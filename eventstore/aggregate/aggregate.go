@@ -14,11 +14,10 @@
 //
 // States are cached by stream at the revision they were folded to, and every load still reads what is newer, so a stale
 // entry costs a few events and never a wrong decision. What is folded is what the store gives back: a decider may return
-// more than its JSON holds, and only an event that its JSON gives back unchanged (domain.Type.Lasting) is taken as it is.
+// more than its JSON holds, and only an event that its JSON gives back unchanged (domain.Catalogue.Write) is taken as it is.
 package aggregate
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"errors"
@@ -245,23 +244,13 @@ func encode[C any, E domain.Event](out []eventstore.NewEvent, types domain.Catal
 	room := rooms.Get().(*[]byte)
 	defer rooms.Put(room)
 	for i, e := range events {
-		name := e.EventType()
-		t, known := types[name]
-		if !known {
-			return nil, fmt.Errorf("encode %s: the type is not in the catalogue", name)
-		}
-		var err error
-		if *room, err = t.Append((*room)[:0], e); err != nil {
-			return nil, fmt.Errorf("encode %s: %w", name, err)
-		}
-		data := bytes.Clone(*room)
-		back, err := types.Written(e, data)
+		w, err := types.Write(room, e)
 		if err != nil {
-			return nil, fmt.Errorf("encode %s: it can't be read back: %w", name, err)
+			return nil, fmt.Errorf("encode %s: %w", e.EventType(), err)
 		}
-		events[i] = back.(E) // Of the type of e.
-		out = append(out, eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: name, Data: data, Meta: eventstore.Metadata{
-			Schema: t.Version, Actor: req.Actor.ID, Role: string(req.Actor.Role), Command: req.ID,
+		events[i] = w.Event.(E) // Of the type of e.
+		out = append(out, eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: w.Type.Name, Data: w.Data, Meta: eventstore.Metadata{
+			Schema: w.Type.Version, Actor: req.Actor.ID, Role: string(req.Actor.Role), Command: req.ID,
 			Causation: o.Causation, Correlation: o.Correlation, At: req.At, Policy: req.Policy.Version,
 		}})
 	}
