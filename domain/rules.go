@@ -230,7 +230,7 @@ func (p Policy) judge(r *Rule, violated *term, f Source) RuleResult {
 		res.Outcome = OutcomeAlert
 	}
 	if res.Outcome == OutcomeReject || res.Outcome == OutcomeRequireDoc {
-		res.Pointer, res.Detail = r.Pointer, r.MessageEN
+		res.Refuses = r
 	}
 	return res
 }

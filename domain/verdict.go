@@ -22,8 +22,7 @@ type RuleResult struct {
 	Unconfirmed bool           `json:"unconfirmed,omitempty"` // The rule's text is unconfirmed: it never refuses.
 	Params      map[string]any `json:"params,omitempty"`      // Parameters and facts used, when it did not pass.
 
-	Pointer string `json:"-"` // Of a refusal: the field to blame.
-	Detail  string `json:"-"` // Of a refusal: the rule's English message.
+	Refuses *Rule `json:"-"` // The rule, when it refuses: it names the field to blame, and why.
 }
 
 // Verdict is what all rules of a stage said, in rule order. Most results of most events are passes, so it reads and
@@ -35,10 +34,11 @@ func (v Verdict) Err() error {
 	for _, refuses := range []Outcome{OutcomeReject, OutcomeRequireDoc} {
 		for _, r := range v {
 			if r.Outcome == refuses {
-				return &Rejection{
-					Code: r.Code, Detail: r.Detail, Pointer: r.Pointer,
-					Rule: r.Rule, RuleVersion: r.Version, Params: maps.Clone(r.Params),
+				no := &Rejection{Code: r.Code, Rule: r.Rule, RuleVersion: r.Version, Params: maps.Clone(r.Params)}
+				if r.Refuses != nil {
+					no.Detail, no.Pointer = r.Refuses.MessageEN, r.Refuses.Pointer
 				}
+				return no
 			}
 		}
 	}
@@ -103,9 +103,9 @@ func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 	return append(b, '"'), nil
 }
 
-// lasting: a refusal's pointer and detail are not stored, nor is a pass more than its rule and version.
+// lasting: what refuses is not stored, nor is a pass more than its rule and version.
 func (r *RuleResult) lasting() bool {
-	if r.Pointer != "" || r.Detail != "" || r.Rule == "" || !plain(r.Rule) || strings.Contains(r.Rule, "@") {
+	if r.Refuses != nil || r.Rule == "" || !plain(r.Rule) || strings.Contains(r.Rule, "@") {
 		return false
 	}
 	if r.Outcome == OutcomePass {

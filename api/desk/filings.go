@@ -140,9 +140,9 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
-	fresh := &draft.Subject
-	if all.Revision() == eventstore.NoStream {
-		fresh = nil // They are those of the draft.
+	var fresh *contract.Subject // nil: they are those of the draft.
+	if all.Revision() != eventstore.NoStream {
+		fresh = new(draft.Subject)
 	}
 	if err := all.decide(call, draft); err != nil {
 		return contract.State{}, Receipt{}, err

@@ -1,6 +1,8 @@
 package escrow
 
 import (
+	"cmp"
+
 	"zujian/domain"
 )
 
@@ -39,24 +41,35 @@ import (
 //	deduction.in_clause     bool
 //	lease.deduction_grounds []string
 //	lease.deposit_fen       int64
-func planFacts(c Plan) domain.Facts {
-	kind, payee, mode := c.Kind, "LESSOR", string(c.Mode)
-	if mode == "" {
-		mode = string(ModeNone)
+
+// Fact implements domain.Source, of FUND_IN and CONTRACT_SIGN.
+func (c *Plan) Fact(path string) domain.Value {
+	switch path {
+	case "lease.kind":
+		return domain.FactText(cmp.Or(c.Kind, "OUT"))
+	case "lease.monthly_rent_fen":
+		return domain.FactInt(c.RentFen)
+	case "lease.pay_cycle_months":
+		return domain.FactInt(c.PayCycleMonths)
+	case "lease.deposit_fen":
+		return domain.FactInt(c.DepositFen)
+	case "lease.start":
+		return domain.FactDay(c.Start)
+	case "lease.end":
+		return domain.FactDay(c.End)
+	case "lease.sign_date", "lease.signed_on":
+		return domain.FactDay(c.SignedOn)
+	case "lease.escrow_mode":
+		return domain.FactText(string(cmp.Or(c.Mode, ModeNone)))
+	case "lease.wants_escrow":
+		return domain.FactBool(c.Mode == ModeVoluntary || c.Mode == ModeMandatory)
+	case "lease.payee_role":
+		if c.Operator {
+			return domain.FactText("OPERATOR")
+		}
+		return domain.FactText("LESSOR")
+	case "lease.by_operator", "operator.collects":
+		return domain.FactBool(c.Operator)
 	}
-	if kind == "" {
-		kind = "OUT"
-	}
-	if c.Operator {
-		payee = "OPERATOR"
-	}
-	return domain.Facts{
-		"lease": domain.Facts{
-			"kind": kind, "monthly_rent_fen": int64(c.RentFen), "pay_cycle_months": int64(c.PayCycleMonths),
-			"deposit_fen": int64(c.DepositFen), "start": c.Start, "end": c.End, "sign_date": c.SignedOn, "signed_on": c.SignedOn,
-			"escrow_mode": mode, "by_operator": c.Operator,
-			"wants_escrow": c.Mode == ModeVoluntary || c.Mode == ModeMandatory, "payee_role": payee,
-		},
-		"operator": domain.Facts{"collects": c.Operator},
-	}
+	return domain.Value{}
 }

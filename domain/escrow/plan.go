@@ -30,9 +30,8 @@ func plan(s State, r domain.Request[Command], c Plan) ([]Event, error) {
 	if err := checkPlan(c); err != nil {
 		return nil, err
 	}
-	facts := planFacts(c)
-	verdict := append(r.Policy.Judge(domain.StageFundIn, c.SignedOn, facts, routing...),
-		r.Policy.Judge(domain.StageSign, c.SignedOn, facts, routing...)...)
+	verdict := append(r.Policy.Judge(domain.StageFundIn, c.SignedOn, &c, routing...),
+		r.Policy.Judge(domain.StageSign, c.SignedOn, &c, routing...)...)
 	mode := modeOf(c, verdict)
 	if mode == ModeNone {
 		return nil, nil
