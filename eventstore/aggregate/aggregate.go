@@ -197,41 +197,48 @@ func LoadAsOf[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.
 func advance[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], stream string,
 	held *entry[S], until time.Time,
 ) (*entry[S], error) {
-	before := held
-	for rec, err := range r.Store.Stream(ctx, stream, held.at()+1) {
-		if err != nil {
-			return held, fmt.Errorf("load %s: %w", stream, err)
-		}
-		if !until.IsZero() && rec.StoredAt.After(until) {
-			break
-		}
-		if held == before {
-			held = before.own()
-		}
-		if err := fold(r, d, held, rec.NewEvent); err != nil {
-			return held, fmt.Errorf("load %s@%d: %w", stream, rec.Revision, err)
-		}
-		held.revision, held.position = rec.Revision, rec.Position
+	f := folding[S, C, E]{types: r.Catalogue, decider: d, held: held, shared: true, until: until}
+	r.Store.Stream(ctx, stream, held.at()+1)(f.next) // Not by range, whose body would keep each of these on the heap by itself.
+	if f.err != nil {
+		return f.held, fmt.Errorf("load %s: %w", stream, f.err)
 	}
-	if held != before {
-		keep(r.Cache, stream, held)
+	if !f.shared {
+		keep(r.Cache, stream, f.held)
 	}
-	return held, nil
+	return f.held, nil
 }
 
-// fold decodes one event and adds it to the state.
-func fold[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], held *entry[S], rec eventstore.NewEvent) error {
-	decoded, err := r.Catalogue.Decode(rec.Type, rec.Meta.Schema, rec.Data)
-	if err != nil {
-		return err
+// folding is a state that the events of a stream are added to.
+type folding[S, C any, E domain.Event] struct {
+	types   domain.Catalogue
+	decider domain.Decider[S, C, E]
+	held    *entry[S]
+	shared  bool // It is not a copy of its own yet.
+	until   time.Time
+	err     error
+}
+
+// next adds one event to the state.
+func (f *folding[S, C, E]) next(rec eventstore.Recorded, err error) bool {
+	if f.err = err; err != nil || !f.until.IsZero() && rec.StoredAt.After(f.until) {
+		return false
 	}
+	if f.shared {
+		f.held, f.shared = f.held.own(), false
+	}
+	decoded, err := f.types.Decode(rec.Type, rec.Meta.Schema, rec.Data)
 	e, ok := decoded.(E)
-	if !ok {
-		return fmt.Errorf("%s is no event of %s", rec.Type, d.Category)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s is no event of %s", rec.Type, f.decider.Category)
 	}
-	held.state = d.Evolve(held.state, e)
-	held.remember(rec.ID, rec.Type)
-	return nil
+	if err != nil {
+		f.err = fmt.Errorf("revision %d: %w", rec.Revision, err)
+		return false
+	}
+	f.held.state = f.decider.Evolve(f.held.state, e)
+	f.held.remember(rec.ID, rec.Type)
+	f.held.revision, f.held.position = rec.Revision, rec.Position
+	return true
 }
 
 // rooms are where events are written before their length is known. One that grew for a rare event is as long as that.
