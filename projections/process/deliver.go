@@ -33,9 +33,9 @@ type parcel struct {
 }
 
 // doneBy tells whether one of some events shows that there is nothing left to do.
-func (p *parcel) doneBy(events []projections.Event) bool {
+func (o *Outgoing) doneBy(events []projections.Event) bool {
 	for i := range events {
-		if e := &events[i]; p.Done != nil && e.Stream == p.Target && e.Position > p.cause.Position && p.Done(e.Event) {
+		if e := &events[i]; o.Done != nil && e.Stream == o.Target && o.Done(e.Event) {
 			return true
 		}
 	}
@@ -58,15 +58,17 @@ func orPlace(id string, n int) string {
 	return strconv.Itoa(n)
 }
 
-// fromEvent addresses what React returned.
-func (w *worker) fromEvent(e *projections.Event, out []Outgoing, policy domain.Policy) []parcel {
-	parcels := make([]parcel, len(out))
+// fromEvent addresses what React returned, and adds it to parcels, but for what later events show to be done.
+func (w *worker) fromEvent(parcels []parcel, e *projections.Event, out []Outgoing, later []projections.Event, policy domain.Policy) []parcel {
 	for n, o := range out {
+		if o.doneBy(later) {
+			continue
+		}
 		cause := uuid.UUID(e.EventID).String()
 		b := w.base(aggregate.CommandID(cause, w.process.Name(), orPlace(o.ID, n)), policy)
 		b.Options = aggregate.Options{Causation: cause, Correlation: e.Meta.Correlation}
 		key := fmt.Sprintf("%s%020d/%s", rejectedPrefix, uint64(e.Position), orPlace(o.ID, n))
-		parcels[n] = parcel{Outgoing: o, base: b, cause: e, key: key}
+		parcels = append(parcels, parcel{Outgoing: o, base: b, cause: e, key: key})
 	}
 	return parcels
 }

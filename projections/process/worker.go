@@ -275,10 +275,10 @@ func (w *worker) react(ctx context.Context, v projections.View, events []project
 			return nil, &stopError{events[i].Position, fmt.Errorf("react to %s: %w", events[i].Type, err)}
 		}
 		if events[i].Position > w.mute {
-			parcels = append(parcels, w.fromEvent(&events[i], out, policy)...)
+			parcels = w.fromEvent(parcels, &events[i], out, events[i+1:], policy)
 		}
 	}
-	return slices.DeleteFunc(parcels, func(p parcel) bool { return p.doneBy(events) }), nil
+	return parcels, nil
 }
 
 // guard turns a panic of a process into its error.
