@@ -41,6 +41,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/emmansun/gmsm/sm3"
 
@@ -62,8 +63,6 @@ const (
 
 	version = 0x01
 	flagBit = 1 << 31
-
-	contentRoom = 128 // More than Domain and what of a content is not text or data.
 )
 
 var le = binary.LittleEndian
@@ -131,13 +130,16 @@ type Committed struct {
 	Stream     []byte // Valid only until the next one is read.
 }
 
+// rooms are where contents are put together to be hashed. One that grew for a rare event is as long as that.
+var rooms = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
 // Of makes the commitment of a recorded event.
 func Of(r *eventstore.Recorded) Committed {
 	suite := r.Meta.Salt.Suite()
-	m := &r.Meta
-	room := contentRoom + len(r.Type) + len(m.Role) + len(m.Actor) + len(r.Stream) + len(m.Command) + len(m.Causation) +
-		len(m.Correlation) + len(m.Raw) + len(r.Data)
-	content := Hash(suite, AppendContent(append(make([]byte, 0, room), Domain...), r.Stream, &r.NewEvent))
+	room := rooms.Get().(*[]byte)
+	*room = AppendContent(append((*room)[:0], Domain...), r.Stream, &r.NewEvent)
+	content := Hash(suite, *room)
+	rooms.Put(room)
 	return Committed{
 		Ordinal: r.Ordinal, Revision: r.Revision, Position: r.Position, Suite: suite,
 		Commitment: Commit(suite, r.Ordinal, r.Revision, content), Stream: []byte(r.Stream),
