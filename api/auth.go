@@ -42,7 +42,8 @@ func (s *Server) resolve(ctx context.Context, header string) (domain.Actor, erro
 	if !ok || !strings.EqualFold(scheme, "Bearer") || len(token) > tokenBytesMax {
 		return domain.Actor{}, errAuthInvalid
 	}
-	return s.o.Keys.Authenticate(ctx, token, s.o.Now())
+	at, _ := s.when()
+	return s.o.Keys.Authenticate(ctx, token, at)
 }
 
 // remote is the peer's address. Forwarded headers are not believed: anybody can send them.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -42,8 +41,11 @@ func (s *Server) readyz(c echo.Context) error {
 	if !st.Ready {
 		code, said = http.StatusServiceUnavailable, "not ready\n"
 	}
-	if st.ClockHeld { // Requests are taken all the same.
-		said += "the clock has leapt: nothing is done by its date until zujian clock --confirm\n"
+	switch { // Reading goes on.
+	case st.ClockHeld:
+		said += "the clock has leapt: nothing is decided by it nor done by its date until zujian clock --confirm\n"
+	case st.ClockDoubted:
+		said += "the clock was set back: nothing is decided by it until zujian clock --confirm\n"
 	}
 	return c.String(code, said)
 }
@@ -86,12 +88,13 @@ func (s *Server) page(render func(w io.Writer, c echo.Context, lang string) (int
 // verifyPage says in one look whether to pay. It asks what /v1/verify/{code} asks.
 func (s *Server) verifyPage(w io.Writer, c echo.Context, lang string) (int, error) {
 	code := cut(c.Param("code"), 64)
-	page := web.Verify{Code: code, State: web.CodeUnknown, CheckedAt: s.o.Now()}
+	at, _ := s.when()
+	page := web.Verify{Code: code, State: web.CodeUnknown, CheckedAt: at}
 	if !domain.ValidNumber(code) {
 		page.State = web.CodeMalformed
 		return http.StatusNotFound, s.pages.Verify(w, lang, page)
 	}
-	v, err := s.o.Desk.Verify(c.Request().Context(), code, s.o.Now().UTC().Truncate(time.Microsecond))
+	v, err := s.o.Desk.Verify(c.Request().Context(), code, at)
 	if errors.Is(err, desk.ErrNotFound) {
 		return http.StatusNotFound, s.pages.Verify(w, lang, page)
 	}

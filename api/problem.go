@@ -84,6 +84,7 @@ var (
 	errBehind       = domain.Reject("unavailable.behind", "the view has not come that far yet; try again")
 	errVaultAway    = domain.Reject("unavailable.vault", "the vault of personal data can't be reached; try again")
 	errViewsAway    = domain.Reject("unavailable.views", "the view store can't be reached; try again")
+	errClock        = domain.Reject("unavailable.clock", "nobody can say what day it is: the server's clock has leapt or was set back; nothing was written, reading goes on")
 	errStorageFull  = domain.Reject("unavailable.storage_full", "the disk has no room to spare; nothing was written, reading goes on")
 	errStoreClosed  = domain.Reject("unavailable.closed", "the log is closed")
 	errTookTooLong  = domain.Reject("unavailable.timeout", "the work did not end in time; a repeat with the same Idempotency-Key is safe")

@@ -118,8 +118,12 @@ func (s *Server) enter(ctx context.Context, ec echo.Context, op *operation) (*ca
 	if !op.allows(actor.Role) {
 		return nil, errForbidden
 	}
+	at, doubted := s.when()
+	if doubted && op.method != http.MethodGet {
+		return nil, errClock
+	}
 	c := &call{op: op, echo: ec, lang: language(ec.Request().Header.Get("Accept-Language")), query: map[string]string{}}
-	c.Actor, c.At, c.Correlation = actor, s.o.Now().UTC().Truncate(time.Microsecond), requestID(ec)
+	c.Actor, c.At, c.Correlation = actor, at, requestID(ec)
 	if err := c.readParams(); err != nil {
 		return nil, err
 	}
@@ -130,6 +134,15 @@ func (s *Server) enter(ctx context.Context, ec echo.Context, op *operation) (*ca
 		return c, s.await(ctx, c)
 	}
 	return c, nil
+}
+
+// when is what time it is for whoever asks, and whether that is in doubt.
+func (s *Server) when() (at time.Time, doubted bool) {
+	if s.o.When == nil {
+		return s.o.Now().UTC().Truncate(time.Microsecond), false
+	}
+	at, doubted = s.o.When()
+	return at.UTC().Truncate(time.Microsecond), doubted
 }
 
 // readParams holds path and query to their schemas. A path that can't be an id is simply not there.

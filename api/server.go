@@ -67,7 +67,8 @@ type Options struct {
 	Catalogue domain.Catalogue
 	Index     rentindex.Projection // What /v1/rent-index reads.
 	Log       *slog.Logger
-	Now       func() time.Time
+	Now       func() time.Time         // The clock that waits, limits and durations go by,
+	When      func() (time.Time, bool) // and what time it is for whoever asks; true while that is in doubt and nothing may be decided. nil = Now.
 	NewID     func() uuid.UUID
 
 	Host      string // Public host name; other Host headers are refused. "" takes any.

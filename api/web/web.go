@@ -38,6 +38,8 @@ type Status struct {
 	Views    []ViewStatus
 	// ClockHeld: the clock has leapt, and nothing is done by its date until somebody says that it is right.
 	ClockHeld bool
+	// ClockDoubted: it has leapt or was set back, and nothing is decided by it until then.
+	ClockDoubted bool
 }
 
 // ViewStatus is how one view stands.

@@ -36,9 +36,10 @@ func TestWallClock(t *testing.T) {
 	}
 }
 
-// TestClockJumps sets the clock under a server at work, by hours and years, to and fro: nothing is answered with an error
-// of the server, checkpoints go on, no flat is let twice and no number given twice, an answer is the same under its key
-// also when it is asked for much later, and recorded time never goes back.
+// TestClockJumps sets the clock under a server at work, by an hour or so, by days and by years, to and fro: what is asked
+// meanwhile is either taken or, while nobody can say which day it is, refused as that; checkpoints go on, no flat is let twice
+// and no number given twice, an answer is the same under its key also when it is asked for later, and recorded time never
+// goes back.
 func TestClockJumps(t *testing.T) {
 	if testing.Short() {
 		t.Skip("serves for some seconds")
@@ -46,7 +47,8 @@ func TestClockJumps(t *testing.T) {
 	const homes, jumps = 100, 12
 	c := faults.Clock{From: clock}
 	data := t.TempDir()
-	s := serveInside(t, data, func(g *globals) { g.Now = c.Now })
+	change := func(g *globals) { g.Now = c.Now }
+	s := serveInside(t, data, change)
 	w := prepareHomes(t, &s.serverProcess, data, homes/100)
 	s.signsAll(t, "before")
 
@@ -57,7 +59,7 @@ func TestClockJumps(t *testing.T) {
 	var next atomic.Int64
 	next.Store(2)
 	var mu sync.Mutex
-	acked, paid := map[string]filed{first.contract: first}, map[string]int64{}
+	refused, acked, paid := 0, map[string]filed{first.contract: first}, map[string]int64{}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var load sync.WaitGroup
@@ -70,6 +72,9 @@ func TestClockJumps(t *testing.T) {
 				switch {
 				case status == http.StatusCreated:
 					acked[f.contract] = f
+				case status == http.StatusServiceUnavailable:
+					refused++
+					next.Add(-1)
 				case status >= 500 || status == 0 && n < 2*homes:
 					t.Errorf("filing %d under a jumping clock: %d", n, status)
 				}
@@ -78,30 +83,45 @@ func TestClockJumps(t *testing.T) {
 		})
 	}
 	for n := range jumps {
-		hours := time.Duration(1 + 7*n%30)
-		if n%2 == 1 {
-			hours = -hours
+		by := time.Duration(20+7*n%30) * time.Minute
+		if n%3 == 2 {
+			by *= 60 // Out of all doubt wrong.
 		}
-		c.Set(hours * time.Hour)
-		if n%4 == 3 {
-			s.signsAll(t, fmt.Sprintf("with the clock set by %v", hours*time.Hour))
+		if n%2 == 1 {
+			by = -by
+		}
+		c.Set(by)
+		when := fmt.Sprintf("with the clock set by %v", by)
+		if n%3 == 2 {
+			s.doubts(t, w, when)
+		} else {
+			s.signsAll(t, when)
 		}
 		time.Sleep(100 * time.Millisecond) // The load goes on under each clock.
+		if n%3 == 2 {
+			c.Set(0)
+		}
 	}
 	stop()
 	load.Wait()
+	c.Set(0)
+	if refused == 0 || len(acked) < homes/4 {
+		t.Errorf("%d filings, %d refused", len(acked), refused)
+	}
 	for _, ahead := range []time.Duration{30 * time.Hour, -30 * time.Hour, 400 * 24 * time.Hour} { // Answers are kept for 24 hours.
 		c.Set(ahead)
-		if again, status := w.fileStatus(t.Context(), s.base, 0); status != http.StatusCreated && status != http.StatusUnauthorized || status == http.StatusCreated && again != first {
-			t.Errorf("the first filing again with the clock set by %v: %d %+v, was %+v", ahead, status, again, first)
+		if _, status := w.fileStatus(t.Context(), s.base, 0); status != http.StatusServiceUnavailable {
+			t.Errorf("the first filing again with the clock set by %v: %d", ahead, status)
+		}
+		c.Set(0)
+		if again, status := w.fileStatus(t.Context(), s.base, 0); status != http.StatusCreated || again != first {
+			t.Errorf("the first filing again after the clock was set by %v: %d %+v, was %+v", ahead, status, again, first)
 		}
 	}
-	years(t, &c, s, w)
+	years(t, &c, s, w, data, change)
 	c.Set(0)
+	s.confirm(t, data, change)
 	w.check(t, &s.serverProcess, acked, paid)
-	if len(acked) < homes/4 {
-		t.Errorf("only %d filings", len(acked))
-	}
 	saneDurations(t, string(s.must(t, http.StatusOK, http.MethodGet, "/metrics", "", nil).body))
 	if !strings.Contains(s.logs.String(), "the clock is behind the last recorded time") {
 		t.Errorf("nothing was said of a clock set back\n%s", s.logs)
@@ -113,18 +133,46 @@ func TestClockJumps(t *testing.T) {
 	if code := run(t.Context(), []string{"verify", "--data", data}, &out, &errs); code != 0 {
 		t.Errorf("verify: exit %d\n%s\n%s", code, &out, &errs)
 	}
-	t.Logf("%d filings under %d clocks", len(acked), jumps+5)
+	t.Logf("%d filings under %d clocks, %d refused", len(acked), jumps+5, refused)
 }
 
-// years writes with the clock five years ahead, then a year behind: both are taken, and signed.
-func years(t *testing.T, c *faults.Clock, s *insideServer, w *loadWorld) {
+// years writes with the clock five years ahead, then a year behind: neither is taken before the clock is confirmed, both
+// are then, and signed.
+func years(t *testing.T, c *faults.Clock, s *insideServer, w *loadWorld, data string, change func(*globals)) {
 	t.Helper()
 	for n, ahead := range []time.Duration{5 * 8766 * time.Hour, -8766 * time.Hour} {
 		c.Set(ahead)
-		body := map[string]any{"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(500 + n), "phone": "13800000000"}
-		s.must(t, http.StatusCreated, http.MethodPost, "/v1/parties", w.city, body)
+		s.doubts(t, w, fmt.Sprintf("with the clock set by %v", ahead))
+		s.confirm(t, data, change)
+		s.must(t, http.StatusCreated, http.MethodPost, "/v1/parties", w.city, newPerson(500+n))
 		s.must(t, http.StatusOK, http.MethodGet, "/readyz", "", nil)
 		s.signsAll(t, fmt.Sprintf("with the clock set by %v", ahead))
+	}
+}
+
+// doubts holds the server to refusing what it would decide, and answering what is only asked.
+func (s *insideServer) doubts(t *testing.T, w *loadWorld, when string) {
+	t.Helper()
+	if got := s.must(t, http.StatusServiceUnavailable, http.MethodPost, "/v1/parties", w.city, newPerson(499)).field(t, "code"); got != "unavailable.clock" {
+		t.Errorf("%s: %s", when, got)
+	}
+	s.must(t, http.StatusOK, http.MethodGet, "/v1/parties/"+w.owner, w.city, nil)
+	if said := string(s.must(t, http.StatusOK, http.MethodGet, "/readyz", "", nil).body); !strings.Contains(said, "zujian clock --confirm") {
+		t.Errorf("%s: /readyz says %s", when, said)
+	}
+}
+
+// confirm says that the clock is right, and waits until the server has heard it.
+func (s *insideServer) confirm(t *testing.T, data string, change func(*globals)) {
+	t.Helper()
+	var out, errs lockedBuffer
+	if code := run(t.Context(), []string{"clock", "--data", data, "--confirm"}, &out, &errs, change); code != 0 {
+		t.Fatalf("zujian clock --confirm: exit %d\n%s\n%s", code, &out, &errs)
+	}
+	for began := time.Now(); metric(t, &s.serverProcess, "zujian_clock_doubted") != 0; time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("the clock is in doubt a minute after it was confirmed\n%s", s.logs)
+		}
 	}
 }
 

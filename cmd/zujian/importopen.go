@@ -15,6 +15,9 @@ func openImportTarget(g *globals) (*importTarget, error) {
 	if h.vault == nil {
 		return nil, errors.Join(errVaultElsewhere, h.Close())
 	}
+	if err := h.trustClock(g); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
 	policy, err := h.desk.Policy(g.Ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the rule set: %w", err), h.Close())

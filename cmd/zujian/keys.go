@@ -33,6 +33,9 @@ func (c *keysIssueCmd) Run(g *globals) error {
 		return fmt.Errorf("%w: --days is 1 to 366", errUsage)
 	}
 	return withHouse(g, func(h *house) error {
+		if err := h.trustClock(g); err != nil {
+			return err
+		}
 		key, id, _, err := h.desk.IssueKey(g.Ctx, operator(g), desk.NewKey{
 			Role: domain.Role(c.Role), Party: c.Party, Area: c.Area, Label: c.Label, Expires: g.Now().UTC().Add(time.Duration(c.Days) * 24 * time.Hour),
 		})
@@ -101,6 +104,9 @@ type keysRevokeCmd struct {
 // Run implements the command.
 func (c *keysRevokeCmd) Run(g *globals) error {
 	return withHouse(g, func(h *house) error {
+		if err := h.trustClock(g); err != nil {
+			return err
+		}
 		_, err := h.desk.RevokeKey(g.Ctx, operator(g), c.ID, c.Reason)
 		return err
 	})

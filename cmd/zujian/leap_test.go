@@ -7,14 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"zujian/cmd/zujian/internal/wallclock"
 	"zujian/domain"
 	"zujian/eventstore/embedded"
 	"zujian/eventstore/faults"
 )
 
 // TestClockLeaps sets the clock under a server with contracts that end in five days, by an hour, ten days and ten years,
-// and back: none ends, also after a start under the wrong clock, and filing goes on. Once an operator has confirmed the
-// clock each ends, once, however the clock is set from there on.
+// and back: none ends, also after a start under the wrong clock, nothing is filed by it, and reading goes on. Once an operator
+// has confirmed the clock each ends, once, however the clock is set from there on.
 func TestClockLeaps(t *testing.T) {
 	if testing.Short() {
 		t.Skip("serves for some seconds")
@@ -39,12 +40,19 @@ func TestClockLeaps(t *testing.T) {
 	for range contracts {
 		file()
 	}
+	refuses := func(when string) {
+		t.Helper()
+		answer := s.must(t, http.StatusServiceUnavailable, http.MethodPost, "/v1/parties", w.city, newPerson(700))
+		if got := answer.field(t, "code"); got != "unavailable.clock" || answer.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %s, retry after %q", when, got, answer.header.Get("Retry-After"))
+		}
+	}
 	stands := func(when string, held bool, stage string) {
 		t.Helper()
 		if got := metric(t, &s.serverProcess, "zujian_clock_held") == 1; got != held {
 			t.Errorf("%s: held %v", when, got)
 		}
-		if said := strings.Contains(string(s.must(t, http.StatusOK, http.MethodGet, "/readyz", "", nil).body), "zujian clock --confirm"); said != held {
+		if said := strings.Contains(string(s.must(t, http.StatusOK, http.MethodGet, "/readyz", "", nil).body), "nor done by its date"); said != held {
 			t.Errorf("%s: /readyz says so: %v", when, said)
 		}
 		time.Sleep(400 * time.Millisecond) // The processes look for what is due every twenty.
@@ -58,17 +66,21 @@ func TestClockLeaps(t *testing.T) {
 	for _, leap := range []time.Duration{time.Hour, 10 * day, 3660 * day} {
 		c.Set(leap)
 		stands("after a leap of "+leap.String(), leap > time.Hour, "FILED")
-		if leap < 300*day { // Keys end within a year.
+		if leap > time.Hour {
+			refuses("after a leap of " + leap.String())
+		} else {
 			file()
 		}
 		c.Set(0)
 		stands("and back", false, "FILED")
+		file()
 	}
 	c.Set(10 * day)
 	stands("after another leap", true, "FILED")
 	s.close(t)
 	s = serveInside(t, data, change)
 	stands("after a start under the wrong clock", true, "FILED")
+	refuses("after a start under the wrong clock")
 
 	var out, errs lockedBuffer
 	if code := run(t.Context(), []string{"clock", "--data", data, "--confirm"}, &out, &errs, change); code != 0 || !strings.Contains(out.String(), "240h0m") {
@@ -80,8 +92,10 @@ func TestClockLeaps(t *testing.T) {
 		}
 	}
 	stands("confirmed", false, "ENDED")
+	s.must(t, http.StatusCreated, http.MethodPost, "/v1/parties", w.city, newPerson(790))
 	c.Set(0)
 	stands("and set back", false, "ENDED")
+	refuses("and set back")
 	c.Set(10 * day)
 	stands("and forward again", false, "ENDED")
 	s.close(t)
@@ -102,6 +116,10 @@ func TestClockLeaps(t *testing.T) {
 	if code := run(t.Context(), []string{"verify", "--data", data}, &out, &errs); code != 0 {
 		t.Errorf("verify: exit %d\n%s\n%s", code, &out, &errs)
 	}
+}
+
+func newPerson(n int) map[string]any {
+	return map[string]any{"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(n), "phone": "13800000000"}
 }
 
 // ended counts the contracts that have.
@@ -128,5 +146,20 @@ func eachEvent(t *testing.T, data string, f func(stream, kind string)) {
 			t.Fatal(err)
 		}
 		f(r.Stream, r.Type)
+	}
+}
+
+// TestRecorder: a log does not record by a clock that has leapt.
+func TestRecorder(t *testing.T) {
+	t.Parallel()
+	c := faults.Clock{From: clock}
+	r := recorder{now: c.Now}
+	guard := wallclock.Open(wallclock.Options{Now: c.Now, Dir: t.TempDir(), Logger: discardLog()})
+	r.guard.Store(guard)
+	for _, set := range []time.Duration{0, time.Hour, 3660 * 24 * time.Hour} {
+		c.Set(set)
+		if ahead := r.Now().Sub(time.Now().Round(0)); ahead > 2*time.Hour {
+			t.Errorf("with the clock set by %v it records %v ahead", set, ahead)
+		}
 	}
 }

@@ -45,6 +45,7 @@ type house struct {
 	memo      *aggregate.Memo // Of catalogue.
 	desk      *desk.Desk
 	runner    keeper
+	recorded  recorder    // What the log in the folder records by.
 	retried   func(error) // Told of each failure of a view that is tried again, if not nil.
 	webhooks  feed.Figures
 	shared    *redisviews.Views // The same, if other processes may keep them too; nil if none can.
@@ -126,7 +127,8 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: o.now, Logger: g.Log, DeferSync: o.deferSync, ReserveBytes: o.reserve, SegmentBytes: o.segment}); err != nil {
+	h.recorded.now = o.now
+	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: h.recorded.Now, Logger: g.Log, DeferSync: o.deferSync, ReserveBytes: o.reserve, SegmentBytes: o.segment}); err != nil {
 		return nil, err
 	}
 	if o.role.opensVault() {

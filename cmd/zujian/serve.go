@@ -192,7 +192,8 @@ func (p *parts) status(ctx context.Context, h *house) web.Status {
 	st := h.status(ctx)
 	st.Ready = st.Ready && (p.register == nil || !p.register.Status().Stopped)
 	if p.dates != nil {
-		st.ClockHeld, _ = p.dates.Status()
+		clock := p.dates.Status()
+		st.ClockHeld, st.ClockDoubted = clock.Held, clock.Doubted
 	}
 	return st
 }
@@ -207,7 +208,12 @@ func (c *serveCmd) front(g *globals, h *house, p parts) (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	var when func() (time.Time, bool)
+	if p.dates != nil {
+		when = func() (time.Time, bool) { return p.dates.Now(), p.dates.Status().Doubted }
+	}
 	server, err := api.New(api.Options{
+		When:      when,
 		CursorKey: []byte(secret),
 		Desk:      h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,

@@ -23,10 +23,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
+	"zujian/cmd/zujian/internal/wallclock"
 	"zujian/domain"
 	"zujian/eventstore/embedded"
 	"zujian/eventstore/seal"
@@ -69,12 +71,18 @@ func (c *storeCmd) Run(g *globals) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
+	recorded := recorder{now: g.Now}
 	log, err := embedded.Open(embedded.Options{
-		Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: g.Now, Logger: g.Log, ReserveBytes: c.Reserve << 20,
+		Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: recorded.Now, Logger: g.Log, ReserveBytes: c.Reserve << 20,
 	})
 	if err != nil {
 		return err
 	}
+	guard, err := openGuard(g.Ctx, log, wallclock.Options{Now: g.Now, Slept: wallclock.Slept, Dir: g.Data, Logger: g.Log})
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	recorded.guard.Store(guard)
 	l, err := (&net.ListenConfig{}).Listen(g.Ctx, "tcp", c.Listen)
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), log.Close())
@@ -92,7 +100,12 @@ func (c *storeCmd) Run(g *globals) error {
 		return errors.Join(err, log.Close())
 	}
 	fmt.Fprintf(g.Stdout, "zujian %s serves the log of %s at %s\n", version, g.Data, connection)
-	return errors.Join(<-done, log.Close())
+	var noting sync.WaitGroup
+	noting.Go(func() { _ = guard.Run(ctx) }) // It has no error but the end of ctx.
+	err = <-done
+	stop()
+	noting.Wait()
+	return errors.Join(err, log.Close())
 }
 
 // secure makes the certificate and the keys, unless the log is open to the machine, and says how to connect.

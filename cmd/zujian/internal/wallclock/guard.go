@@ -7,12 +7,15 @@
 // Serving, the clock may step forward by [Step]; what it steps more is a leap, since the monotonic clock (with the time the
 // machine slept) says how much has passed. At the start it may be [Away] after the time that was last believed, or where
 // that is not known after the last recorded event: a server is down for days, not for months. Behind a leap time goes on
-// from where it was: what is due by it is done, what is not waits. Requests are not its matter: they are taken at the
-// machine's time, as they are recorded.
+// from where it was: what is due by it is done, what is not waits. A clock set back is followed: what is due is then done later,
+// which harms nobody, and its return is no leap.
 //
-// A leap is believed when an operator confirms it (zujian clock --confirm), when the clock comes back, or when a quorum of
-// witnesses has cosigned since at the clock's own time, as their clocks are others'. It outlasts a restart. A clock set back is
-// followed: what is due is then done later, which harms nobody, and its return is no leap.
+// Requests are decided by a day, too: deadlines, the rules in force, what lies in the future. Nobody can say which day it is
+// while the clock is in doubt, having leapt or been set back by more than Step: so what is asked is answered by the time that
+// Now says, what would be decided is refused, and the log records by the same time, which one leap would else move for good.
+//
+// Doubt ends when an operator confirms the clock (zujian clock --confirm), when it comes back, or when a quorum of witnesses
+// has cosigned since at the clock's own time, as their clocks are others'. It outlasts a restart.
 package wallclock
 
 import (
@@ -33,6 +36,8 @@ const (
 	Step = 2 * time.Hour
 	// Away is how long a server may have been down.
 	Away = 31 * 24 * time.Hour
+	// again is how far a clock that was set back before the start may be behind still: time has passed since.
+	again = time.Minute
 
 	look       = time.Second      // Between two looks for a confirmation.
 	noteEvery  = time.Minute      // Between two notes of the time that is believed.
@@ -60,9 +65,11 @@ type Guard struct {
 	believed time.Time // At reading.
 	reading  time.Time
 	slept    time.Duration
-	allow    time.Duration // How far the clock may be ahead.
+	allow    time.Duration // How far the clock may be ahead,
+	back     time.Duration // and behind.
 	held     bool
-	since    time.Time // Reading at which it was first held.
+	behind   bool
+	since    time.Time // Reading at which it came into doubt.
 	reminded time.Time
 }
 
@@ -70,6 +77,7 @@ type Guard struct {
 type Note struct {
 	Believed time.Time     `json:"believed"`
 	Held     bool          `json:"held"`
+	Behind   bool          `json:"behind,omitempty"`
 	Ahead    time.Duration `json:"ahead_ns,omitempty"` // How far the clock was ahead.
 }
 
@@ -79,7 +87,7 @@ func Open(o Options) *Guard {
 		o.Slept = func() time.Duration { return 0 }
 	}
 	now := o.Now()
-	g := &Guard{o: o, believed: wall(now), reading: now, slept: o.Slept(), allow: Step}
+	g := &Guard{o: o, believed: wall(now), reading: now, slept: o.Slept(), allow: Step, back: Step}
 	n, err := Read(o.Dir)
 	if err != nil {
 		o.Logger.Error("what was noted of the clock is not used", "err", err)
@@ -90,7 +98,13 @@ func Open(o Options) *Guard {
 	case n.Believed.IsZero():
 		n.Believed = o.Last
 	}
-	if ahead := wall(now).Sub(n.Believed); ahead > Step {
+	switch ahead := wall(now).Sub(n.Believed); {
+	case ahead < -Step || n.Behind && ahead < -again:
+		g.believed = n.Believed
+		if n.Behind {
+			g.back = again
+		}
+	case ahead > Step:
 		g.believed, g.allow = n.Believed, Away
 		if n.Held && ahead >= n.Ahead { // It was not set back meanwhile, or by less than has passed.
 			g.allow = Step
@@ -117,13 +131,20 @@ func (g *Guard) Now() time.Time {
 	return now
 }
 
-// Status tells whether the clock has leapt, and how far ahead it is of the time that is believed.
-func (g *Guard) Status() (held bool, ahead time.Duration) {
+// Status is how the clock stands.
+type Status struct {
+	Held    bool          // It has leapt: nothing is done by its date.
+	Doubted bool          // It has leapt, or was set back: nothing is decided by it.
+	Ahead   time.Duration // Of the time that is believed.
+}
+
+// Status says how the clock stands.
+func (g *Guard) Status() Status {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.o.Now()
 	g.judge(now)
-	return g.held, wall(now).Sub(g.passed(now))
+	return Status{Held: g.held, Doubted: g.held || g.behind, Ahead: wall(now).Sub(g.passed(now))}
 }
 
 // passed is the time that was believed and what has passed since.
@@ -133,41 +154,35 @@ func (g *Guard) passed(now time.Time) time.Time {
 
 // judge holds the clock to what has passed.
 func (g *Guard) judge(now time.Time) {
-	ahead := wall(now).Sub(g.passed(now))
+	ahead, doubted := wall(now).Sub(g.passed(now)), g.held || g.behind
+	g.held, g.behind = ahead > g.allow, ahead < -g.back
 	switch {
-	case ahead > g.allow && !g.held:
-		g.held, g.since = true, now
-		g.remind(now, ahead)
-	case ahead > g.allow:
-		if now.Sub(g.reminded) >= remindWait {
-			g.remind(now, ahead)
+	case !g.held && !g.behind:
+		if doubted {
+			g.o.Logger.Warn("the clock came back: it is believed again", "clock", wall(now))
 		}
-	default:
-		if g.held {
-			g.o.Logger.Warn("the clock came back: what is done by date goes on", "clock", wall(now))
-			g.held = false
-		}
-		if ahead >= -Step { // Else it was set back: it is followed, and may come back.
-			g.believe(now)
-		}
+		g.believe(now)
+		return
+	case !doubted:
+		g.since = now
+	case now.Sub(g.reminded) < remindWait:
+		return
 	}
-}
-
-func (g *Guard) remind(now time.Time, ahead time.Duration) {
 	g.reminded = now
-	g.o.Logger.Error("the clock has leapt: nothing is done by its date until `zujian clock --confirm` says that it is right, or it comes back",
-		"clock", wall(now), "believed", g.passed(now), "ahead", ahead.Round(time.Second))
+	g.o.Logger.Error("the clock has leapt, or was set back: nothing is decided by it, nor done by its date where it leapt, until `zujian clock --confirm`"+
+		" says that it is right, or it comes back", "clock", wall(now), "believed", g.passed(now), "ahead", ahead.Round(time.Second))
 }
 
 func (g *Guard) believe(now time.Time) {
-	g.believed, g.reading, g.slept, g.allow, g.held = wall(now), now, g.o.Slept(), Step, false
+	g.believed, g.reading, g.slept, g.allow, g.back, g.held, g.behind = wall(now), now, g.o.Slept(), Step, Step, false, false
 }
 
 // Run looks for confirmations, and notes what is believed, until ctx ends.
 func (g *Guard) Run(ctx context.Context) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	held, noted := g.note()
+	noted := g.note()
+	var held, behind bool
 	for {
 		select {
 		case <-ctx.Done():
@@ -175,41 +190,46 @@ func (g *Guard) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if now := g.look(); now != held || g.o.Now().Sub(noted).Abs() >= noteEvery {
-			held, noted = g.note()
+		h, b := g.look()
+		if h != held || b != behind || g.o.Now().Sub(noted).Abs() >= noteEvery {
+			noted = g.note()
 		}
+		held, behind = h, b
 	}
 }
 
-// look returns whether the clock is still held.
-func (g *Guard) look() bool {
+// look returns how the clock stands once confirmations have been read.
+func (g *Guard) look() (held, behind bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.o.Now()
-	if g.judge(now); g.held {
-		g.confirmed(now)
-	}
-	return g.held
+	g.judge(now)
+	g.confirmed(now)
+	return g.held, g.behind
 }
 
-// confirmed believes a leap that somebody has confirmed.
+// confirmed believes a clock in doubt that somebody has confirmed. Of a word said when there was no doubt nothing is kept.
 func (g *Guard) confirmed(now time.Time) {
 	path := filepath.Join(g.o.Dir, confirmName)
 	n, err := read(path)
-	if !n.Believed.IsZero() || err != nil {
+	said := !n.Believed.IsZero()
+	if said || err != nil {
 		if rerr := os.Remove(path); rerr != nil {
 			err = errors.Join(err, rerr)
 		}
 	}
+	right := said && err == nil && wall(now).Sub(n.Believed).Abs() <= Step
 	switch {
 	case err != nil:
 		g.o.Logger.Error("a confirmation of the clock is not used", "err", err)
-	case !g.held:
-	case !n.Believed.IsZero() && wall(now).Sub(n.Believed).Abs() <= Step:
-		g.o.Logger.Warn("the clock was confirmed: what is done by date goes on", "clock", wall(now))
+	case said && !right:
+		g.o.Logger.Error("a confirmation of the clock is of another time and is not used", "confirmed", n.Believed, "clock", wall(now))
+	case !g.held && !g.behind:
+	case right:
+		g.o.Logger.Warn("the clock was confirmed: it is believed", "clock", wall(now))
 		g.believe(now)
 	case g.agreed(now):
-		g.o.Logger.Warn("witnesses agree with the clock: what is done by date goes on", "clock", wall(now))
+		g.o.Logger.Warn("witnesses agree with the clock: it is believed", "clock", wall(now))
 		g.believe(now)
 	}
 }
@@ -223,20 +243,20 @@ func (g *Guard) agreed(now time.Time) bool {
 	return !at.IsZero() && at.Sub(g.since) >= 0 && (wall(now).Sub(wall(at))-now.Sub(at)).Abs() <= Step
 }
 
-// note writes down what is believed.
-func (g *Guard) note() (held bool, at time.Time) {
+// note writes down what is believed, and gives the reading at which it was.
+func (g *Guard) note() time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.o.Now()
 	g.judge(now)
 	n := Note{Believed: wall(now)}
-	if g.held {
-		n = Note{Believed: g.passed(now), Held: true, Ahead: wall(now).Sub(g.passed(now))}
+	if g.held || g.behind {
+		n = Note{Believed: g.passed(now), Held: g.held, Behind: g.behind, Ahead: wall(now).Sub(g.passed(now))}
 	}
 	if err := write(filepath.Join(g.o.Dir, noteName), n); err != nil { // The last recorded event says nearly the same.
 		g.o.Logger.Warn("the time that is believed was not noted", "err", err)
 	}
-	return g.held, now
+	return now
 }
 
 // Read is what the data folder's guard noted last; a zero Note if there is none.
@@ -266,13 +286,17 @@ func write(path string, n Note) error {
 	if err != nil {
 		return err
 	}
-	next := path + ".next"
-	// An operator may confirm as another user than the server's. The folder lets nobody else in.
-	if err = os.WriteFile(next, append(raw, '\n'), 0o644); err == nil {
-		err = os.Rename(next, path)
-	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.next") // Two operators may say it at once.
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(append(raw, '\n'))
+	// An operator may confirm as another user than the server's. The folder lets nobody else in.
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

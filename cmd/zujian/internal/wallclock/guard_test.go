@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,7 +50,7 @@ func (m *machine) restart(down time.Duration) {
 // says holds the guard to what time it says, as an offset from that of the machine.
 func (m *machine) says(what string, held bool, ahead time.Duration) {
 	m.t.Helper()
-	gotHeld, _ := m.guard.Status()
+	gotHeld := m.guard.Status().Held
 	got := m.Now().Round(0).Sub(m.guard.Now().Round(0))
 	if gotHeld != held || (got-ahead).Abs() > time.Minute {
 		m.t.Errorf("%s: held %v, %v ahead; want %v, %v", what, gotHeld, got, held, ahead)
@@ -149,6 +151,113 @@ func TestStarts(t *testing.T) {
 	m.says("with a broken note, by the last event", true, 60*day)
 }
 
+// TestDoubt holds the guard to when requests may be decided, and to what time it is for those that only ask.
+func TestDoubt(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	doubts := func(what string, want bool) {
+		t.Helper()
+		if got := m.guard.Status().Doubted; got != want {
+			t.Errorf("%s: doubted %v", what, got)
+		}
+	}
+	confirm := func() {
+		t.Helper()
+		if err := Confirm(m.dir, m.Now()); err != nil {
+			t.Fatal(err)
+		}
+		m.guard.look()
+	}
+	doubts("at first", false)
+	for _, set := range []time.Duration{hour, -hour / 2, 0} {
+		m.Set(set)
+		doubts("a step of "+set.String(), false)
+	}
+	for _, set := range []time.Duration{3 * hour, -3 * hour, day, -day, 10 * year, -10 * year, 280 * year} {
+		m.Set(set)
+		doubts("set by "+set.String(), true)
+		m.restart(hour)
+		doubts("set by "+set.String()+", and started again", true)
+		m.Set(0)
+		doubts("back", false)
+	}
+	m.Set(-20 * day) // And it was the clock before that was wrong.
+	doubts("set back", true)
+	confirm()
+	doubts("set back and confirmed", false)
+	m.says("set back and confirmed", false, 0)
+	m.restart(hour)
+	doubts("and started again", false)
+	m.Set(20 * day)
+	doubts("and forward from there", true)
+	m.says("and forward from there", true, 40*day)
+	m.Set(-60 * day)
+	doubts("from there far back", true)
+	m.says("from there far back", false, 0)
+	confirm()
+	confirm() // There is nothing to confirm any more,
+	m.Set(-20 * day)
+	m.guard.look()
+	doubts("after a needless confirmation", true) // and it is not kept for later.
+}
+
+// TestConfirmedAtOnce has operators confirm at once, again and again, while the guard looks: none fails, and no part of a
+// confirmation is read.
+func TestConfirmedAtOnce(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	var said lockedLog
+	m.guard.o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	m.Set(10 * day)
+	m.says("after a leap", true, 10*day)
+	var operators sync.WaitGroup
+	for range 8 {
+		operators.Go(func() {
+			for range 50 {
+				if err := Confirm(m.dir, m.Now()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { operators.Wait(); close(done) }()
+	for open := true; open; {
+		select {
+		case <-done:
+			open = false
+		default:
+		}
+		m.guard.look()
+	}
+	m.says("confirmed by many", false, 0)
+	if text := said.String(); strings.Contains(text, "not used") {
+		t.Error(text)
+	}
+	left, err := os.ReadDir(m.dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// lockedLog is what was logged.
+type lockedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func TestConfirmations(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -186,6 +295,8 @@ func TestConfirmations(t *testing.T) {
 	m.Set(40 * day)
 	m.guard.look()
 	m.says("witnesses agreed before the leap", false, 0) // 30 years back, then 40 days ahead of that: the clock was ahead.
+	confirm()
+	m.guard.look()
 	m.restart(40 * day)
 	m.says("down for forty days", true, 40*day)
 	m.guard.look()
