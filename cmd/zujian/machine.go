@@ -1,9 +1,12 @@
 package main
 
 import (
+	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,16 +72,13 @@ func viewCaches(memory int64) pebbleviews.Options {
 	}
 }
 
-// machineMemory is how many bytes the process may use: the machine's, or what its control group is limited to; 0 if
+// machineMemory is how many bytes the process may use: the machine's, or what its control groups are limited to; 0 if
 // neither says.
-func machineMemory() int64 {
-	info, _ := os.ReadFile("/proc/meminfo") // Not on every system.
-	limit, _ := os.ReadFile("/sys/fs/cgroup/memory.max")
-	return memoryOf(string(info), string(limit))
-}
+func machineMemory() int64 { return memoryIn(os.DirFS("/")) }
 
-func memoryOf(info, limit string) (n int64) {
-	for line := range strings.Lines(info) {
+func memoryIn(root fs.FS) (n int64) {
+	info, _ := fs.ReadFile(root, "proc/meminfo") // Not on every system.
+	for line := range strings.Lines(string(info)) {
 		if f := strings.Fields(line); len(f) == 3 && f[0] == "MemTotal:" {
 			if kib, err := strconv.ParseInt(f[1], 10, 43); err == nil {
 				n = kib << 10
@@ -86,8 +86,33 @@ func memoryOf(info, limit string) (n int64) {
 			break
 		}
 	}
-	if most, err := strconv.ParseInt(strings.TrimSpace(limit), 10, 64); err == nil && most > 0 && (n == 0 || most < n) { // Or "max".
-		n = most
+	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
+	for line := range strings.Lines(string(groups)) { // "0::/a/b" of version 2, "7:cpu,memory:/a/b" of version 1.
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(f) < 3 {
+			continue
+		}
+		switch {
+		case f[0] == "0" && f[1] == "":
+			n = leastOf(n, root, "sys/fs/cgroup", f[2], "memory.max")
+		case slices.Contains(strings.Split(f[1], ","), "memory"):
+			n = leastOf(n, root, "sys/fs/cgroup/memory", f[2], "memory.limit_in_bytes")
+		}
 	}
 	return n
+}
+
+// leastOf is n or the least limit of a control group and those it is in. In a container its own path may be another than the
+// one it was told, or there is none below the root.
+func leastOf(n int64, root fs.FS, mount, group, file string) int64 {
+	const unlimited = 1 << 60 // Version 1 says it by a number that no machine has, version 2 by "max".
+	for at := path.Join("/", group); ; at = path.Dir(at) {
+		limit, _ := fs.ReadFile(root, path.Join(mount, at, file))
+		if most, err := strconv.ParseInt(strings.TrimSpace(string(limit)), 10, 64); err == nil && most > 0 && most < unlimited && (n == 0 || most < n) {
+			n = most
+		}
+		if at == "/" {
+			return n
+		}
+	}
 }
