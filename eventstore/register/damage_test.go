@@ -3,6 +3,7 @@ package register
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"os"
@@ -215,5 +216,85 @@ func TestLogsThatDoNotGoOn(t *testing.T) {
 	}
 	if !named(err) || !strings.Contains(err.Error(), "does not have the root that was signed") {
 		t.Errorf("tree deleted, two swapped: %v", err)
+	}
+}
+
+// TestNothingDamagedIsHandedOut flips bits of the tree's files under an open register: each tile, proof and root that it is
+// asked for is what it was, or is refused as damage.
+func TestNothingDamagedIsHandedOut(t *testing.T) {
+	dir := t.TempDir()
+	const size = 700
+	build(t, dir, size)
+	s := openLog(t, filepath.Join(dir, "log"))
+	r := mustOpen(t, options(filepath.Join(dir, "register"), s))
+	tiles := []string{"entries/000", "entries/001", "0/000", "0/001", "entries/002.p/188", "0/002.p/188", "1/000.p/2"}
+	ask := func() map[string]string {
+		said := map[string]string{}
+		put := func(what string, answer any, err error) {
+			if said[what] = fmt.Sprint(answer); err != nil {
+				said[what] = "refused"
+				if !named(err) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		}
+		for _, path := range tiles {
+			b, err := r.Tile(path)
+			put(path, b, err)
+		}
+		for _, n := range []uint64{0, 255, 256, 511, 512, 699} {
+			p, err := r.Inclusion(n)
+			put(fmt.Sprint("inclusion ", n), p, err)
+			leaf, hashes, err := r.InclusionAt(n/2, n/2+100)
+			put(fmt.Sprint("inclusion at ", n), fmt.Sprint(leaf, hashes), err)
+			cons, err := r.Consistency(n, n+1)
+			put(fmt.Sprint("consistency ", n), cons, err)
+			root, err := r.RootAt(n)
+			put(fmt.Sprint("root ", n), root, err)
+		}
+		return said
+	}
+	whole := ask()
+	for what, answer := range whole {
+		if answer == "refused" {
+			t.Fatalf("%s is refused unharmed", what)
+		}
+	}
+	rng := rand.New(rand.NewPCG(9, 9))
+	refused := 0
+	for n := range 60 {
+		name := filepath.Join(dir, "register", leavesName)
+		if n%2 == 1 {
+			name = filepath.Join(dir, "register", levelName(1))
+		}
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := rng.IntN(len(raw))
+		write := func(b byte) {
+			if _, err := f.WriteAt([]byte{b}, int64(at)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(raw[at] ^ 1<<rng.IntN(8))
+		for what, answer := range ask() {
+			if answer == "refused" {
+				refused++
+			} else if answer != whole[what] {
+				t.Errorf("byte %d of %s is flipped, and %s is another", at, filepath.Base(name), what)
+			}
+		}
+		write(raw[at])
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused < 60 {
+		t.Errorf("only %d answers were refused", refused)
 	}
 }

@@ -83,7 +83,34 @@ func (r *Register) include(ordinal, size uint64) ([]byte, [][32]byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("prove leaf %d: %w", ordinal, err)
 	}
+	root, err := pub.signedRoot(size)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := tlog.CheckRecord(hs, int64(size), root, int64(ordinal), leaf.NodeHash(b)); err != nil {
+		return nil, nil, damage(0, "leaf %d is not in the tree that was signed: the tree's files are damaged", ordinal)
+	}
 	return b, arrays(hs), nil
+}
+
+// signedRoot is the root of a size that p covers, as what was signed says: what of the files disagrees is not handed out.
+func (p *published) signedRoot(size uint64) (hash, error) {
+	signed := hash(p.Root)
+	if size == p.Size {
+		return signed, nil
+	}
+	root, err := p.root(size)
+	if err != nil || size == 0 {
+		return root, err
+	}
+	proof, err := tlog.ProveTree(int64(p.Size), int64(size), &p.files)
+	if err != nil {
+		return root, fmt.Errorf("prove size %d: %w", size, err)
+	}
+	if err := tlog.CheckTree(proof, int64(p.Size), signed, int64(size), root); err != nil {
+		return root, damage(0, "the tree of %d leaves is no beginning of the one that was signed: its files are damaged", size)
+	}
+	return root, nil
 }
 
 // Consistency proves (RFC 6962 §2.1.2) that the tree of size from is the beginning of the tree of size to.
@@ -92,7 +119,25 @@ func (r *Register) Consistency(from, to uint64) ([][32]byte, error) {
 	if from > to || to > pub.Size {
 		return nil, r.beyond()
 	}
-	return pub.consistency(from, to)
+	proof, err := pub.consistency(from, to)
+	if err != nil {
+		return nil, err
+	}
+	was, err1 := pub.signedRoot(from)
+	is, err2 := pub.signedRoot(to)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	if from > 0 && from < to {
+		hs := make(tlog.TreeProof, len(proof))
+		for i, h := range proof {
+			hs[i] = h
+		}
+		if err := tlog.CheckTree(hs, int64(to), is, int64(from), was); err != nil {
+			return nil, damage(0, "size %d can't be proven to go on from %d: the tree's files are damaged", to, from)
+		}
+	}
+	return proof, nil
 }
 
 func (f *files) consistency(from, to uint64) ([][32]byte, error) {
@@ -112,7 +157,7 @@ func (r *Register) RootAt(size uint64) ([32]byte, error) {
 	if size > pub.Size {
 		return [32]byte{}, ErrRange
 	}
-	return pub.root(size)
+	return pub.signedRoot(size)
 }
 
 func arrays(hs []hash) [][32]byte {

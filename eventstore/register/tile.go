@@ -35,18 +35,38 @@ func (r *Register) Tile(path string) ([]byte, error) {
 	} else if n >= full {
 		return nil, ErrRange
 	}
-	if m[1] == "entries" {
-		return pub.entries(n*tileWidth, width)
-	}
 	hs, err := pub.hashes(nil, level, n*tileWidth, width)
+	if err == nil {
+		err = pub.holds(level, n, hs)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if m[1] == "entries" {
+		return pub.entries(n*tileWidth, width)
 	}
 	out := make([]byte, 0, len(hs)*len(hash{}))
 	for _, h := range hs {
 		out = append(out, h[:]...)
 	}
 	return out, nil
+}
+
+// holds holds a tile to what was signed: it is kept for good by whoever was given it. A full one has its hash in the level
+// above; one under way is under the root itself.
+func (p *published) holds(level int, n uint64, hs []hash) error {
+	if len(hs) == tileWidth {
+		above, err := p.hashes(nil, level+1, n, 1)
+		if err == nil && above[0] != perfect(hs) {
+			err = damage(0, "tile %d of level %d does not have the hash above it: the tree's files are damaged", n, level)
+		}
+		return err
+	}
+	root, err := p.root(p.Size)
+	if err == nil && root != hash(p.Root) {
+		err = damage(0, "the tree of %d leaves does not have the root that was signed: its files are damaged", p.Size)
+	}
+	return err
 }
 
 // entries is a bundle: each leaf after its length, big-endian, as C2SP has it.
