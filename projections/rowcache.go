@@ -32,10 +32,7 @@ func NewRowCache(bytes int64, empty bool) RowCache { return RowCache{max: bytes,
 
 // kind finds what is known of a key's like.
 func (r *RowCache) kind(key string) *rowKind {
-	name, _, parted := strings.Cut(key, keySeparator)
-	if !parted {
-		name = ""
-	}
+	name := kindOf(key)
 	k := r.kinds[name]
 	if k == nil && len(r.kinds) >= kindsMax {
 		name = ""

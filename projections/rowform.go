@@ -18,6 +18,7 @@ type Packed interface{ Packed() }
 type rowForm[T any] struct {
 	domain.Form[T]
 	packed bool
+	own    bool // It is an ownRow.
 }
 
 var (
@@ -30,7 +31,8 @@ func formOf[T any]() rowForm[T] {
 	t := reflect.TypeFor[T]()
 	known, ok := rowForms.Load(t)
 	if !ok {
-		f := rowForm[T]{Form: domain.FormOf[T](), packed: t.Implements(reflect.TypeFor[Packed]())}
+		_, own := any(new(T)).(ownRow)
+		f := rowForm[T]{Form: domain.FormOf[T](), packed: t.Implements(reflect.TypeFor[Packed]()), own: own}
 		if known, ok = rowForms.LoadOrStore(t, f); !ok && f.packed {
 			packedTexts.Store(t, f.text)
 		}
@@ -66,9 +68,12 @@ func RowText(raw []byte) string {
 
 // RowOf reads the row of a pair, as Get does one.
 func RowOf[T any](p Pair) (t T, err error) {
-	if f := formOf[T](); f.packed {
+	switch f := formOf[T](); {
+	case f.packed:
 		t, err = f.Unpack(p.Value)
-	} else {
+	case f.own:
+		t, err = readOwn[T](p.Value)
+	default:
 		t, err = f.Unmarshal(p.Value)
 	}
 	switch {
@@ -80,12 +85,21 @@ func RowOf[T any](p Pair) (t T, err error) {
 	return t, err
 }
 
+// readOwn is apart so that other rows need no memory of their own while they are read.
+func readOwn[T any](raw []byte) (t T, err error) {
+	err = any(&t).(ownRow).readRow(raw)
+	return t, err
+}
+
 // appendRow writes the stored form of a row. View values are plain structs, so encoding can't fail.
 func appendRow[T any](b []byte, room *domain.PackRoom, at *T) []byte {
 	var err error
-	if f := formOf[T](); f.packed {
+	switch f := formOf[T](); {
+	case f.packed:
 		b, err = f.Pack(b, room, at)
-	} else {
+	case f.own:
+		b = any(at).(ownRow).appendRow(b)
+	default:
 		b, err = f.Append(b, *at)
 	}
 	if err != nil {

@@ -66,6 +66,9 @@ func Key(parts ...string) string { return strings.Join(parts, keySeparator) }
 // Prefix is the beginning of all keys that have these parts and at least one more.
 func Prefix(parts ...string) string { return Key(parts...) + keySeparator }
 
+// kindOf is the first part of a key, "" of one that has no parts.
+func kindOf(key string) string { return key[:max(0, strings.IndexByte(key, keySeparator[0]))] }
+
 // Tail is the last part of a key.
 func Tail(key string) string { return key[strings.LastIndex(key, keySeparator)+1:] }
 
@@ -148,39 +151,4 @@ func ListBetween[T any](
 		}
 	}
 	return rows, "", nil
-}
-
-// Counters are named whole numbers of one figure's cell. Their JSON is sorted by name, so equal counters are equal bytes.
-type Counters map[string]int64
-
-// Bump adds deltas to the counters at key. A counter at 0 is dropped, an empty cell deleted.
-func Bump(ctx context.Context, v View, key string, deltas Counters) error {
-	all := make([]sum, 0, len(deltas))
-	for name, d := range deltas {
-		all = append(all, sum{spot{rest: key}, name, d})
-	}
-	return bump(ctx, v, key, all)
-}
-
-func bump(ctx context.Context, v View, key string, deltas []sum) error {
-	cell, err := Get[Counters](ctx, v, key)
-	if err != nil {
-		return err
-	}
-	if cell == nil {
-		cell = Counters{}
-	}
-	for _, d := range deltas {
-		if n := cell[d.counter] + d.n; n == 0 {
-			delete(cell, d.counter)
-		} else {
-			cell[d.counter] = n
-		}
-	}
-	if len(cell) == 0 {
-		v.Delete(key)
-		return nil
-	}
-	Put(v, key, cell)
-	return nil
 }

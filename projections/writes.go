@@ -2,19 +2,31 @@ package projections
 
 import (
 	"iter"
-	"maps"
 	"slices"
-	"sort"
+	"strings"
 )
 
 // Writes are changes over stored rows: what a batch has written so far, for a view store. The zero Writes is empty and
 // ready. The caller locks. Writing is cheap; only who reads what was written pays for an index of it.
+//
+// Most of what views write are entries of indexes, which no batch reads: only keys of a kind, the first part of a key, that
+// was ever asked for are indexed.
 type Writes struct {
-	all    []Pair         // As they came; a nil value is a deletion.
-	at     map[string]int // Where in the first known of all a key came last.
+	all    []Pair // As they came; a nil value is a deletion.
+	kinds  []*writtenKind
+	last   *writtenKind // The kind of the key before: most come several together.
+	sorted []Pair       // The last of each key of the first known of all, when a scan last needed them.
 	known  int
-	sorted []string // The keys of at, when a scan last needed them.
-	peak   int      // The most this memory ever held.
+	peak   int // The most this memory ever held.
+}
+
+// writtenKind are the writes of one kind.
+type writtenKind struct {
+	name  string
+	asked bool
+	here  []int32          // Where in all they are, since it was asked for.
+	known int              // So many of here are in at.
+	at    map[string]int32 // Where in all a key came last.
 }
 
 // Set writes a value; nil counts as empty.
@@ -22,29 +34,64 @@ func (w *Writes) Set(key string, value []byte) {
 	if value == nil {
 		value = []byte{}
 	}
-	w.all = append(w.all, Pair{Key: key, Value: value})
+	w.write(Pair{Key: key, Value: value})
 }
 
 // Delete writes that a key is not there.
-func (w *Writes) Delete(key string) { w.all = append(w.all, Pair{Key: key}) }
+func (w *Writes) Delete(key string) { w.write(Pair{Key: key}) }
 
-// index brings at up to date.
-func (w *Writes) index() {
-	if w.at == nil {
-		w.at = make(map[string]int, len(w.all))
+func (w *Writes) write(p Pair) {
+	if k := w.kind(p.Key); k.asked {
+		k.here = append(k.here, int32(len(w.all)))
 	}
-	for ; w.known < len(w.all); w.known++ {
-		w.at[w.all[w.known].Key] = w.known
-	}
+	w.all = append(w.all, p)
 }
+
+// kind finds the writes of a key's like.
+func (w *Writes) kind(key string) *writtenKind {
+	name := kindOf(key)
+	if w.last != nil && w.last.name == name {
+		return w.last
+	}
+	for _, k := range w.kinds {
+		if k.name == name {
+			w.last = k
+			return k
+		}
+	}
+	if len(w.kinds) >= writtenKindsMax {
+		return w.kinds[0]
+	}
+	w.last = &writtenKind{name: strings.Clone(name)}
+	w.kinds = append(w.kinds, w.last)
+	return w.last
+}
+
+// writtenKindsMax is how many kinds are told apart; those beyond are with the first.
+const writtenKindsMax = 64
 
 // Get finds what was written; mine is false for a key that was not, a nil value means deleted.
 func (w *Writes) Get(key string) (value []byte, mine bool) {
-	if len(w.all) == 0 {
+	k := w.kind(key)
+	if !k.asked {
+		k.asked = true
+		for i, p := range w.all {
+			if w.kind(p.Key) == k {
+				k.here = append(k.here, int32(i))
+			}
+		}
+	}
+	if len(k.here) == 0 {
 		return nil, false
 	}
-	w.index()
-	i, mine := w.at[key]
+	if k.at == nil {
+		k.at = make(map[string]int32, len(k.here))
+	}
+	for ; k.known < len(k.here); k.known++ {
+		i := k.here[k.known]
+		k.at[w.all[i].Key] = i
+	}
+	i, mine := k.at[key]
 	if !mine {
 		return nil, false
 	}
@@ -55,19 +102,21 @@ func (w *Writes) Get(key string) (value []byte, mine bool) {
 // next write.
 func (w *Writes) All() []Pair { return w.all }
 
-// Last is All with only the last of each key.
+// Last is All with only the last of each key, in order of keys.
 func (w *Writes) Last() []Pair {
-	w.index()
-	if len(w.at) == len(w.all) {
-		return w.all
-	}
-	out := make([]Pair, 0, len(w.at))
-	for i, p := range w.all {
-		if w.at[p.Key] == i {
-			out = append(out, p)
+	if w.known < len(w.all) {
+		w.sorted = append(w.sorted, w.all[w.known:]...) // Behind those of before: the later of two with a key counts.
+		slices.SortStableFunc(w.sorted, func(a, b Pair) int { return strings.Compare(a.Key, b.Key) })
+		kept := w.sorted[:0]
+		for i, p := range w.sorted {
+			if i+1 == len(w.sorted) || w.sorted[i+1].Key != p.Key {
+				kept = append(kept, p)
+			}
 		}
+		clear(w.sorted[len(kept):])
+		w.sorted, w.known = kept, len(w.all)
 	}
-	return out
+	return w.sorted
 }
 
 // Reset empties w and keeps its memory for as many writes again; of a much larger batch it keeps nothing.
@@ -77,8 +126,12 @@ func (w *Writes) Reset() {
 		*w = Writes{}
 		return
 	}
-	clear(w.at)
+	for _, k := range w.kinds {
+		clear(k.at)
+		k.here, k.known = k.here[:0], 0
+	}
 	clear(w.all)
+	clear(w.sorted)
 	w.all, w.sorted, w.known = w.all[:0], w.sorted[:0], 0
 }
 
@@ -123,22 +176,19 @@ func (w *Writes) between(from, to string, reverse bool) []Pair {
 	if to != "" && from >= to {
 		return nil
 	}
-	if w.index(); len(w.sorted) < len(w.at) {
-		w.sorted = slices.AppendSeq(w.sorted[:0], maps.Keys(w.at))
-		slices.Sort(w.sorted)
+	all := w.Last()
+	at := func(key string) int {
+		i, _ := slices.BinarySearchFunc(all, key, func(p Pair, key string) int { return strings.Compare(p.Key, key) })
+		return i
 	}
-	low := sort.SearchStrings(w.sorted, from)
-	high := len(w.sorted)
+	low, high := at(from), len(all)
 	if to != "" {
-		high = sort.SearchStrings(w.sorted, to)
+		high = at(to)
 	}
 	if low >= high {
 		return nil
 	}
-	out := make([]Pair, 0, high-low)
-	for _, key := range w.sorted[low:high] {
-		out = append(out, w.all[w.at[key]])
-	}
+	out := slices.Clone(all[low:high])
 	if reverse {
 		slices.Reverse(out)
 	}

@@ -16,7 +16,7 @@ func TestWrites(t *testing.T) {
 		for range rapid.IntRange(1, 4).Draw(t, "batches") {
 			want := map[string]string{}
 			for range rapid.IntRange(0, 30).Draw(t, "steps") {
-				key := rapid.SampledFrom([]string{"", "a", "b", "c", "d"}).Draw(t, "key")
+				key := rapid.SampledFrom([]string{"", "a", "b", Key("a", "1"), Key("a", "2"), Key("b", "1"), Key("", "1")}).Draw(t, "key")
 				switch rapid.IntRange(0, 3).Draw(t, "kind") {
 				case 0:
 					w.Set(key, nil)
@@ -38,11 +38,12 @@ func TestWrites(t *testing.T) {
 			for _, p := range w.All() {
 				applied[p.Key] = mark(p)
 			}
-			last := map[string]string{}
-			for _, p := range w.Last() {
-				if _, again := last[p.Key]; again {
-					t.Fatalf("%q comes twice", p.Key)
+			last, before := map[string]string{}, ""
+			for i, p := range w.Last() {
+				if i > 0 && p.Key <= before {
+					t.Fatalf("%q comes after %q", p.Key, before)
 				}
+				before = p.Key
 				last[p.Key] = mark(p)
 			}
 			if d := cmp.Diff(applied, want); d != "" {

@@ -200,8 +200,12 @@ func (v *batchView) commit(checkpoint []byte, next eventstore.Position) (size in
 	b := v.db.NewBatchWithSize(size)
 	defer func() { _ = b.Close() }() // It was applied or is given up.
 	all := v.All()
-	for _, i := range v.space.inOrder(all) {
+	order := v.space.inOrder(all)
+	for at, i := range order {
 		p := all[i]
+		if at+1 < len(order) && all[order[at+1]].Key == p.Key { // It was written again.
+			continue
+		}
 		var op *pebble.DeferredBatchOp
 		if p.Value != nil {
 			op = b.SetDeferred(len(prefix)+len(p.Key), len(p.Value))
