@@ -157,6 +157,15 @@ func Get[T any](ctx context.Context, r Reader, key string) (t T, err error) {
 	return t, err
 }
 
+// GetOwn is Get of a row of an event's own stream, one that events of no other stream write: at the first event there is
+// none yet, and it is not looked for.
+func GetOwn[T any](ctx context.Context, v View, key string, e Event) (t T, err error) {
+	if e.Revision == 0 {
+		return t, nil
+	}
+	return Get[T](ctx, v, key)
+}
+
 // Put stores a view value. It is encoded at the end of the batch, so it MUST NOT be changed but through another Put.
 func Put[T any](v View, key string, value T) {
 	if r, ok := v.(*rowView); ok {

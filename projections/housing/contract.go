@@ -103,7 +103,7 @@ func (c Contract) filed() bool {
 func (w *work) contract(ctx context.Context, e projections.Event, ev contract.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyContract, id)
-	before, err := projections.Get[Contract](ctx, w.View, key)
+	before, err := projections.GetOwn[Contract](ctx, w.View, key, e)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (w *work) contract(ctx context.Context, e projections.Event, ev contract.Ev
 	known := before.parties()
 	for _, p := range after.parties() {
 		if before.ID == "" || !slices.Contains(known, p) {
-			w.Set(projections.Key(keyConEver, p, id), nil)
+			w.Set(projections.Key(keyConParty, p, id), nil)
 		}
 	}
 	w.contracts.Changed(key, before, after)
@@ -245,9 +245,6 @@ func contractEffect(c Contract) (e projections.Effect) {
 	}
 	if c.Unit != "" {
 		e.Mark(projections.Key(keyConUnit, c.Unit, c.Start.String(), c.ID), "")
-	}
-	for _, p := range c.parties() {
-		e.Mark(projections.Key(keyConParty, p, c.ID), "")
 	}
 	if c.Parent != "" {
 		e.Mark(projections.Key(keyConParent, c.Parent, c.ID), "")

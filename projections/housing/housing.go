@@ -28,7 +28,7 @@ type Projection struct{}
 func (Projection) Name() string { return "housing" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 5 }
+func (Projection) Version() int { return 6 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -53,8 +53,7 @@ const (
 	keyShown     = "ls" // unit → Counters{published}
 	keyContract  = "c"  // contract → Contract
 	keyConUnit   = "cu" // unit, start, contract
-	keyConParty  = "cp" // party, contract
-	keyConEver   = "cq" // party, contract: named in it once
+	keyConParty  = "cp" // party, contract: named in it, now or once
 	keyConSigned = "cs" // area, signed day, contract
 	keyConFiled  = "cf" // area, filed day, contract
 	keyConNo     = "cn" // filing number → contract
@@ -154,7 +153,7 @@ func (place) Packed() {}
 func buildingEvent(ctx context.Context, v projections.View, e projections.Event, ev building.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyBuilding, id)
-	before, err := projections.Get[Building](ctx, v, key)
+	before, err := projections.GetOwn[Building](ctx, v, key, e)
 	if err != nil {
 		return err
 	}
@@ -214,7 +213,7 @@ func (unitRow) Packed() {}
 
 func (w *work) unit(ctx context.Context, e projections.Event, ev unit.Event) error {
 	key := projections.Key(keyUnit, projections.ID(e.Stream))
-	before, err := projections.Get[unitRow](ctx, w.View, key)
+	before, err := projections.GetOwn[unitRow](ctx, w.View, key, e)
 	if err != nil {
 		return err
 	}

@@ -190,6 +190,14 @@ func TestContractsOfThoseWhoLeft(t *testing.T) {
 	if err != nil || len(now) != 0 {
 		t.Errorf("the one who left is still listed: %v, %v", ids(now), err)
 	}
+	for party, sees := range map[string]int{"own": 1, "ten-1": 0, "ten-2": 1} {
+		for _, s := range []projections.Scope{{Party: party}, {Party: party, District: "320115"}} {
+			now, _, err := housing.Contracts(t.Context(), r, s, housing.ContractFilter{}, projections.Page{})
+			if err != nil || len(now) != sees {
+				t.Errorf("%+v lists %v, %v", s, ids(now), err)
+			}
+		}
+	}
 }
 
 func TestListingBoard(t *testing.T) {

@@ -42,7 +42,7 @@ const revisionsMax = 100 // Of one listing; what is revised more often is not co
 func (w *work) listing(ctx context.Context, e projections.Event, ev listing.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyListing, id)
-	before, err := projections.Get[listingRow](ctx, w.View, key)
+	before, err := projections.GetOwn[listingRow](ctx, w.View, key, e)
 	if err != nil {
 		return err
 	}

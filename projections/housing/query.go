@@ -54,6 +54,7 @@ func Contracts(ctx context.Context, r projections.Reader, s projections.Scope, f
 	case f.Party != "":
 		prefix = []string{keyConParty, f.Party}
 	case !s.All && s.Party != "":
+		f.Party = s.Party // The index knows those it has left, too.
 		prefix = []string{keyConParty, s.Party}
 	case f.Area != "":
 		prefix = []string{keyConSigned, f.Area}
@@ -227,7 +228,7 @@ func BuildingStreams(ctx context.Context, r projections.Reader, id string) ([]st
 // ContractsOf are the ids of all contracts a party was ever named in, those it has left included.
 func ContractsOf(ctx context.Context, r projections.Reader, party string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for pair, err := range r.Scan(ctx, projections.Prefix(keyConEver, party), projections.PrefixEnd(keyConEver, party), false) {
+		for pair, err := range r.Scan(ctx, projections.Prefix(keyConParty, party), projections.PrefixEnd(keyConParty, party), false) {
 			if !yield(projections.Tail(pair.Key), err) {
 				return
 			}

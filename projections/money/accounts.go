@@ -21,7 +21,7 @@ func (accountRow) Packed() {}
 func accountEvent(ctx context.Context, v projections.View, e projections.Event, ev account.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyAccount, id)
-	before, err := projections.Get[accountRow](ctx, v, key)
+	before, err := projections.GetOwn[accountRow](ctx, v, key, e)
 	if err != nil {
 		return err
 	}

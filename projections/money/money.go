@@ -121,7 +121,7 @@ func (p Projection) Apply(ctx context.Context, v projections.View, batch []proje
 func ledgerEvent(ctx context.Context, v projections.View, ledgers *projections.Settling[row], e projections.Event, ev escrow.Event) error {
 	contract := projections.ID(e.Stream)
 	key := projections.Key(keyLedger, contract)
-	before, err := projections.Get[row](ctx, v, key)
+	before, err := projections.GetOwn[row](ctx, v, key, e)
 	if err != nil {
 		return err
 	}

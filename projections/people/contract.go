@@ -32,7 +32,7 @@ func (lease) Packed() {}
 func (w *work) contract(ctx context.Context, e projections.Event, ev contract.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keyContract, id)
-	before, err := projections.Get[lease](ctx, w.View, key)
+	before, err := projections.GetOwn[lease](ctx, w.View, key, e)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (ledger) Packed() {}
 
 func (w *work) escrow(ctx context.Context, e projections.Event, ev escrow.Event) error {
 	key := projections.Key(keyLedger, projections.ID(e.Stream))
-	before, err := projections.Get[ledger](ctx, w.View, key)
+	before, err := projections.GetOwn[ledger](ctx, w.View, key, e)
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ type work struct {
 func (w *work) party(ctx context.Context, e projections.Event, ev party.Event) error {
 	id := projections.ID(e.Stream)
 	key := projections.Key(keySubject, id)
-	before, err := projections.Get[Subject](ctx, w.View, key)
+	before, err := projections.GetOwn[Subject](ctx, w.View, key, e)
 	if err != nil {
 		return err
 	}
