@@ -27,8 +27,30 @@ const (
 	kindsMax    = 256 // Kinds told apart; all others are one.
 )
 
+func rowBytes(key string, value []byte) int64 { return int64(len(key) + len(value) + rowOverhead) }
+
 // NewRowCache holds at most some bytes, none if that is not positive. empty says that the keyspace has no rows yet.
 func NewRowCache(bytes int64, empty bool) RowCache { return RowCache{max: bytes, complete: empty} }
+
+// Resize lets it hold at most some bytes from now on, and forgets what is too much.
+func (r *RowCache) Resize(bytes int64) {
+	if bytes < r.max && len(r.old) > 0 {
+		r.complete, r.old = false, nil
+	}
+	if r.max = bytes; r.bytes > bytes/2 {
+		r.complete, r.young, r.bytes = false, nil, 0
+	}
+}
+
+// Bytes is how much it holds, about.
+func (r *RowCache) Bytes() (n int64) {
+	for _, rows := range []map[string][]byte{r.young, r.old} {
+		for key, value := range rows {
+			n += rowBytes(key, value)
+		}
+	}
+	return n
+}
 
 // kind finds what is known of a key's like.
 func (r *RowCache) kind(key string) *rowKind {
@@ -78,11 +100,9 @@ func (r *RowCache) Read(key string, value []byte) {
 		return
 	}
 	if before, there := r.young[key]; there {
-		r.bytes += int64(len(value) - len(before))
-		r.young[key] = value
-		return
+		r.bytes -= rowBytes(key, before)
 	}
-	size := int64(len(key) + len(value) + rowOverhead)
+	size := rowBytes(key, value)
 	if r.bytes+size > r.max/2 && r.bytes > 0 {
 		r.complete = r.complete && len(r.old) == 0
 		r.old, r.young, r.bytes = r.young, nil, 0

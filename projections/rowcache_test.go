@@ -61,7 +61,7 @@ func TestRowsAreTheCommitted(t *testing.T) {
 		for range rapid.IntRange(0, 200).Draw(t, "steps") {
 			key := keys.Draw(t, "key")
 			want, there := store[key]
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			switch rapid.IntRange(0, 4).Draw(t, "step") {
 			case 0, 1:
 				value, known := r.Get(key)
 				if known && (string(value) != want || (value != nil) != there) {
@@ -79,6 +79,11 @@ func TestRowsAreTheCommitted(t *testing.T) {
 			case 3:
 				delete(store, key)
 				r.Wrote(key, nil)
+			case 4:
+				most := rapid.Int64Range(-1, 3000).Draw(t, "bytes from here on")
+				if r.Resize(most); r.bytes > max(most/2, 0) {
+					t.Fatalf("%d bytes are kept, of %d", r.bytes, most)
+				}
 			}
 		}
 	})

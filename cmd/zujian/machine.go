@@ -28,7 +28,7 @@ const (
 	blockShare = 32 // One part in so many: tables.
 	blockLeast = 64 << 20
 	blockMost  = 1 << 30
-	rowShare   = 128 // One part in so many: rows of each view; three or four fill it. Garbage is as much again, three times.
+	rowShare   = 128 // One part in so many: rows of each view while it is built; three or four fill it.
 	rowLeast   = 16 << 20
 	rowMost    = 256 << 20
 	memShare   = 128 // One part in so many: what was written last, up to four times.

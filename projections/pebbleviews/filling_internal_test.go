@@ -1,6 +1,7 @@
 package pebbleviews
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -70,6 +71,57 @@ func TestFlushed(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d bytes are to be read again", v.db.Metrics().WAL.Size)
 		}
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRowsOfService: a view keeps many rows in memory while it is built, and few when it is active, also after a restart.
+func TestRowsOfService(t *testing.T) {
+	disk, rows := vfs.NewMem(), 0
+	open := func() *Views {
+		v, err := Open("views", Options{FS: disk, RowCache: 4 * rowCacheBytes, MemTable: 1 << 20, BlockCache: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	kept := func(v *Views) int64 { // Bytes, of so many read by one more batch.
+		k, err := v.keyspace("homes", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = v.Batch(t.Context(), "homes", 1, k.checkpoint, k.checkpoint+1, func(w projections.View) error {
+			for range 3 * rowCacheBytes >> 20 {
+				rows++
+				if _, _, err := w.Get(t.Context(), projections.Key("u", fmt.Sprint(rows))); err != nil {
+					return err
+				}
+				w.Set(projections.Key("u", fmt.Sprint(rows)), make([]byte, 1<<20))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.rows.Bytes()
+	}
+	v := open()
+	if n := kept(v); n < 2*rowCacheBytes {
+		t.Errorf("%d bytes are kept while the view is built", n)
+	}
+	if err := v.Activate(t.Context(), "homes", 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"when it is active", "after a restart"} {
+		if n := kept(v); n > rowCacheBytes || n == 0 {
+			t.Errorf("%d bytes are kept %s", n, when)
+		}
+		if err := v.Close(); err != nil {
+			t.Fatal(err)
+		}
+		v = open()
 	}
 	if err := v.Close(); err != nil {
 		t.Fatal(err)

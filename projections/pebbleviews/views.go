@@ -36,7 +36,7 @@ var ErrClosed = errors.New("pebbleviews: closed")
 type Options struct {
 	FS            vfs.FS       // The operating system's if nil.
 	BlockCache    int64        // Bytes of Pebble's block cache; 64 MiB if 0.
-	RowCache      int64        // Bytes of rows kept in memory for each view's folding; 16 MiB if 0, none if negative.
+	RowCache      int64        // Bytes of rows kept in memory for the folding of a view while it is built; 16 MiB, which is what an active one has at most, if 0, none if negative.
 	MemTable      uint64       // Bytes of one memtable while views catch up; 32 MiB, which is what service takes, if 0.
 	Logger        *slog.Logger // nil is silent.
 	CompactionMax int          // Compactions at once; 1 if 0: folding needs the other core.
@@ -55,7 +55,7 @@ const (
 type Views struct {
 	db  *pebble.DB
 	log *slog.Logger
-	row int64
+	row int64 // Bytes of rows of a view that is built. In service so many would be much for the collector to look at.
 
 	fill filling
 
@@ -236,7 +236,11 @@ func (v *Views) keyspace(name string, version int) (*keyspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open view %s@%d: %w", name, version, err)
 	}
-	k = &keyspace{prefix: dataPrefix(name, version), checkpoint: at, rows: projections.NewRowCache(v.row, !written)}
+	rows := v.row
+	if v.active[name] == version {
+		rows = min(rows, rowCacheBytes)
+	}
+	k = &keyspace{prefix: dataPrefix(name, version), checkpoint: at, rows: projections.NewRowCache(rows, !written)}
 	v.spaces[id] = k
 	return k, nil
 }
@@ -274,6 +278,12 @@ func (v *Views) Activate(_ context.Context, name string, version int) error {
 		return err
 	}
 	defer v.leave()
+	k, err := v.keyspace(name, version)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	value := binary.BigEndian.AppendUint32(nil, uint32(version))
@@ -281,6 +291,7 @@ func (v *Views) Activate(_ context.Context, name string, version int) error {
 		return fmt.Errorf("activate %s@%d: %w", name, version, err)
 	}
 	v.active[name] = version
+	k.rows.Resize(min(v.row, rowCacheBytes))
 	if v.fill.caughtUp() {
 		v.flush()
 	}
