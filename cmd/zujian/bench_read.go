@@ -22,6 +22,7 @@ const (
 	benchDecodeRequired = 1.3                    // Loading and decoding a stream beside decoding alone.
 	benchOpenMost       = 1_000_000
 	benchLoads          = 400
+	benchOutgrown       = 8000 // Events that fill a log's small first segment, as they did in any that is used.
 )
 
 // benchReading measures what is read of a log: how soon a subscriber wakes, what loading adds to decoding, and how long
@@ -98,6 +99,9 @@ func benchDecodedLoad(b *bench) (_ benchRow, err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	const streams = 64
+	if err := fillLog(b.ctx, s, benchOutgrown); err != nil {
+		return benchRow{}, err
+	}
 	for i := range streams * benchStreamEvents {
 		if _, err := s.Append(b.ctx, fmt.Sprintf("contract-%02d", i%streams), eventstore.Revision(i/streams-1), benchEvent(uint64(i))); err != nil {
 			return benchRow{}, err
