@@ -13,8 +13,8 @@
 //     a crash between the two is finished at the next opening, and restoring an old key file can't bring a key back.
 //     On storage that copies on write the old block may survive under the key-encryption key; destroying that key
 //     version is the stronger way, and backups of this folder must expire (trust: 30 days).
-//   - The file of slots grows in pieces of zeroes, so that most groups are synced without the file system's journal: a third
-//     less waiting. A sector is written whole or not at all, so a slot is, and those beside it that were acknowledged before
+//   - The file of slots grows in pieces of zeroes, so that most groups are synced without anything of the file system's own:
+//     a third less waiting, and more where it keeps a journal. A sector is written whole or not at all, so a slot is, and those beside it that were acknowledged before
 //     are in either. Zeroes behind the last slot are room, before it a group that was never acknowledged.
 //   - A failed sync is never retried: the vault refuses new keys until it is opened again from the disk.
 //     A full disk is no failure: what found no room is zeroed, as a subject asked for again gets another slot, and ErrFull

@@ -402,9 +402,9 @@ func (v *Vault) make(ctx context.Context, id subjectID, s *subject) {
 	}
 }
 
-// cipherMax bounds the ciphers kept: several fields of one subject are sealed or opened in a row, and making its cipher
-// costs more than either. A cipher is 1.3 KB.
-const cipherMax = 512
+// cipherMax bounds the ciphers kept: several fields of one subject are sealed or opened in a row, those of the companies and
+// owners of the day again and again, and making a cipher costs more than either. A cipher is 1.3 KB.
+const cipherMax = 2048
 
 // readyCipher is a subject's cipher, ready for use by many at once.
 type readyCipher struct {
