@@ -2,7 +2,6 @@ package contract
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 
 	"zujian/domain"
@@ -20,8 +19,6 @@ const (
 	returnDaysMax = 365
 	loanMonthMax  = 600
 )
-
-var codeForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
 func field(name, pointer string) error { return ErrField.With("field", name).At(pointer) }
 
@@ -69,7 +66,14 @@ func checkForm(t Terms, _ Subject) error {
 
 func validDay(d domain.Day) bool { return d != 0 && d >= domain.DayMin && d <= domain.DayMax }
 
-func validCode(s string) bool { return len(s) <= codeMax && codeForm.MatchString(s) }
+func validCode(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'A' || c > 'Z') && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= codeMax
+}
 
 func checkParties(t Terms, s Subject) error {
 	seen := map[string]bool{}

@@ -6,8 +6,6 @@
 package numbering
 
 import (
-	"fmt"
-
 	"zujian/domain"
 )
 
@@ -37,17 +35,21 @@ func Format(kind, district string, month domain.Month, seq int64) string {
 	if seq < 1 || seq > SeqMax || len(kind) != 2 || len(district) != 6 || month <= 0 {
 		return ""
 	}
-	body := fmt.Sprintf("%s%s%s%06d", kind, district, yymm(month), seq)
-	check, ok := domain.CheckChar37(body)
+	b := append(append(make([]byte, 0, len("HY3201042601000001A")), kind...), district...)
+	b = append(b, yymm(month)...)
+	for unit := int64(100_000); unit > 0; unit /= 10 {
+		b = append(b, '0'+byte(seq/unit%10))
+	}
+	check, ok := domain.CheckChar37(string(b))
 	if !ok {
 		return ""
 	}
-	return body + string(rune(check))
+	return string(append(b, check))
 }
 
 func yymm(m domain.Month) string {
 	y, month, _ := m.First().Date()
-	return fmt.Sprintf("%02d%02d", y%100, month)
+	return string([]byte{'0' + byte(y%100/10), '0' + byte(y%10), '0' + byte(month/10), '0' + byte(month%10)})
 }
 
 // State is the last number issued; the zero State has issued none.
