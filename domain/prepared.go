@@ -1,9 +1,6 @@
 package domain
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // prepared is what a rule set says of every day, worked out once. It changes only where a version begins or ends.
 type prepared struct {
@@ -27,15 +24,18 @@ type judged struct {
 
 // readsAny tells whether the rule may read what stands at one of some paths, or around or below it.
 func (j *judged) readsAny(paths []string) bool {
-	return slices.ContainsFunc(j.reads, func(fact string) bool {
-		return slices.ContainsFunc(paths, func(path string) bool {
+	for _, fact := range j.reads {
+		for _, path := range paths {
 			short, long := fact, path
 			if len(short) > len(long) {
 				short, long = long, short
 			}
-			return strings.HasPrefix(long, short) && (len(long) == len(short) || long[len(short)] == '.')
-		})
-	})
+			if long[:len(short)] == short && (len(long) == len(short) || long[len(short)] == '.') {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Prepared is the same policy, quick to ask: which version of which rule is in force, and judged at which stage, is

@@ -9,8 +9,13 @@ import (
 )
 
 // BenchmarkMainPath is draft, two signatures and filing under the shipped rules: four decisions, three judgements of
-// the signing rules and one of the filing rules.
+// the signing rules and one of the filing rules; in one call the signing rules are judged once.
 func BenchmarkMainPath(b *testing.B) {
+	b.Run("apart", func(b *testing.B) { mainPath(b, func() domain.Decider[State, Command, Event] { return Decider }) })
+	b.Run("one call", func(b *testing.B) { mainPath(b, OneCall) })
+}
+
+func mainPath(b *testing.B, by func() domain.Decider[State, Command, Event]) {
 	policy := ruleset.Shipped()
 	terms, facts := ordinary(), subject()
 	hash := Hash(terms)
@@ -26,12 +31,13 @@ func BenchmarkMainPath(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var s State
+		d := by()
 		for _, x := range commands {
-			got, err := Decider.Decide(s, domain.Request[Command]{At: now, Actor: as(x.as), Policy: policy, Command: x.c})
+			got, err := d.Decide(s, domain.Request[Command]{At: now, Actor: as(x.as), Policy: policy, Command: x.c})
 			if err != nil {
 				b.Fatal(err)
 			}
-			s = Decider.Fold(s, got...)
+			s = d.Fold(s, got...)
 		}
 		if s.Stage != StageFiled {
 			b.Fatal(s.Stage)

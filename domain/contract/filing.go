@@ -71,6 +71,9 @@ func holding(filing, signing domain.Verdict) []string {
 	var out []string
 	for _, v := range []domain.Verdict{filing, signing} {
 		for _, res := range v {
+			if res.Outcome == domain.OutcomePass {
+				continue // Most are.
+			}
 			one := domain.Verdict{res}
 			if (one.Holds() || one.Err() != nil) && !slices.Contains(out, res.Rule) {
 				out = append(out, res.Rule)
