@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"zujian/domain"
@@ -172,5 +173,10 @@ func Put[T any](v View, key string, value T) {
 		putRow(r, key, value)
 		return
 	}
-	v.Set(key, appendRow(nil, new(domain.PackRoom), &value))
+	room := packRooms.Get().(*domain.PackRoom)
+	v.Set(key, appendRow(nil, room, &value))
+	packRooms.Put(room)
 }
+
+// packRooms are for rows of a view whose rows are bytes, which a process has.
+var packRooms = sync.Pool{New: func() any { return new(domain.PackRoom) }}
