@@ -150,6 +150,9 @@ func loadSigned(disk vfs.FS, dir string) (s signed, ok bool, err error) {
 		return s, false, fmt.Errorf("read checkpoint: %w", err)
 	}
 	head, rest, _ := bytes.Cut(raw, []byte("\n"))
+	if f := strings.Fields(string(head)); len(f) == 4 && strings.HasPrefix(checkpointHead, strings.Join(f[:2], " ")+" ") && !strings.HasPrefix(string(head), checkpointHead) {
+		return s, false, damage(0, "the checkpoint file is of format %.20q, which this program does not read: run the program that wrote it", f[2])
+	}
 	if string(head) != fmt.Sprintf("%s%08x", checkpointHead, crc32.Checksum(rest, castagnoli)) || len(raw) > checkpointBytesMax {
 		return s, false, damage(0, "the checkpoint file is damaged: restore it from a backup")
 	}

@@ -298,3 +298,20 @@ func TestNothingDamagedIsHandedOut(t *testing.T) {
 		t.Errorf("only %d answers were refused", refused)
 	}
 }
+
+// TestNewerCheckpoint names a checkpoint file of a later program as what it is.
+func TestNewerCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	build(t, dir, 10)
+	name := filepath.Join(dir, "register", checkpointName)
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(strings.Replace(string(raw), "checkpoint 1 ", "checkpoint 2 ", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := detect(t, dir); err == nil || !named(err) || !strings.Contains(err.Error(), `format "2"`) {
+		t.Errorf("%v", err)
+	}
+}
