@@ -143,3 +143,45 @@ func TestEffects(t *testing.T) {
 		}
 	})
 }
+
+// TestSettlingMany settles as many rows as fill several blocks of memory, and then fewer with the same memory.
+func TestSettlingMany(t *testing.T) {
+	type numbered struct{ id, n int }
+	effect := func(r numbered) (e Effect) {
+		if r.id > 0 {
+			e.Sum("sum", "n", int64(r.n))
+			e.Mark(fmt.Sprintf("mark %04d", r.id), fmt.Sprint(r.n))
+		}
+		return e
+	}
+	for _, many := range []int{3000, 1, 200} {
+		var views Memory
+		sum, marks := int64(0), 0
+		err := views.Batch(t.Context(), "v", 1, 0, 1, func(v View) error {
+			s := Settling[numbered]{Effect: effect}
+			for round := range 2 {
+				for id := 1; id <= many; id++ {
+					before := numbered{}
+					if round > 0 {
+						before = numbered{id, 1}
+					}
+					s.Changed(fmt.Sprint(id), before, numbered{id, 1 + round*id})
+				}
+			}
+			if err := s.Settle(t.Context(), v); err != nil {
+				return err
+			}
+			all, err := Get[Counters](t.Context(), v, "sum")
+			sum = all["n"]
+			for p := range v.Scan(t.Context(), "mark ", "mark!", false) {
+				if marks++; p.Key != fmt.Sprintf("mark %04d", marks) || string(p.Value) != fmt.Sprint(1+marks) {
+					t.Fatalf("%q is %q after %d", p.Key, p.Value, marks)
+				}
+			}
+			return err
+		})
+		if want := int64(many) * int64(many+3) / 2; err != nil || sum != want || marks != many {
+			t.Errorf("%d rows: sum %d, want %d, and %d marks, %v", many, sum, want, marks, err)
+		}
+	}
+}

@@ -161,7 +161,7 @@ func Get[T any](ctx context.Context, r Reader, key string) (t T, err error) {
 // GetOwn is Get of a row of an event's own stream, one that events of no other stream write: at the first event there is
 // none yet, and it is not looked for.
 func GetOwn[T any](ctx context.Context, v View, key string, e Event) (t T, err error) {
-	if e.Revision == 0 {
+	if rows, ok := v.(*rowView); e.Revision == 0 && (!ok || rows.asked(key)) {
 		return t, nil
 	}
 	return Get[T](ctx, v, key)
@@ -173,6 +173,13 @@ func Put[T any](v View, key string, value T) {
 		putRow(r, key, value)
 		return
 	}
+	setRow(v, key, value)
+}
+
+// setRow is apart so that the value of Put stays where it is.
+//
+//go:noinline
+func setRow[T any](v View, key string, value T) {
 	room := packRooms.Get().(*domain.PackRoom)
 	v.Set(key, appendRow(nil, room, &value))
 	packRooms.Put(room)

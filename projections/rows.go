@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"slices"
+	"strings"
 
 	"zujian/domain"
 )
@@ -20,6 +22,7 @@ type rows struct {
 	order      []*row // Put in this batch, as they first came since the last flush.
 	room       []byte // For encoding.
 	packing    domain.PackRoom
+	kinds      []string // Of keys that asked was asked about.
 }
 
 // row is one row as a value.
@@ -133,6 +136,16 @@ func (v *rowView) Set(key string, value []byte) {
 func (v *rowView) Delete(key string) {
 	v.rows.forget(key)
 	v.View.Delete(key)
+}
+
+// asked tells whether a key's like was asked for before: view stores keep in memory what batches read, and learn of it so.
+func (v *rowView) asked(key string) bool {
+	kind := kindOf(key)
+	if slices.Contains(v.rows.kinds, kind) {
+		return true
+	}
+	v.rows.kinds = append(v.rows.kinds, strings.Clone(kind))
+	return false
 }
 
 // flush gives the view the bytes of what was put since the last flush. The rows stay: a batch that fails empties all.

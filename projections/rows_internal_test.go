@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -76,4 +77,54 @@ func TestRowsInMemory(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// asks notes which keys are asked for.
+type asks struct {
+	View
+	keys []string
+}
+
+func (a *asks) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	a.keys = append(a.keys, key)
+	return a.View.Get(ctx, key)
+}
+
+// TestGetOwn: the row of a new stream is not looked for, but once of its kind, so that the view store keeps such rows; that
+// of a known stream is, and rows in memory are read as they were put.
+func TestGetOwn(t *testing.T) {
+	type row struct {
+		N int `json:"n"`
+	}
+	var views Memory
+	var kept rows
+	var asked asks
+	err := views.Batch(t.Context(), "v", 1, 0, 1, func(view View) error {
+		kept.turn()
+		asked.View = view
+		v := &rowView{View: &asked, rows: &kept}
+		v.View.Set(Key("a", "3"), []byte(`{"n":3}`))
+		for i, at := range []struct {
+			kind, id string
+			revision eventstore.Revision
+			want     int
+		}{{"a", "1", 0, 0}, {"a", "2", 0, 0}, {"b", "1", 0, 0}, {"a", "3", 1, 3}, {"a", "1", 1, 10}, {"a", "4", 0, 0}} {
+			key := Key(at.kind, at.id)
+			got, err := GetOwn[row](t.Context(), v, key, Event{Revision: at.revision})
+			if err != nil || got.N != at.want {
+				t.Errorf("%d: %q is %+v, %v", i, key, got, err)
+			}
+			if at.id == "1" && at.kind == "a" {
+				Put(v, key, row{10})
+			}
+		}
+		v.flush()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(asked.keys, []string{Key("a", "1"), Key("b", "1"), Key("a", "3")}); d != "" {
+		t.Error(d)
+	}
 }

@@ -16,50 +16,76 @@ type Settling[T any] struct {
 	rows *settledRows[T] // nil before the first change.
 }
 
-// settledRows are the rows of a batch, as they first came.
+// settledRows are the rows of a batch, as they first came. They stand in blocks, so that they are never moved: a large batch
+// has tens of MB of them.
 type settledRows[T any] struct {
-	at  map[string]int
-	all []settled[T]
+	at     map[string]*settled[T]
+	blocks [][]settled[T]
+	n      int
 }
 
+const settledBlock = 64
+
 type settled[T any] struct{ before, after T }
+
+// add makes room for one more.
+func (r *settledRows[T]) add() *settled[T] {
+	block, i := r.n/settledBlock, r.n%settledBlock
+	if block == len(r.blocks) {
+		r.blocks = append(r.blocks, make([]settled[T], settledBlock))
+	}
+	r.n++
+	return &r.blocks[block][i]
+}
+
+// all yields them in order.
+func (r *settledRows[T]) all(yield func(*settled[T]) bool) {
+	for i := range r.n {
+		if !yield(&r.blocks[i/settledBlock][i%settledBlock]) {
+			return
+		}
+	}
+}
 
 // Changed says that an event made of a row what it is after.
 func (s *Settling[T]) Changed(key string, before, after T) {
 	if s.rows == nil {
 		s.rows = settlings[T]().Get().(*settledRows[T])
 	}
-	r := s.rows
-	if i, again := r.at[key]; again {
-		r.all[i].after = after
+	if x, again := s.rows.at[key]; again {
+		x.after = after
 		return
 	}
-	r.at[key] = len(r.all)
-	r.all = append(r.all, settled[T]{before, after})
+	x := s.rows.add()
+	x.before, x.after = before, after
+	s.rows.at[key] = x
 }
 
 // Settle writes it down. Apply MUST call it before it returns.
 func (s *Settling[T]) Settle(ctx context.Context, v View) error {
-	if s.rows == nil {
+	r := s.rows
+	if r == nil {
 		return nil
 	}
-	r := s.rows
-	for i := range r.all {
-		if err := s.Effect(r.all[i].after).Replace(ctx, v, s.Effect(r.all[i].before)); err != nil {
+	for x := range r.all {
+		if err := s.Effect(x.after).Replace(ctx, v, s.Effect(x.before)); err != nil {
 			return err
 		}
 	}
 	s.rows = nil
-	if len(r.all) <= settlingMost { // Emptying a large map costs what it ever held.
-		clear(r.at)
-		clear(r.all)
-		r.all = r.all[:0]
-		settlings[T]().Put(r)
+	for x := range r.all {
+		*x = settled[T]{}
 	}
+	if r.n > settlingMost { // Emptying a large map costs what it ever held.
+		r.at = map[string]*settled[T]{}
+	}
+	clear(r.at)
+	r.n = 0
+	settlings[T]().Put(r)
 	return nil
 }
 
-const settlingMost = 1 << 10 // Rows of a batch in service, whose memory serves the next.
+const settlingMost = 1 << 10 // Rows of a batch in service.
 
 var settlingPools sync.Map // Of the types of rows: reflect.Type → *sync.Pool of *settledRows.
 
@@ -68,7 +94,7 @@ func settlings[T any]() *sync.Pool {
 	t := reflect.TypeFor[T]()
 	p, ok := settlingPools.Load(t)
 	if !ok {
-		p, _ = settlingPools.LoadOrStore(t, &sync.Pool{New: func() any { return &settledRows[T]{at: map[string]int{}} }})
+		p, _ = settlingPools.LoadOrStore(t, &sync.Pool{New: func() any { return &settledRows[T]{at: map[string]*settled[T]{}} }})
 	}
 	return p.(*sync.Pool)
 }
