@@ -19,7 +19,7 @@ func TestTablesAlone(t *testing.T) {
 	const streams, steps = 500, 8_000
 	rng := rand.New(rand.NewPCG(7, 7))
 	fs := vfs.NewCrashableMem()
-	open := func() *Store { return mustOpen(t, Options{Dir: "log", FS: fs, Heads: 1}) }
+	open := func() *Store { return mustOpen(t, Options{Dir: "log", FS: fs, Heads: 1, SegmentBytes: 64 << 10}) }
 	s := open()
 	events := map[string]int{}
 	alone := 0
