@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,10 +61,15 @@ func TestKilledCatchUp(t *testing.T) {
 		before = now
 		killed++
 	}
+	var keys struct{ City struct{ Key string } }
+	raw, err := os.ReadFile(filepath.Join(data, demoKeysFile))
+	if err = errors.Join(err, json.Unmarshal(raw, &keys)); err != nil {
+		t.Fatal(err)
+	}
 	p = startServer(t, data, "--demo")
 	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		metrics := string(p.must(t, 200, "GET", "/metrics", "", nil).body)
-		if caughtUp(metrics) {
+		r, err := ask(t.Context(), p.base, "GET", "/v1/views/housing/contracts?limit=1", keys.City.Key, nil, "Zujian-At-Least", strconv.FormatUint(uint64(head.most), 10))
+		if err == nil && r.status == 200 && caughtUp(string(p.must(t, 200, "GET", "/metrics", "", nil).body)) {
 			break
 		}
 		if time.Since(began) > 2*time.Minute {

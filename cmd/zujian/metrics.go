@@ -88,9 +88,17 @@ func (m *houseMetrics) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(stats))
 		}
 	}
-	for _, s := range m.house.runner.Status() {
-		if s.Active || s.State != projections.StateBuilding { // One of each name.
+	stand, shown := m.house.runner.Status(), map[string]bool{} // One of each name: what is read, or else what is being built.
+	for _, s := range stand {
+		if s.Active || s.State != projections.StateBuilding {
 			follow(ch, m.view, s)
+			shown[s.Name] = true
+		}
+	}
+	for _, s := range stand {
+		if !shown[s.Name] {
+			follow(ch, m.view, s)
+			shown[s.Name] = true
 		}
 	}
 	for _, s := range m.reactor.Status() {

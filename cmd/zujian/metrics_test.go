@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"zujian/eventstore"
+	"zujian/projections"
+	"zujian/projections/process"
 )
 
 // TestDashboardNamesRealMetrics holds the dashboard and the alerts of deploy/ to what /metrics shows.
@@ -45,5 +50,37 @@ func TestDashboardNamesRealMetrics(t *testing.T) {
 		if !regexp.MustCompile(name + `\b`).MatchString(drawn) {
 			t.Errorf("neither the dashboard nor an alert names %s", name)
 		}
+	}
+}
+
+// standing is views that stand as it says.
+type standing []projections.Status
+
+func (standing) Run(context.Context, []projections.Projection) error        { return nil }
+func (standing) WaitFor(context.Context, string, eventstore.Position) error { return nil }
+func (s standing) Status() []projections.Status                             { return s }
+
+// TestMetricsOfViewsBeingBuilt: a view that nobody can read yet shows how it stands, and one built beside the one in use does not.
+func TestMetricsOfViewsBeingBuilt(t *testing.T) {
+	h := &house{runner: standing{
+		{Name: "fresh", State: projections.StateBuilding, LagEvents: 5},
+		{Name: "again", State: projections.StateLive, Active: true, LagEvents: 0},
+		{Name: "again", State: projections.StateBuilding, LagEvents: 7},
+	}}
+	all, err := newRegistry(h, &process.Runner{}, clock).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lag := map[string]float64{}
+	for _, f := range all {
+		if f.GetName() != "zujian_view_lag_events" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			lag[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+		}
+	}
+	if len(lag) != 2 || lag["fresh"] != 5 || lag["again"] != 0 {
+		t.Errorf("lag of views: %v", lag)
 	}
 }
