@@ -29,7 +29,7 @@ var layers = []struct{ part, may string }{
 	{"eventstore/register/notary", "eventstore eventstore/register"},
 	{"eventstore/", "eventstore eventstore/folder eventstore/leaf eventstore/room"},
 	{"eventstore", ""},
-	{"projections/pebbleviews", "eventstore projections"},
+	{"projections/pebbleviews", "eventstore eventstore/folder projections"},
 	{"projections/redisviews", "eventstore projections"},
 	{"projections/viewstest", "domain eventstore projections"},
 	{"projections/process", "domain eventstore eventstore/aggregate projections"},

@@ -92,7 +92,7 @@ func openDB(o Options, id logID, readOnly bool) (*index, error) {
 	cache := pebble.NewCache(indexCache + 2*indexMemory) // Pebble takes what it holds in memory, and what it is writing down, off it.
 	x := &index{cache: cache, id: id, failing: make(chan error, 1)}
 	opts := &pebble.Options{
-		FS: o.FS, DisableWAL: true, Cache: cache, MemTableSize: indexMemory, ReadOnly: readOnly,
+		FS: folder.Ordered(o.FS), DisableWAL: true, Cache: cache, MemTableSize: indexMemory, ReadOnly: readOnly,
 		L0CompactionThreshold: indexL0, L0StopWritesThreshold: 3 * indexL0,
 		FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: pebbleLogger{o.Logger, o.Fatal},
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore"
+	"zujian/eventstore/folder"
 	"zujian/projections"
 )
 
@@ -92,11 +93,15 @@ func Open(dir string, o Options) (*Views, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	disk := o.FS
+	if disk == nil {
+		disk = vfs.Default
+	}
 	cache := pebble.NewCache(orElse(o.BlockCache, blockCacheBytes))
 	defer cache.Unref() // The database holds it from here on.
 	compactions := max(o.CompactionMax, 1)
 	opts := &pebble.Options{
-		FS: o.FS, EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log}, DisableWAL: o.Scratch,
+		FS: folder.Ordered(disk), EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log}, DisableWAL: o.Scratch,
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
 		MemTableStopWritesThreshold: 4,
