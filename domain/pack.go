@@ -208,12 +208,8 @@ func (s *shape) nothing(v reflect.Value) bool {
 func (p *packer) counts(v reflect.Value) {
 	p.count(v)
 	all := v.Convert(reflect.TypeFor[map[string]int64]()).Interface().(map[string]int64)
-	var room [32]string
-	names := room[:0]
-	for name := range all {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	var room [namesUsual]string
+	names := sortedNames(room[:0], all)
 	for _, name := range names {
 		p.text(name)
 		p.b = binary.AppendVarint(p.b, all[name])

@@ -150,12 +150,8 @@ func (r *RuleResult) appendObject(b []byte) (_ []byte, err error) {
 
 // appendParams writes parameters in order of names.
 func appendParams(b []byte, params map[string]any) ([]byte, error) {
-	var room [32]string
-	names := room[:0]
-	for name := range params {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	var room [namesUsual]string
+	names := sortedNames(room[:0], params)
 	for i, name := range names {
 		b, _ = appendText(append(b, "{,"[min(i, 1)]), name)
 		b = append(b, ':')

@@ -280,12 +280,8 @@ func (w *plainWriter) counts(v reflect.Value) bool {
 		return true
 	}
 	all := v.Convert(reflect.TypeFor[map[string]int64]()).Interface().(map[string]int64)
-	var room [32]string
-	names := room[:0]
-	for name := range all {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	var room [namesUsual]string
+	names := sortedNames(room[:0], all)
 	w.b = append(w.b, '{')
 	for i, name := range names {
 		if i > 0 {
@@ -298,4 +294,15 @@ func (w *plainWriter) counts(v reflect.Value) bool {
 	}
 	w.b = append(w.b, '}')
 	return true
+}
+
+const namesUsual = 32 // For so many names the caller has room.
+
+// sortedNames appends the names of all to names, which is empty, in order.
+func sortedNames[V any](names []string, all map[string]V) []string {
+	for name := range all {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }

@@ -42,16 +42,6 @@ func (r *RowCache) Resize(bytes int64) {
 	}
 }
 
-// Bytes is how much it holds, about.
-func (r *RowCache) Bytes() (n int64) {
-	for _, rows := range []map[string][]byte{r.young, r.old} {
-		for key, value := range rows {
-			n += rowBytes(key, value)
-		}
-	}
-	return n
-}
-
 // kind finds what is known of a key's like.
 func (r *RowCache) kind(key string) *rowKind {
 	name := kindOf(key)
