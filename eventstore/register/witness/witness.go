@@ -6,16 +6,14 @@
 // # Decisions
 //
 // One file per log, replaced whole and synced before the answer, under one lock for each log: the check and the record
-// are one step. A file that is missing for a log that was there before can't be told from a new log; the folder is the
-// witness's memory, and a witness that lost it must get a new key.
+// are one step. The folder is the witness's memory, and a witness that lost it must get a new key. So the key's file lists
+// the logs that it has begun with: one of those without its file was lost, and is not begun again. A state is summed together
+// with the key, so that no other witness's is taken for it. An older state of its own can't be told.
 package witness
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +38,6 @@ import (
 const (
 	requestBytesMax = 64 << 10
 	proofLinesMax   = 63
-	keyName         = "key"
 )
 
 // Options of a witness.
@@ -57,6 +54,7 @@ type Witness struct {
 	lock   io.Closer
 	signer *cosignature.Signer
 	key    string
+	kept   keyFile
 	logs   map[string]*witnessed
 	mux    *http.ServeMux
 }
@@ -107,6 +105,9 @@ func Open(o Options) (_ *Witness, err error) {
 			return nil, err
 		}
 	}
+	if err := w.begin(); err != nil {
+		return nil, err
+	}
 	w.mux.HandleFunc("POST /add-checkpoint", w.addCheckpoint)
 	w.mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "ok\n") })
 	return w, nil
@@ -124,66 +125,16 @@ func (w *Witness) Close() error {
 // Key is what others check its cosignatures with.
 func (w *Witness) Key() string { return w.key }
 
-func (w *Witness) openKey() error {
-	path := filepath.Join(w.o.Dir, keyName)
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		if w.o.Name == "" || strings.ContainsAny(w.o.Name, " +\n") {
-			return fmt.Errorf("witness: %q can't be the name of a key", w.o.Name)
-		}
-		skey, _, err := note.GenerateKey(rand.Reader, w.o.Name)
-		if err != nil {
-			return fmt.Errorf("witness: make key: %w", err)
-		}
-		raw = []byte(skey + "\n")
-		if err := writeFile(path, raw); err != nil {
-			return err
-		}
-	} else if err != nil {
-		return fmt.Errorf("witness: read key: %w", err)
-	}
-	skey := strings.TrimSpace(string(raw))
-	if w.signer, err = cosignature.NewSignerForCosignatureV1(skey); err != nil {
-		return errors.New("witness: the key file is damaged") // Never quote it.
-	}
-	w.key, err = publicOf(skey)
-	return err
-}
-
-// publicOf makes the cosignature/v1 verifier key of an Ed25519 signer key.
-func publicOf(skey string) (string, error) {
-	parts := strings.SplitN(skey, "+", 5) // PRIVATE+KEY+name+id+key
-	seed, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
-	if err != nil || len(parts) != 5 || len(seed) != 1+ed25519.SeedSize {
-		return "", errors.New("witness: the key file is damaged")
-	}
-	vkey, err := note.NewEd25519VerifierKey(parts[2], ed25519.NewKeyFromSeed(seed[1:]).Public().(ed25519.PublicKey))
-	if err != nil {
-		return "", err
-	}
-	return cosignature.VKeyToCosignatureV1(vkey)
-}
-
 // know adds a log. A log with several keys is named once with each.
 func (w *Witness) know(v note.Verifier) error {
 	if l := w.logs[v.Name()]; l != nil {
 		l.verifiers = append(l.verifiers, v)
 		return nil
 	}
-	id := sha256.Sum256([]byte(v.Name()))
-	l := &witnessed{verifiers: []note.Verifier{v}, path: filepath.Join(w.o.Dir, fmt.Sprintf("log-%x", id[:16]))}
-	raw, err := os.ReadFile(l.path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		l.last = state{Origin: v.Name(), Root: rfc6962.DefaultHasher.EmptyRoot()}
-	case err != nil:
-		return fmt.Errorf("witness: read state: %w", err)
-	default:
-		head, rest, _ := strings.Cut(string(raw), "\n")
-		sum := sha256.Sum256([]byte(rest))
-		if head != fmt.Sprintf("%x", sum) || json.Unmarshal([]byte(rest), &l.last) != nil || l.last.Origin != v.Name() {
-			return fmt.Errorf("witness: the state of %s is damaged: restore it, or retire this witness's key", v.Name())
-		}
+	l := &witnessed{verifiers: []note.Verifier{v}, path: filepath.Join(w.o.Dir, stateName(v.Name()))}
+	var err error
+	if l.last, err = w.remember(l.path, v.Name()); err != nil {
+		return err
 	}
 	w.logs[v.Name()] = l
 	return nil
@@ -295,7 +246,7 @@ func (w *Witness) cosign(body string) (string, error) {
 		return "", err
 	}
 	next := state{Origin: origin, Size: c.Size, Root: c.Hash, Note: s.text}
-	if err := next.save(l.path); err != nil {
+	if err := w.save(l.path, &next); err != nil {
 		return "", err
 	}
 	l.last = next
@@ -318,37 +269,6 @@ func (l *witnessed) extends(s *submission, c *log.Checkpoint) error {
 	}
 	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, s.old, c.Size, s.proof, l.last.Root, c.Hash); err != nil {
 		return &refusal{status: http.StatusUnprocessableEntity, why: "the consistency proof does not verify"}
-	}
-	return nil
-}
-
-func (s *state) save(path string) error {
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	return writeFile(path, append(fmt.Appendf(nil, "%x\n", sha256.Sum256(raw)), raw...))
-}
-
-// writeFile writes a file whole and durably.
-func writeFile(path string, data []byte) error {
-	f, err := os.OpenFile(path+".next", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("witness: %w", err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(path+".next", path)
-	}
-	if err == nil {
-		var d *os.File
-		if d, err = os.Open(filepath.Dir(path)); err == nil {
-			err = errors.Join(d.Sync(), d.Close())
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("witness: write %s: %w", filepath.Base(path), err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package witness_test
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -277,5 +278,136 @@ func TestNeverGoesBack(t *testing.T) {
 	}
 	if won != 1 {
 		t.Fatalf("%d submissions from one size were cosigned", won)
+	}
+}
+
+// TestLostMemory: a witness that lost a part of its folder does not begin anew with the key that others trust.
+func TestLostMemory(t *testing.T) {
+	l := newLog(t).grow(t, 100, "")
+	begun := func(t *testing.T) (dir, state, key string) { // Of a witness that has cosigned.
+		dir = t.TempDir()
+		w := open(t, dir, l.key)
+		if res := post(w, l.request(t, 0, 90)); res.StatusCode != 200 {
+			t.Fatal(res.StatusCode)
+		}
+		_ = w.Close()
+		names, err := filepath.Glob(filepath.Join(dir, "log-*"))
+		if err != nil || len(names) != 1 {
+			t.Fatal(names, err)
+		}
+		return dir, names[0], filepath.Join(dir, "key")
+	}
+	edit := func(t *testing.T, path string, how func(string) string) {
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, []byte(how(string(raw))), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(t *testing.T, path string) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name, says string
+		harm       func(t *testing.T, state, key string)
+	}{
+		{"state missing", "state of log.example/one is missing", func(t *testing.T, state, _ string) { remove(t, state) }},
+		{"key missing", "key file is missing", func(t *testing.T, _, key string) { remove(t, key) }},
+		{"key of another format", "later version", func(t *testing.T, _, key string) {
+			edit(t, key, func(s string) string { return strings.Replace(s, "witness 1", "witness 2", 1) })
+		}},
+		{"key cut to its first lines", "key file is damaged", func(t *testing.T, _, key string) {
+			edit(t, key, func(s string) string { return strings.Join(strings.SplitAfter(s, "\n")[:2], "") })
+		}},
+		{"a letter of the key", "key file is damaged", func(t *testing.T, _, key string) {
+			edit(t, key, func(s string) string { i := strings.Index(s, "\nlog ") - 9; return s[:i] + flip(s[i]) + s[i+1:] })
+		}},
+		{"a letter of the key of an earlier version", "key file is damaged", func(t *testing.T, _, key string) {
+			edit(t, key, func(s string) string {
+				s = strings.Split(s, "\n")[1]
+				i := len(s) - 9
+				return s[:i] + flip(s[i]) + s[i+1:] + "\n"
+			})
+		}},
+		{"key open to others", "chmod 600", func(t *testing.T, _, key string) {
+			if err := os.Chmod(key, 0o640); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"another witness's key", "another witness's", func(t *testing.T, _, key string) {
+			dir := t.TempDir()
+			w, err := witness.Open(witness.Options{Dir: dir, Name: "third.example", Logs: []string{l.key}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = w.Close()
+			if err := os.Rename(filepath.Join(dir, "key"), key); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, state, key := begun(t)
+			c.harm(t, state, key)
+			w, err := witness.Open(witness.Options{Dir: dir, Name: "witness.example", Logs: []string{l.key}})
+			if err == nil {
+				res := post(w, l.fork().grow(t, 120, "fork").request(t, 0, 120))
+				_ = w.Close()
+				t.Fatalf("opened; of another tree from the beginning it said %d", res.StatusCode)
+			}
+			if !strings.Contains(err.Error(), c.says) {
+				t.Errorf("it says %q", err)
+			}
+		})
+	}
+}
+
+func flip(letter byte) string {
+	if letter == 'A' {
+		return "B"
+	}
+	return "A"
+}
+
+// TestEarlierFolder: a folder of an earlier version, whose key file has the key alone and whose states are summed without
+// it, is opened, goes on from where it was, and from then on knows what it has begun with.
+func TestEarlierFolder(t *testing.T) {
+	dir, l := t.TempDir(), newLog(t).grow(t, 100, "")
+	skey, _, err := note.GenerateKey(rand.Reader, "witness.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := sha256.Sum256([]byte(origin))
+	name := filepath.Join(dir, fmt.Sprintf("log-%x", id[:16]))
+	root, err := tlog.TreeHash(90, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`{"origin":%q,"size":90,"root":%q}`, origin, root)
+	for path, data := range map[string]string{filepath.Join(dir, "key"): skey + "\n", name: fmt.Sprintf("%x\n%s", sha256.Sum256([]byte(text)), text)} {
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		w := open(t, dir, l.key)
+		if res := post(w, l.request(t, 0, 100)); res.StatusCode != 409 {
+			t.Fatalf("status %d", res.StatusCode)
+		}
+		if res := post(w, l.request(t, 90, 90)); res.StatusCode != 200 {
+			t.Fatalf("status %d", res.StatusCode)
+		}
+		_ = w.Close()
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := witness.Open(witness.Options{Dir: dir, Logs: []string{l.key}}); err == nil {
+		_ = w.Close()
+		t.Fatal("its state was removed, and it was opened")
 	}
 }
