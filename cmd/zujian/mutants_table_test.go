@@ -233,7 +233,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a sealed value may move to another field", file: "eventstore/seal/vault.go",
-		old: "raw[2+nonceLen:], additional(raw[:2], subject, stream, field))", new: "raw[2+nonceLen:], additional(raw[:2], subject, stream, \"f\"))",
+		old: "raw[:2], subject, stream, field)\n\tnonce", new: "raw[:2], subject, stream, \"f\")\n\tnonce",
 		pkg: "eventstore/seal", test: "TestLawsUnderBothSuites",
 	},
 }

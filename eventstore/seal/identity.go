@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 )
 
 // identity is what the register itself keeps secret: the root of the blind-index keys and the signing key. They are
@@ -20,6 +21,7 @@ import (
 type identity struct {
 	blind func() hash.Hash // Of the suite the folder was created with.
 	root  [32]byte
+	keys  sync.Map // Of blind indexes, by purpose: this program has a handful.
 	sign  ed25519.PrivateKey
 }
 
@@ -140,13 +142,21 @@ func checksum(b []byte) []byte {
 // Blind is the blind index of a normalised value: 128 bits of HMAC in hex, under a key of its own for each purpose
 // ("id_no", "phone"). Equal values have equal indexes, so treat it as personal data all the same.
 func (v *Vault) Blind(purpose, value string) string {
-	key, err := hkdf.Key(v.identity.blind, v.identity.root[:], nil, "zujian blind "+purpose, 32)
+	mac := hmac.New(v.identity.blind, v.identity.key(purpose))
+	mac.Write([]byte(value))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+func (i *identity) key(purpose string) []byte {
+	if key, ok := i.keys.Load(purpose); ok {
+		return key.([]byte)
+	}
+	key, err := hkdf.Key(i.blind, i.root[:], nil, "zujian blind "+purpose, 32)
 	if err != nil {
 		panic("seal: " + err.Error()) // Only an output longer than 255 hashes fails.
 	}
-	mac := hmac.New(v.identity.blind, key)
-	mac.Write([]byte(value))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
+	i.keys.Store(purpose, key)
+	return key
 }
 
 // Sign signs data with the register's Ed25519 key (RFC 8032): certificates and verification answers.

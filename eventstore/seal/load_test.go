@@ -88,3 +88,34 @@ func BenchmarkOpenCold(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkValues seals and opens a field of each of a thousand subjects in turn, as a bulk of filings does.
+func BenchmarkValues(b *testing.B) {
+	const subjects, stream, field, plain = 1024, "contract-0001-00000001", "doc_no", "110101188001010012"
+	v, err := seal.Open(b.TempDir(), seal.Options{Now: time.Now, DeferSync: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer v.Close()
+	var names, sealed [subjects]string
+	for i := range subjects {
+		names[i] = fmt.Sprint("party-", i)
+		if sealed[i], err = v.Seal(b.Context(), names[i], stream, field, plain); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, value := range map[string]func(i int) error{
+		"seal":  func(i int) error { _, err := v.Seal(b.Context(), names[i], stream, field, plain); return err },
+		"open":  func(i int) error { _, err := v.Open(b.Context(), names[i], stream, field, sealed[i]); return err },
+		"blind": func(int) error { v.Blind("id_no", plain); return nil },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if err := value(i % subjects); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -2,14 +2,12 @@ package seal
 
 import (
 	"context"
-	"crypto/cipher"
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,16 +57,16 @@ type Vault struct {
 
 	mu       sync.RWMutex
 	subjects map[subjectID]*subject
-	ciphers  [cipherMax]atomic.Pointer[readyCipher]
+	making   map[subjectID]*making
+	ready    readySubjects
 
 	erasing sync.Mutex // One erasure at a time; guards graves.
 	graves  *tombstones
 }
 
-// subject is one key. While it is being made, made is open; then the rest never changes but key and erased, under mu.
+// subject is one key, which is durable.
 type subject struct {
-	made   chan struct{}
-	err    error
+	ready  atomic.Pointer[readyCipher] // nil if it is not among those used last.
 	slot   uint64
 	suite  Suite
 	kek    byte
@@ -78,6 +76,13 @@ type subject struct {
 	key    *secret // Cached once unwrapped.
 	erased bool
 	buried bool // There is a tombstone.
+}
+
+// making is a subject's key on its way to the disk: when done is closed the subject is there, or err says why not.
+type making struct {
+	done    chan struct{}
+	subject *subject
+	err     error
 }
 
 // LogValue keeps keys out of logs; String and GoString out of fmt.
@@ -98,6 +103,8 @@ func Open(dir string, o Options) (*Vault, error) {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
+	} else {
+		o.Rand = &lockedReader{r: o.Rand}
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -111,8 +118,8 @@ func Open(dir string, o Options) (*Vault, error) {
 		return nil, fmt.Errorf("seal: keys: %w", err)
 	}
 	v := &Vault{
-		suite: o.Suite, now: o.Now, rand: &lockedReader{r: o.Rand}, folder: d, wrapper: o.Wrapper, lock: lock,
-		subjects: map[subjectID]*subject{},
+		suite: o.Suite, now: o.Now, rand: o.Rand, folder: d, wrapper: o.Wrapper, lock: lock,
+		subjects: map[subjectID]*subject{}, making: map[subjectID]*making{},
 	}
 	if err := v.load(d, o); err != nil {
 		return nil, errors.Join(err, v.Close())
@@ -141,8 +148,6 @@ func (v *Vault) load(d folder, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	made := make(chan struct{})
-	close(made)
 	var repeated []uint64 // Slots of a subject seen twice: never written by us, so the folder was tampered with.
 	v.slots, err = openSlots(d, before.slots, o, func(n uint64, s slot) {
 		if _, twice := v.subjects[s.subject]; twice {
@@ -150,7 +155,7 @@ func (v *Vault) load(d folder, o Options) (err error) {
 			return
 		}
 		v.subjects[s.subject] = &subject{
-			made: made, slot: n, suite: s.suite, kek: s.kek, sealed: s.wrapped, erased: s.status == slotErased,
+			slot: n, suite: s.suite, kek: s.kek, sealed: s.wrapped, erased: s.status == slotErased,
 		}
 	})
 	if err != nil {
@@ -163,7 +168,7 @@ func (v *Vault) load(d folder, o Options) (err error) {
 	v.graves, err = openTombstones(d, before.graveyard, func(id subjectID) {
 		s, known := v.subjects[id]
 		if !known {
-			v.subjects[id] = &subject{made: made, erased: true, buried: true}
+			v.subjects[id] = &subject{erased: true, buried: true}
 			return
 		}
 		s.buried = true
@@ -221,23 +226,22 @@ func (v *Vault) Seal(ctx context.Context, subject, stream, field, plain string) 
 	if len(plain) > plainMax {
 		return "", ErrTooBig
 	}
-	id := idOf(subject)
-	s, err := v.keyOf(ctx, id, true)
+	aead, err := v.cipher(ctx, idOf(subject), v.suite, true)
 	if err != nil {
 		return "", err
 	}
-	aead, err := v.cipher(ctx, id, s, v.suite)
-	if err != nil {
-		return "", err
-	}
-	out := make([]byte, 2+nonceLen, 2+nonceLen+len(plain)+tagLen)
-	out[0], out[1] = byte(v.suite), v.wrapper.KeyID()
-	if _, err := io.ReadFull(v.rand, out[2:]); err != nil {
+	w := desks.Get().(*desk)
+	defer w.clear()
+	raw := append(w.raw[:0], byte(v.suite), v.wrapper.KeyID())
+	raw = slices.Grow(raw, nonceLen+len(plain)+tagLen)[:2+nonceLen]
+	if _, err := io.ReadFull(v.rand, raw[2:]); err != nil {
 		return "", fmt.Errorf("seal: make nonce: %w", err)
 	}
-	text := append(out, plain...)[len(out):] // Sealed in its place.
-	out = aead.Seal(out, out[2:2+nonceLen], text, additional(out[:2], subject, stream, field))
-	return base64.RawURLEncoding.EncodeToString(out), nil
+	w.bound = appendBound(w.bound[:0], raw[:2], subject, stream, field)
+	text := append(raw, plain...)[len(raw):] // Sealed in its place.
+	w.raw = aead.Seal(raw, raw[2:], text, w.bound)
+	w.text = encoding.AppendEncode(w.text[:0], w.raw)
+	return string(w.text), nil
 }
 
 // Open decrypts what Seal made for the same subject, stream and field.
@@ -245,21 +249,21 @@ func (v *Vault) Open(ctx context.Context, subject, stream, field, sealed string)
 	if sealed == "" {
 		return "", nil
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
+	w := desks.Get().(*desk)
+	defer w.clear()
+	w.text = append(w.text[:0], sealed...)
+	raw, err := encoding.AppendDecode(w.raw[:0], w.text)
 	if err != nil || len(raw) < 2+nonceLen+tagLen {
 		return "", ErrForged
 	}
-	suite := Suite(raw[0])
-	id := idOf(subject)
-	s, err := v.keyOf(ctx, id, false)
+	w.raw = raw
+	aead, err := v.cipher(ctx, idOf(subject), Suite(raw[0]), false)
 	if err != nil {
 		return "", err
 	}
-	aead, err := v.cipher(ctx, id, s, suite)
-	if err != nil {
-		return "", err
-	}
-	plain, err := aead.Open(nil, raw[2:2+nonceLen], raw[2+nonceLen:], additional(raw[:2], subject, stream, field))
+	w.bound = appendBound(w.bound[:0], raw[:2], subject, stream, field)
+	nonce, text := raw[2:2+nonceLen], raw[2+nonceLen:]
+	plain, err := aead.Open(text[:0], nonce, text, w.bound) // In its place.
 	if err != nil {
 		return "", ErrForged
 	}
@@ -268,35 +272,39 @@ func (v *Vault) Open(ctx context.Context, subject, stream, field, sealed string)
 
 // Erase destroys the subject's key for ever (PIPL Art 47): what was sealed for it can't be opened by anyone, and it
 // never gets a key again. Erasing an unknown or erased subject is no error.
-func (v *Vault) Erase(ctx context.Context, name string) error {
+func (v *Vault) Erase(_ context.Context, name string) error {
 	id := idOf(name)
 	v.erasing.Lock()
 	defer v.erasing.Unlock()
-	s, err := v.keyOf(ctx, id, false)
-	if errors.Is(err, ErrErased) {
+	s := v.known(id)
+	if s != nil && s.gone() {
 		return nil
-	}
-	if err != nil && !errors.Is(err, ErrNoKey) {
-		return err
 	}
 	if err := v.graves.add(id, v.now()); err != nil {
 		return err
 	}
 	if s == nil {
-		v.mu.Lock()
-		if s = v.subjects[id]; s == nil { // Else a key was made since: it is destroyed below.
-			made := make(chan struct{})
-			close(made)
-			v.subjects[id] = &subject{made: made, erased: true, buried: true}
-			v.mu.Unlock()
+		if s = v.bury(id); s == nil {
 			return nil
-		}
-		v.mu.Unlock()
-		if <-s.made; s.err != nil {
-			return s.err
 		}
 	}
 	return v.destroy(id, s)
+}
+
+// bury notes that a subject without a key never gets one. If one was made since, it gives the subject instead.
+func (v *Vault) bury(id subjectID) *subject {
+	for {
+		v.mu.Lock()
+		s, m := v.subjects[id], v.making[id]
+		if s == nil && m == nil {
+			v.subjects[id] = &subject{erased: true, buried: true}
+		}
+		v.mu.Unlock()
+		if s != nil || m == nil {
+			return s
+		}
+		<-m.done
+	}
 }
 
 func (v *Vault) destroy(id subjectID, s *subject) error {
@@ -308,162 +316,94 @@ func (v *Vault) destroy(id subjectID, s *subject) error {
 	if s.key != nil {
 		*s.key = secret{}
 	}
-	at := v.place(id)
-	if c := at.Load(); c != nil && c.id == id { // Only under this lock a cipher of id comes there.
-		at.CompareAndSwap(c, nil)
-	}
+	s.ready.Store(nil) // Only under this lock another comes there.
 	s.key, s.sealed, s.erased, s.buried = nil, [wrappedLen]byte{}, true, true
 	return nil
 }
 
 // Erased tells whether a subject's key was destroyed.
-func (v *Vault) Erased(name string) bool {
-	return v.says(name, func(s *subject) bool { return s.erased })
-}
+func (v *Vault) Erased(name string) bool { return v.says(name, (*subject).gone) }
 
 // says asks a subject that has or had a key; of any other the answer is no.
 func (v *Vault) says(name string, ask func(*subject) bool) bool {
-	v.mu.RLock()
-	s := v.subjects[idOf(name)]
-	v.mu.RUnlock()
-	if s == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return ask(s)
+	s := v.known(idOf(name))
+	return s != nil && ask(s)
 }
 
-// keyOf finds the subject, or makes it once for all who ask at the same time.
-func (v *Vault) keyOf(ctx context.Context, id subjectID, create bool) (*subject, error) {
+// known gives a subject that has or had a key, or nil.
+func (v *Vault) known(id subjectID) *subject {
 	v.mu.RLock()
-	s := v.subjects[id]
-	v.mu.RUnlock()
-	if s == nil {
-		if !create {
-			return nil, ErrNoKey
-		}
-		v.mu.Lock()
-		if s = v.subjects[id]; s == nil {
-			s = &subject{made: make(chan struct{})}
-			v.subjects[id] = s
-			v.mu.Unlock()
-			v.make(ctx, id, s)
-		} else {
-			v.mu.Unlock()
-		}
+	defer v.mu.RUnlock()
+	return v.subjects[id]
+}
+
+func (s *subject) gone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.erased
+}
+
+// subject finds the subject, or makes it once for all who ask at the same time.
+func (v *Vault) subject(ctx context.Context, id subjectID, create bool) (*subject, error) {
+	if s := v.known(id); s != nil {
+		return s, nil
+	}
+	v.mu.Lock()
+	s, m := v.subjects[id], v.making[id]
+	first := s == nil && m == nil && create
+	if first {
+		m = &making{done: make(chan struct{})}
+		v.making[id] = m
+	}
+	v.mu.Unlock()
+	switch {
+	case s != nil:
+		return s, nil
+	case m == nil:
+		return nil, ErrNoKey
+	case first:
+		v.make(ctx, id, m)
 	}
 	select {
-	case <-s.made:
-	default:
-		select {
-		case <-s.made:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	if s.err != nil {
-		return nil, s.err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.erased {
-		return nil, ErrErased
-	}
-	return s, nil
-}
-
-// make fills s with a new durable key and lets the waiting go on. It runs to its end even if ctx ends: others wait.
-func (v *Vault) make(ctx context.Context, id subjectID, s *subject) {
-	defer close(s.made)
-	ctx = context.WithoutCancel(ctx)
-	s.err = func() error {
-		var key secret
-		if _, err := io.ReadFull(v.rand, key[:]); err != nil {
-			return fmt.Errorf("seal: make key: %w", err)
-		}
-		s.suite, s.kek = v.suite, v.wrapper.KeyID()
-		wrapped, err := v.wrapper.Wrap(ctx, s.suite, label(id), key[:])
-		if err != nil {
-			return err
-		}
-		if len(wrapped) != wrappedLen {
-			return fmt.Errorf("seal: the wrapper gave %d bytes, not %d", len(wrapped), wrappedLen)
-		}
-		copy(s.sealed[:], wrapped)
-		s.slot, err = v.slots.append(slot{status: slotLive, suite: s.suite, kek: s.kek, subject: id, wrapped: s.sealed})
-		s.key = &key
-		return err
-	}()
-	if s.err != nil {
-		v.mu.Lock()
-		delete(v.subjects, id)
-		v.mu.Unlock()
+	case <-m.done:
+		return m.subject, m.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
-// cipherMax bounds the ciphers kept: several fields of one subject are sealed or opened in a row, those of the companies and
-// owners of the day again and again, and making a cipher costs more than either. A cipher is 1.3 KB.
-const cipherMax = 2048
-
-// readyCipher is a subject's cipher, ready for use by many at once.
-type readyCipher struct {
-	id    subjectID
-	suite Suite
-	aead  cipher.AEAD
+// make gives a subject a new durable key and lets the waiting go on. It runs to its end even if ctx ends: others wait.
+func (v *Vault) make(ctx context.Context, id subjectID, m *making) {
+	m.subject, m.err = v.newSubject(context.WithoutCancel(ctx), id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.making, id)
+	if m.err == nil {
+		v.subjects[id] = m.subject
+	}
+	close(m.done)
 }
 
-// place is where a subject's cipher is kept, if it is.
-func (v *Vault) place(id subjectID) *atomic.Pointer[readyCipher] {
-	return &v.ciphers[binary.LittleEndian.Uint16(id[:])%cipherMax]
-}
-
-// cipher gives the cipher of a suite under the subject's key. It is kept and forgotten under the subject's lock, so none
-// outlives its key there.
-func (v *Vault) cipher(ctx context.Context, id subjectID, s *subject, suite Suite) (cipher.AEAD, error) {
-	at := v.place(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.erased {
-		return nil, ErrErased
+func (v *Vault) newSubject(ctx context.Context, id subjectID) (*subject, error) {
+	var key secret
+	if _, err := io.ReadFull(v.rand, key[:]); err != nil {
+		return nil, fmt.Errorf("seal: make key: %w", err)
 	}
-	if c := at.Load(); c != nil && c.id == id && c.suite == suite {
-		return c.aead, nil
+	s := &subject{suite: v.suite, kek: v.wrapper.KeyID(), key: &key}
+	wrapped, err := v.wrapper.Wrap(ctx, s.suite, label(id), key[:])
+	if err != nil {
+		return nil, err
 	}
-	if s.key == nil {
-		raw, err := v.wrapper.Unwrap(ctx, s.kek, s.suite, label(id), s.sealed[:])
-		if err != nil {
-			return nil, err
-		}
-		if len(raw) != keyLen {
-			return nil, fmt.Errorf("seal: the wrapper gave a key of %d bytes", len(raw))
-		}
-		key := secret(raw)
-		s.key = &key
+	if len(wrapped) != wrappedLen {
+		return nil, fmt.Errorf("seal: the wrapper gave %d bytes, not %d", len(wrapped), wrappedLen)
 	}
-	aead, err := suite.aead(s.key)
-	if err == nil {
-		at.Store(&readyCipher{id, suite, aead})
-	}
-	return aead, err
+	copy(s.sealed[:], wrapped)
+	s.slot, err = v.slots.append(slot{status: slotLive, suite: s.suite, kek: s.kek, subject: id, wrapped: s.sealed})
+	return s, err
 }
 
 func label(id subjectID) []byte {
 	return append(append(make([]byte, 0, 64), "zujian subject key\x00"...), id[:]...)
-}
-
-// additional is the data that bind a ciphertext to its place: suite and KEK version, then each part with its length.
-func additional(head []byte, parts ...string) []byte {
-	size := len(head)
-	for _, p := range parts {
-		size += 4 + len(p)
-	}
-	out := append(make([]byte, 0, size), head...)
-	for _, p := range parts {
-		out = binary.BigEndian.AppendUint32(out, uint32(len(p)))
-		out = append(out, p...)
-	}
-	return out
 }
 
 // lockedReader lets any source of randomness serve many callers.
