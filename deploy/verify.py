@@ -2,11 +2,9 @@
 """Checks a Zujian register from the specifications alone: RFC 6962, C2SP signed-note, checkpoint and tlog-tiles.
   verify.py KEY URL             the last checkpoint is signed by KEY, and its tiles hash to its root
   verify.py KEY answer.json     a filing's certificate (or an answer of /v1/proofs/inclusion) is under a signed checkpoint
-
 KEY is the register's Ed25519 verifier key; get it from somebody you trust. Needs python3 and openssl.
 """
-import base64, hashlib, json, subprocess, sys, tempfile, urllib.request
-
+import base64, functools, hashlib, json, subprocess, sys, tempfile, time, urllib.error, urllib.request
 def sha(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 def node(left, right):
@@ -18,13 +16,10 @@ def signed(note, key):
     """The origin, size and root of a signed note, once its signature by key is checked."""
     name, keyid, pub = key.split("+", 2)
     pub = base64.b64decode(pub)
-    if pub[0] != 1 or sha(name.encode(), b"\n", pub)[:4].hex() != keyid:
-        fail("the verifier key is malformed")
-    text, _, lines = note.rpartition("\n\n")
-    text += "\n"
+    pub[0] == 1 and sha(name.encode(), b"\n", pub)[:4].hex() == keyid or fail("the verifier key is malformed")
+    text, lines = note.rpartition("\n\n")[0] + "\n", note.rpartition("\n\n")[2]
     for line in lines.splitlines():
-        _, who, sig = line.split(" ")
-        sig = base64.b64decode(sig)
+        who, sig = line.split(" ")[1], base64.b64decode(line.split(" ")[2])
         if who == name and sig[:4].hex() == keyid:
             with tempfile.TemporaryDirectory() as d:
                 for file, data in (("key", bytes.fromhex("302a300506032b6570032100") + pub[1:]), ("sig", sig[4:]), ("text", text.encode())):
@@ -40,11 +35,9 @@ def signed(note, key):
 def included(leaf, index, size, hashes):
     """The root that a leaf at index of size leaves and its audit path lead to (RFC 6962 2.1.1)."""
     at, last, hash = index, size - 1, sha(b"\x00", leaf)
-    if index >= size:
-        fail("the leaf is not in a tree of this size")
+    index < size or fail("the leaf is not in a tree of this size")
     for h in hashes:
-        if last == 0:
-            fail("the proof is too long")
+        last or fail("the proof is too long")
         if at & 1 or at == last:
             hash = node(h, hash)
             while at & 1 == 0 and at:
@@ -52,8 +45,7 @@ def included(leaf, index, size, hashes):
         else:
             hash = node(hash, h)
         at, last = at >> 1, last >> 1
-    if last:
-        fail("the proof is too short")
+    last and fail("the proof is too short")
     return hash
 
 def tree(hashes):
@@ -63,18 +55,25 @@ def tree(hashes):
         while n & 1:
             h, n = node(stack.pop(), h), n >> 1
         stack.append(h)
-    while len(stack) > 1:
-        stack.append(node(*(stack.pop(), stack.pop())[::-1]))
-    return stack[0]
+    return functools.reduce(lambda right, left: node(left, right), reversed(stack))
+
+def fetch(url, full=None):
+    """What is at url, or at full if that is gone: a partial tile that was filled since. Asks again when it asked too fast."""
+    try:
+        return urllib.request.urlopen(url, timeout=60).read()
+    except urllib.error.HTTPError as e:
+        if e.code == 429:
+            return time.sleep(1) or fetch(url, full)
+        if e.code != 404 or not full:
+            raise
+    return fetch(full)
 
 def tiles(url, size):
     """The leaf hashes of the first size leaves, from the bundles of entries."""
     for n in range((size + 255) // 256):
-        width, name = min(256, size - 256 * n), "%03d" % (n % 1000)
-        while n >= 1000:
-            n //= 1000
-            name = "x%03d/%s" % (n % 1000, name)
-        data = urllib.request.urlopen(url + "/tile/entries/" + name + (".p/%d" % width if width < 256 else "")).read()
+        width, parts = min(256, size - 256 * n), [p.zfill(3) for p in "{:,}".format(n).split(",")]
+        path = url + "/tile/entries/" + "".join("x" + p + "/" for p in parts[:-1]) + parts[-1]
+        data = fetch(path + (".p/%d" % width if width < 256 else ""), path)
         for _ in range(width):
             end = 2 + int.from_bytes(data[:2], "big")
             yield sha(b"\x00", data[2:end])
@@ -82,18 +81,19 @@ def tiles(url, size):
 
 def main(key, what):
     if what.startswith("http"):
-        size, root = signed(urllib.request.urlopen(what + "/checkpoint").read().decode(), key)
-        if size and tree(tiles(what, size)) != root:
-            fail("the tiles do not hash to the signed root")
+        url = what.rstrip("/")
+        size, root = signed(fetch(url + "/checkpoint").decode(), key)
+        size and tree(tiles(url, size)) != root and fail("the tiles do not hash to the signed root")
         return print("VALID: %d events under the signed root %s" % (size, root.hex()))
     r = json.load(open(what))
     r = r.get("receipt", r)
     p = r if "checkpoint" in r else r.get("proof") or fail("the receipt has no proof yet; the certificate has, a second later")
     size, root = signed(p["checkpoint"], key)
     leaf, index = base64.b64decode(r["leaf"]), r["leaf_index"]
-    if included(leaf, index, size, [base64.b64decode(h) for h in p["hashes"]]) != root or int.from_bytes(leaf[2:10], "little") != index:
-        fail("the leaf is not under the signed root")
+    under = included(leaf, index, size, [base64.b64decode(h) for h in p["hashes"]]) == root
+    under and int.from_bytes(leaf[2:10], "little") == index or fail("the leaf is not under the signed root")
     print("VALID: event %d is one of %d under the signed root %s" % (index, size, root.hex()))
 
 if __name__ == "__main__":
-    main(*sys.argv[1:]) if len(sys.argv) == 3 else sys.exit(__doc__)
+    sys.excepthook = lambda _, e, __: print(("NOT CHECKED: %s" if isinstance(e, OSError) else "NOT VALID: malformed: %r") % e, file=sys.stderr)
+    main(*sys.argv[1:]) if len(sys.argv) == 3 else sys.exit(print(__doc__, file=sys.stderr) or 2)
