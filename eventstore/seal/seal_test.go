@@ -627,3 +627,33 @@ func TestRegisterKeysAreKeptAndNeverReplaced(t *testing.T) {
 		t.Fatal("damaged keys were read or replaced")
 	}
 }
+
+// TestForeignKeysAreRefused: the file of keys of another folder, whole in itself, is not opened, and nothing is added to it.
+func TestForeignKeysAreRefused(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	for _, at := range []string{dir, other} {
+		v := open(t, at, seal.GM)
+		for _, who := range []string{"a", "b"} {
+			sealed(t, v, who, "s", "f", who)
+		}
+		if err := v.Erase(t.Context(), "a"); err != nil { // Of an erased slot nobody can tell whose it is.
+			t.Fatal(err)
+		}
+		_ = v.Close()
+	}
+	foreign, err := os.ReadFile(filepath.Join(other, "keys", "subjects"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "keys", "subjects"), foreign, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v, err := seal.Open(dir, seal.Options{Now: time.Now})
+	if err == nil {
+		_, err = v.Seal(t.Context(), "c", "s", "f", "c")
+		t.Errorf("opened; a new key beside them: %v", err)
+		_ = v.Close()
+	} else if !strings.Contains(err.Error(), "another folder's") {
+		t.Errorf("it says %v", err)
+	}
+}

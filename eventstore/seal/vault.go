@@ -148,11 +148,17 @@ func (v *Vault) load(d folder, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	var first, last slot
 	var repeated []uint64 // Slots of a subject seen twice: never written by us, so the folder was tampered with.
 	v.slots, err = openSlots(d, before.slots, o, func(n uint64, s slot) {
 		if _, twice := v.subjects[s.subject]; twice {
 			repeated = append(repeated, n)
 			return
+		}
+		if s.status == slotLive {
+			if last = s; first.status == 0 {
+				first = s
+			}
 		}
 		v.subjects[s.subject] = &subject{
 			slot: n, suite: s.suite, kek: s.kek, sealed: s.wrapped, erased: s.status == slotErased,
@@ -163,6 +169,9 @@ func (v *Vault) load(d folder, o Options) (err error) {
 	}
 	if len(repeated) > 0 {
 		return fmt.Errorf("seal: key slot %d repeats a subject", repeated[0])
+	}
+	if err := v.ours(first, last); err != nil {
+		return err
 	}
 	var unfinished error
 	v.graves, err = openTombstones(d, before.graveyard, func(id subjectID) {
@@ -189,6 +198,23 @@ func (v *Vault) load(d folder, o Options) (err error) {
 		return err
 	}
 	return v.note()
+}
+
+// ours refuses keys that were not made here: each slot is whole, but another folder's, or older than the key-encryption
+// key that is left. The first and the last tell; opening all would take minutes of a large folder. Else new keys were made
+// behind them, to be lost when the right file is put back.
+func (v *Vault) ours(slots ...slot) error {
+	for _, s := range slots {
+		if s.status != slotLive {
+			continue
+		}
+		key, err := v.wrapper.Unwrap(context.Background(), s.kek, s.suite, label(s.subject), s.wrapped[:])
+		if err != nil {
+			return fmt.Errorf("seal: the keys in %q are another folder's, or of before their key-encryption key was retired: restore the key folder from its backup: %w", slotsName, err)
+		}
+		clear(key)
+	}
+	return nil
 }
 
 // Close releases the folder. Values sealed before stay readable by the next vault. A second Close does nothing.
