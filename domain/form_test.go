@@ -98,6 +98,11 @@ func sameBytes[T any](t interface {
 	if string(got) != "before"+string(want) {
 		t.Fatalf("%s\nencoding/json %s", got, want)
 	}
+	want, wantErr = json.Marshal(&x)
+	if got, err = f.Append([]byte("before"), &x); (err == nil) != (wantErr == nil) || err == nil && string(got) != "before"+string(want) {
+		t.Fatalf("at an address %s, %v\nencoding/json %s, %v", got, err, want, wantErr)
+	}
+	want, _ = json.Marshal(x)
 	var back T
 	if err := json.Unmarshal(want, &back); lasting && (err != nil || !reflect.DeepEqual(back, x)) {
 		t.Fatalf("%s is called lasting (%v)\n   of %#v\ngives %#v", want, err, x, back)

@@ -10,15 +10,20 @@ import (
 	"unicode/utf8"
 )
 
-// Append writes a T, in the bytes of json.Marshal. x MUST be a T.
-func (f Form[T]) Append(b []byte, x any) ([]byte, error) {
-	b, _, err := f.AppendLasting(b, x)
-	return b, err
+// Append writes the T at an address, in the bytes of json.Marshal(at).
+func (f Form[T]) Append(b []byte, at *T) ([]byte, error) {
+	w := plainWriter{b: b}
+	if w.value(f.shape, reflect.ValueOf(at).Elem()) {
+		return w.b, nil
+	}
+	raw, err := json.Marshal(at)
+	return append(b, raw...), err
 }
 
-// AppendLasting is Append, and tells whether what is written gives back x itself, so that it need not be read again. It
-// never says so wrongly, and says no to what it does not know. What JSON changes: an empty list left out, a time's zone and
-// clock reading, text that is no UTF-8, anything behind an interface, fields that are not written.
+// AppendLasting writes x, which MUST be a T, in the bytes of json.Marshal(x), and tells whether what is written gives back x
+// itself, so that it need not be read again. It never says so wrongly, and says no to what it does not know. What JSON
+// changes: an empty list left out, a time's zone and clock reading, text that is no UTF-8, anything behind an interface,
+// fields that are not written.
 func (f Form[T]) AppendLasting(b []byte, x any) (_ []byte, lasting bool, err error) {
 	w := plainWriter{b: b}
 	if w.value(f.shape, reflect.ValueOf(x)) {

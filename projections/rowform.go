@@ -49,7 +49,7 @@ func (f rowForm[T]) text(raw []byte) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	text, err := f.Append(nil, row)
+	text, err := f.Append(nil, &row)
 	return fmt.Sprintf("%x %s", raw[:domain.FormBytes], text), err == nil
 }
 
@@ -100,7 +100,7 @@ func appendRow[T any](b []byte, room *domain.PackRoom, at *T) []byte {
 	case f.own:
 		b = any(at).(ownRow).appendRow(b)
 	default:
-		b, err = f.Append(b, *at)
+		b, err = f.Append(b, at)
 	}
 	if err != nil {
 		panic("projections: " + err.Error())

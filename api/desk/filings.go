@@ -101,27 +101,28 @@ func (d *Desk) partiesOf(ctx context.Context, call Call, in *OneCall) error {
 
 // steps are commands of one call on one aggregate, decided and not yet written.
 type steps[S, C any, E domain.Event] struct {
-	*aggregate.Steps[S, C, E]
+	aggregate.Steps[S, C, E]
 	policy domain.Policy
 }
 
 type contractSteps = steps[contract.State, contract.Command, contract.Event]
 
-func begin[S, C any, E domain.Event](ctx context.Context, d *Desk, dec domain.Decider[S, C, E], id string, policy domain.Policy) (s steps[S, C, E], err error) {
+func (s *steps[S, C, E]) begin(ctx context.Context, d *Desk, dec domain.Decider[S, C, E], id string, policy domain.Policy) error {
 	s.policy = policy
-	s.Steps, err = aggregate.Begin(ctx, d.o.Runner, dec, id)
-	return s, err
+	return s.Begin(ctx, d.o.Runner, dec, id)
 }
 
 // beginAfter begins what is never written before the contract is: nobody needs to look for that of a new one.
-func beginAfter[S, C any, E domain.Event](ctx context.Context, d *Desk, first contractSteps, dec domain.Decider[S, C, E], id string) (steps[S, C, E], error) {
+func (s *steps[S, C, E]) beginAfter(ctx context.Context, d *Desk, first *contractSteps, dec domain.Decider[S, C, E], id string) error {
 	if first.Position() > 0 {
-		return begin(ctx, d, dec, id, first.policy)
+		return s.begin(ctx, d, dec, id, first.policy)
 	}
-	return steps[S, C, E]{aggregate.BeginNew(d.o.Runner, dec, id), first.policy}, nil
+	s.policy = first.policy
+	s.BeginNew(d.o.Runner, dec, id)
+	return nil
 }
 
-func (s steps[S, C, E]) decide(call Call, cmd C) error {
+func (s *steps[S, C, E]) decide(call Call, cmd C) error {
 	return s.Decide(domain.Request[C]{ID: call.ID, At: call.At, Actor: call.Actor, Policy: s.policy, Command: cmd},
 		aggregate.Options{Causation: call.Causation, Correlation: call.Correlation, Expect: call.IfMatch})
 }
@@ -136,8 +137,8 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
-	all, err := begin(ctx, d, contract.OneCall(), id, policy)
-	if err != nil {
+	var all contractSteps
+	if err := all.begin(ctx, d, contract.OneCall(), id, policy); err != nil {
 		return contract.State{}, Receipt{}, err
 	}
 	var fresh *contract.Subject // nil: they are those of the draft.
@@ -148,24 +149,25 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 		return contract.State{}, Receipt{}, err
 	}
 	if all.State().Stage == contract.StageDrafted {
-		if err := signByEvidence(call, all, fresh, draft.GuidanceVersion, in.Evidence, paper); err != nil {
+		if err := signByEvidence(call, &all, fresh, draft.GuidanceVersion, in.Evidence, paper); err != nil {
 			return all.State(), Receipt{}, err
 		}
 	}
-	asked, err := d.decideFile(ctx, call.step("file"), all, fresh)
+	asked, err := d.decideFile(ctx, call.step("file"), &all, fresh)
 	if err != nil {
 		return all.State(), Receipt{}, err
 	}
-	write := d.writeInTurn
-	if _, can := d.o.Runner.Store.(eventstore.Together); can {
-		write = d.writeTogether
+	var r Receipt
+	if store, can := d.o.Runner.Store.(eventstore.Together); can {
+		r, err = d.writeTogether(ctx, store, call, id, &all, asked)
+	} else {
+		r, err = d.writeInTurn(ctx, call, id, &all, asked)
 	}
-	r, err := write(ctx, call, id, all, asked)
 	return all.State(), r, err
 }
 
 // decideFile decides the filing; asked is false if it was decided before.
-func (d *Desk) decideFile(ctx context.Context, call Call, all contractSteps, fresh *contract.Subject) (asked bool, err error) {
+func (d *Desk) decideFile(ctx context.Context, call Call, all *contractSteps, fresh *contract.Subject) (asked bool, err error) {
 	s := all.State()
 	byRole, by, err := d.filer(ctx, call, s)
 	if err != nil || s.Stage == contract.StageFiled || s.Stage == contract.StageHeld {
@@ -182,17 +184,17 @@ func (d *Desk) decideFile(ctx context.Context, call Call, all contractSteps, fre
 
 // writeTogether writes the contract, its space and its money in one append, where the log can: a crash leaves all of it or
 // nothing. The events, their order and their ids are those of writeInTurn.
-func (d *Desk) writeTogether(ctx context.Context, call Call, id string, all contractSteps, asked bool) (Receipt, error) {
+func (d *Desk) writeTogether(ctx context.Context, store eventstore.Together, call Call, id string, all *contractSteps, asked bool) (Receipt, error) {
 	s, file := all.State(), call.step("file")
-	home, err := begin(ctx, d, unit.Decider, s.Terms.Unit, all.policy)
-	if err != nil {
+	var home steps[unit.State, unit.Command, unit.Event]
+	if err := home.begin(ctx, d, unit.Decider, s.Terms.Unit, all.policy); err != nil {
 		return Receipt{}, err
 	}
-	money, err := beginAfter(ctx, d, all, escrow.Decider, id)
-	if err != nil {
+	var money steps[escrow.State, escrow.Command, escrow.Event]
+	if err := money.beginAfter(ctx, d, all, escrow.Decider, id); err != nil {
 		return Receipt{}, err
 	}
-	var parts []eventstore.Part
+	parts := make([]eventstore.Part, 0, 4)
 	if asked {
 		if err := home.decide(file.step("reserve"), reservation(id, s.Terms)); err != nil {
 			return Receipt{}, err
@@ -216,12 +218,12 @@ func (d *Desk) writeTogether(ctx context.Context, call Call, id string, all cont
 		}
 		parts = append(parts, money.Take())
 	}
-	at, err := aggregate.Together(ctx, d.o.Runner.Store.(eventstore.Together), parts...)
+	at, err := aggregate.Together(ctx, store, parts...)
 	return Receipt{Revision: all.Revision(), Position: max(at, all.Position(), home.Position(), money.Position())}, err
 }
 
 // writeInTurn reserves the space, writes the contract in one append, then confirms its space and plans its money.
-func (d *Desk) writeInTurn(ctx context.Context, call Call, id string, all contractSteps, asked bool) (Receipt, error) {
+func (d *Desk) writeInTurn(ctx context.Context, call Call, id string, all *contractSteps, asked bool) (Receipt, error) {
 	if asked {
 		if _, err := d.reserve(ctx, call.step("file"), id, all.State().Terms); err != nil {
 			return Receipt{}, err
@@ -267,7 +269,7 @@ func mayOneCall(a domain.Actor, evidence []Evidence, paper bool) error {
 }
 
 // signByEvidence decides every signature.
-func signByEvidence(call Call, all contractSteps, fresh *contract.Subject, guidance string, evidence []Evidence, paper bool) error {
+func signByEvidence(call Call, all *contractSteps, fresh *contract.Subject, guidance string, evidence []Evidence, paper bool) error {
 	if paper {
 		cmd, err := paperBy(call.Actor, all.State(), evidence[0].ScanSHA256)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // Hash is what the parties sign: SHA-256, in hex, of the canonical JSON (RFC 8785) of the terms.
-func Hash(t Terms) string { return hashBy(termsForm, t, 1<<10) }
+func Hash(t Terms) string { return hashBy(termsForm, &t, new(hashRoom)) }
 
 // Forms whose JSON is canonical but for its escapes.
 var (
@@ -53,11 +53,14 @@ type Certificate struct {
 }
 
 // Hash is the SHA-256, in hex, of the canonical JSON of c.
-func (c Certificate) Hash() string { return hashBy(certificateForm, c, 768) }
+func (c Certificate) Hash() string { return hashBy(certificateForm, &c, new(hashRoom)) }
 
-// hashBy is hashOf for what is hashed at every filing; most have room in so many bytes.
-func hashBy[T any](form domain.Form[T], v T, room int) string {
-	b, err := form.Append(make([]byte, 0, room), v)
+// hashRoom is where most of what is hashed at every filing has room.
+type hashRoom [1 << 10]byte
+
+// hashBy is hashOf for that.
+func hashBy[T any](form domain.Form[T], at *T, room *hashRoom) string {
+	b, err := form.Append(room[:0], at)
 	if err != nil || bytes.IndexByte(b, '\\') >= 0 {
 		return hashOf(b, err)
 	}

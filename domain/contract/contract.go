@@ -30,7 +30,7 @@ import (
 // Decider is the contract aggregate.
 var Decider = domain.Decider[State, Command, Event]{
 	Category: "contract", Evolve: evolve,
-	Decide: func(s State, r request) ([]Event, error) { return decide(s, r, nil) },
+	Decide: func(s State, r request) ([]Event, error) { return decide(s, r, new(judge)) },
 }
 
 // OneCall decides as Decider does, for the commands of one call under one rule set, which one goroutine gives: what the
@@ -193,7 +193,7 @@ func decide(s State, r request, j *judge) ([]Event, error) {
 	case File:
 		return file(s, r, c, j)
 	case DecideFiling:
-		return decideFiling(s, r, c)
+		return decideFiling(s, r, c, j)
 	case ProposeAmendment:
 		return proposeAmendment(s, r, c)
 	case SignAmendment:

@@ -11,7 +11,8 @@ import (
 
 func draft(s State, r request, c Draft, j *judge) ([]Event, error) {
 	t := c.Terms.normal()
-	hash := Hash(t)
+	q := j.question(t, c.Subject, t.Occupants, r.Today())
+	hash := hashBy(termsForm, &q.Terms, &j.room)
 	switch {
 	case s.Stage != StageNone && s.DraftHash == hash:
 		return nil, nil
@@ -21,8 +22,7 @@ func draft(s State, r request, c Draft, j *judge) ([]Event, error) {
 	if err := check(t, c.Subject, r.Today()); err != nil {
 		return nil, err
 	}
-	q := question(t, c.Subject, t.Occupants, r.Today())
-	verdict := j.drafting(r.Policy, &q, hash)
+	verdict := j.drafting(r.Policy, q, hash)
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}

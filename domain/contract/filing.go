@@ -25,10 +25,10 @@ func file(s State, r request, c File, j *judge) ([]Event, error) {
 	if err := mayFile(s.Terms, c); err != nil {
 		return nil, err
 	}
-	q := question(s.Terms, s.subject(c.Refreshed), s.Occupants, r.Today())
+	q := j.question(s.Terms, s.subject(c.Refreshed), s.Occupants, r.Today())
 	q.SignedOn, q.FiledOn, q.FiledBy = s.SignedOn, r.Today(), c.ByRole
 	q.PaperUnchecked = s.Paper.ByRole == ByLessee
-	verdict, signing := j.filing(r.Policy, &s, c.Refreshed, &q)
+	verdict, signing := j.filing(r.Policy, &s, c.Refreshed, q)
 	if err := verdict.Err(); err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func file(s State, r request, c File, j *judge) ([]Event, error) {
 			FilingNo: c.Number, ByRole: c.ByRole, By: c.By, HeldOn: r.Today(), Subject: q.Subject, Reasons: held, Rules: verdict,
 		}}, nil
 	}
-	return []Event{accept(s, r, acceptance{
+	return []Event{accept(s, r, j, acceptance{
 		number: c.Number, byRole: c.ByRole, by: c.By, asked: r.Today(), authority: c.Authority, unit: q.Subject, rules: verdict,
 	})}, nil
 }
@@ -97,13 +97,13 @@ type acceptance struct {
 	rules                         domain.Verdict
 }
 
-func accept(s State, r request, a acceptance) Filed {
+func accept(s State, r request, j *judge, a acceptance) Filed {
 	u := a.unit.Unit
 	q := question(s.Terms, a.unit, s.Occupants, r.Today())
 	cert := certificate(s.Terms, s.ContentHash, a.number, cmp.Or(a.authority, u.AdminCode), r.Today())
 	return Filed{
 		FilingNo: a.number, ByRole: a.byRole, By: a.by, SignedOn: s.SignedOn, FiledOn: r.Today(),
-		Late: a.asked > FilingDue(r.Policy, s.SignedOn), Authority: cert.Authority, CertificateHash: cert.Hash(),
+		Late: a.asked > FilingDue(r.Policy, s.SignedOn), Authority: cert.Authority, CertificateHash: hashBy(certificateForm, &cert, &j.room),
 		ContentHash: s.ContentHash, Summary: summarise(s.Terms, u, s.Escrow, len(s.Occupants)),
 		Observation: q.observation(s.SignedOn), GuidanceVersion: s.GuidanceVersion, Rules: a.rules,
 	}
@@ -146,7 +146,7 @@ func (q *Question) observation(signedOn domain.Day) domain.Observation {
 	return o
 }
 
-func decideFiling(s State, r request, c DecideFiling) ([]Event, error) {
+func decideFiling(s State, r request, c DecideFiling, j *judge) ([]Event, error) {
 	switch {
 	case s.Stage == StageFiled && c.Accept, s.Stage == StageReturned && !c.Accept:
 		return nil, nil
@@ -157,7 +157,7 @@ func decideFiling(s State, r request, c DecideFiling) ([]Event, error) {
 	case !c.Accept:
 		return []Event{FilingReturned{Reason: c.Reason}}, nil
 	}
-	return []Event{accept(s, r, acceptance{
+	return []Event{accept(s, r, j, acceptance{
 		number: s.FilingNo, byRole: s.FiledByRole, by: s.FiledBy, asked: s.HeldOn, unit: s.Subject, rules: s.HeldRules,
 	})}, nil
 }

@@ -6,8 +6,8 @@ import (
 	"zujian/domain"
 )
 
-// judge remembers what the signing rules said of the draft, for the other commands of the call that drafts. nil remembers
-// nothing.
+// judge remembers what the signing rules said of the draft, for the other commands of the call that drafts, and has room for
+// what deciding one of them takes.
 type judge struct {
 	policy    int    // Version of the rule set; 0 before the draft.
 	hash      string // Of the terms.
@@ -15,14 +15,21 @@ type judge struct {
 	signedOn  domain.Day
 	today     domain.Day
 	answer    domain.Verdict
+
+	asked Question // Put last.
+	room  hashRoom
+}
+
+// question puts terms to the rules of the day they are signed. It stands until the next.
+func (j *judge) question(t Terms, s Subject, occupants []Occupant, today domain.Day) *Question {
+	j.asked = question(t, s, occupants, today)
+	return &j.asked
 }
 
 // drafting is what the signing rules say of a draft. Nobody changes it.
 func (j *judge) drafting(p domain.Policy, q *Question, hash string) domain.Verdict {
 	answer := p.Judge(domain.StageSign, q.SignedOn, q)
-	if j != nil {
-		*j = judge{p.Version, hash, q.Occupants, q.SignedOn, q.Today, answer}
-	}
+	j.policy, j.hash, j.occupants, j.signedOn, j.today, j.answer = p.Version, hash, q.Occupants, q.SignedOn, q.Today, answer
 	return answer
 }
 
@@ -32,8 +39,7 @@ func (j *judge) signing(p domain.Policy, s *State, fresh *Subject, today domain.
 	if fresh == nil && j.knows(p, s, on, today) {
 		return j.answer
 	}
-	q := question(s.Terms, s.subject(fresh), s.Occupants, today)
-	return p.Judge(domain.StageSign, on, &q)
+	return p.Judge(domain.StageSign, on, j.question(s.Terms, s.subject(fresh), s.Occupants, today))
 }
 
 // filing is what the filing rules say, and the signing rules beside them.
@@ -47,5 +53,5 @@ func (j *judge) filing(p domain.Policy, s *State, fresh *Subject, q *Question) (
 
 // knows is true of the contract drafted in this call, of which nothing has changed since but that it is being filed.
 func (j *judge) knows(p domain.Policy, s *State, signedOn, today domain.Day) bool {
-	return j != nil && j.policy == p.Version && j.hash == s.DraftHash && j.signedOn == signedOn && j.today == today && slices.Equal(j.occupants, s.Occupants)
+	return j.policy == p.Version && j.hash == s.DraftHash && j.signedOn == signedOn && j.today == today && slices.Equal(j.occupants, s.Occupants)
 }

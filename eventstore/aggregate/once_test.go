@@ -50,8 +50,8 @@ func TestOnceReadsAStreamOnce(t *testing.T) {
 		}
 		begin := func(ctx context.Context) *Steps[lamp, command, event] {
 			t.Helper()
-			s, err := Begin(ctx, r, lamps, "1")
-			if err != nil {
+			s := new(Steps[lamp, command, event])
+			if err := s.Begin(ctx, r, lamps, "1"); err != nil {
 				t.Fatal(err)
 			}
 			return s
@@ -85,8 +85,9 @@ func TestBeginNewExpectsNothingThere(t *testing.T) {
 	each(t, func(t *testing.T, cache *Cache) {
 		c := &counter{Store: &memory.Store{}}
 		r := Runner{Store: c, Catalogue: catalogue, Cache: cache}
-		first, second := BeginNew(r, lamps, "1"), BeginNew(r, lamps, "1")
-		for i, s := range []*Steps[lamp, command, event]{first, second} {
+		var first, second Steps[lamp, command, event]
+		for i, s := range []*Steps[lamp, command, event]{&first, &second} {
+			s.BeginNew(r, lamps, "1")
 			if s.Revision() != eventstore.NoStream || s.Position() != 0 {
 				t.Errorf("begins at %d, %d", s.Revision(), s.Position())
 			}

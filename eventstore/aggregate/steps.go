@@ -11,7 +11,8 @@ import (
 
 // Steps decides several commands on one aggregate, each on what those before it decided, and writes them in one append:
 // all or none. Each command has its own id, as if it had been executed alone, so a repeat finds whichever were written.
-// One goroutine uses it.
+// One goroutine uses it, from Begin or BeginNew on. It holds the whole state: whoever keeps it where it was declared makes
+// no garbage of it.
 type Steps[S, C any, E domain.Event] struct {
 	runner  Runner
 	decider domain.Decider[S, C, E]
@@ -25,23 +26,23 @@ type Steps[S, C any, E domain.Event] struct {
 const stepsUsual = 5
 
 // Begin loads the aggregate as it stands.
-func Begin[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id string) (*Steps[S, C, E], error) {
+func (s *Steps[S, C, E]) Begin(ctx context.Context, r Runner, d domain.Decider[S, C, E], id string) error {
 	held, err := load(ctx, r, d, id)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := BeginNew(r, d, id)
+	s.BeginNew(r, d, id)
 	if held != nil {
 		s.held, s.at = *held, held.revision
 		s.held.recent = slices.Clip(held.recent)
 	}
-	return s, nil
+	return nil
 }
 
 // BeginNew is Begin of an aggregate that is to be new, without a look. If it is there, its append ends with
 // eventstore.ErrWrongRevision.
-func BeginNew[S, C any, E domain.Event](r Runner, d domain.Decider[S, C, E], id string) *Steps[S, C, E] {
-	return &Steps[S, C, E]{runner: r, decider: d, stream: Stream(d.Category, id), held: entry[S]{revision: eventstore.NoStream}, at: eventstore.NoStream}
+func (s *Steps[S, C, E]) BeginNew(r Runner, d domain.Decider[S, C, E], id string) {
+	*s = Steps[S, C, E]{runner: r, decider: d, stream: Stream(d.Category, id), held: entry[S]{revision: eventstore.NoStream}, at: eventstore.NoStream}
 }
 
 // State is the state after what was decided so far.

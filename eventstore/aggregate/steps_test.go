@@ -17,8 +17,8 @@ func TestStepsWriteAllAtOnceOrNothing(t *testing.T) {
 		m := &meddler{Store: &memory.Store{}}
 		r := Runner{Store: m, Catalogue: catalogue, Cache: cache}
 		begin := func() *Steps[lamp, command, event] {
-			s, err := Begin(t.Context(), r, lamps, "1")
-			if err != nil {
+			s := new(Steps[lamp, command, event])
+			if err := s.Begin(t.Context(), r, lamps, "1"); err != nil {
 				t.Fatal(err)
 			}
 			return s
@@ -94,8 +94,8 @@ func TestTogetherWritesWhatSeveralStepsDecided(t *testing.T) {
 	store := &pairs{Store: &memory.Store{}}
 	r := Runner{Store: store, Catalogue: catalogue}
 	begin := func(id string) *Steps[lamp, command, event] {
-		s, err := Begin(t.Context(), r, lamps, id)
-		if err != nil {
+		s := new(Steps[lamp, command, event])
+		if err := s.Begin(t.Context(), r, lamps, id); err != nil {
 			t.Fatal(err)
 		}
 		return s

@@ -142,8 +142,8 @@ func Round(ctx context.Context, r aggregate.Runner, b process.Base, f Figures, b
 
 // decide decides one command of the round and counts what it changed.
 func (w *round) decide(ctx context.Context, id string, c alert.Command) (alert.State, error) {
-	s, err := aggregate.Begin(ctx, w.r, alert.Decider, id)
-	if err != nil {
+	var s aggregate.Steps[alert.State, alert.Command, alert.Event]
+	if err := s.Begin(ctx, w.r, alert.Decider, id); err != nil {
 		return alert.State{}, err
 	}
 	before := s.Revision()
