@@ -7,11 +7,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"zujian/domain"
 )
 
 const (
@@ -104,15 +105,20 @@ func (s *Server) replayOrRun(ctx context.Context, c *call, h handler, slot strin
 	return nil
 }
 
+// storedRoom is enough for all of what is stored but its body.
+const storedRoom = 384
+
+var storedForm = domain.FormOf[stored]()
+
 func (s *Server) keep(ctx context.Context, slot string, r stored, now time.Time) error {
 	body := r.Body // It was just encoded: it need not be checked again.
 	r.Body = nil
-	raw, err := json.Marshal(r)
+	raw, err := storedForm.Append(make([]byte, 0, storedRoom+len(body)), &r)
 	if err != nil {
 		return err
 	}
 	if len(body) > 0 {
-		raw = append(append(append(slices.Grow(raw[:len(raw)-1], len(body)+16), `,"body":`...), body...), '}')
+		raw = append(append(append(raw[:len(raw)-1], `,"body":`...), body...), '}')
 	}
 	return s.o.Replies.Put(ctx, slot, raw, now.Add(replyKept))
 }

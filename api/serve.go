@@ -1,8 +1,8 @@
 package api
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -61,9 +61,10 @@ func (c *call) path(name string) string { return c.echo.Param(name) }
 
 // with decodes the body for a handler that takes one.
 func with[B any](f func(ctx context.Context, s *Server, c *call, body B) (answer, error)) handler {
+	form := domain.FormOf[B]()
 	return func(ctx context.Context, s *Server, c *call) (answer, error) {
-		var body B
-		if err := json.Unmarshal(c.raw, &body); err != nil {
+		body, err := form.Unmarshal(c.raw)
+		if err != nil {
 			return answer{}, invalid(FieldError{Pointer: "", Code: codeFormat}) // The schema let through what the model can't hold.
 		}
 		return f(ctx, s, c, body)
@@ -275,12 +276,16 @@ func mediaType(r *http.Request) string {
 	return media
 }
 
+// bodyUsual is as much room as a body gets that says it is so long and is not there yet.
+const bodyUsual = 16 << 10
+
 func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err != nil {
+	var raw bytes.Buffer
+	raw.Grow(int(min(max(r.ContentLength, 0), bodyUsual)) + bytes.MinRead)
+	if _, err := raw.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
 		return nil, readFailed(err)
 	}
-	return raw, nil
+	return raw.Bytes(), nil
 }
 
 func readFailed(err error) error {

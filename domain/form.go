@@ -18,9 +18,9 @@ import (
 // # Decisions
 //
 // Reading events and rows is what a catch-up of views costs most after their own work, and encoding/json walks each
-// document twice and finds each field by its name. A Form is worked out once for a type, and then expects fields in order,
-// plain texts and nothing that json.Marshal would not write. Whatever is otherwise (blanks, other or repeated names,
-// null in odd places, numbers out of range) it leaves to encoding/json whole, from the beginning. So it need not know
+// document twice and finds each field by its name. A Form is worked out once for a type, and then expects fields in their
+// order, or any other, plain texts and nothing that json.Marshal would not write. Whatever is otherwise (blanks, other or
+// repeated names, null in odd places, numbers out of range) it leaves to encoding/json whole, from the beginning. So it need not know
 // how such things are read, only what it knows for certain. The price: reflection in the kernel, as in encoding/json.
 type Form[T any] struct {
 	shape *shape
@@ -192,6 +192,9 @@ func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPar
 			omitEmpty: strings.Contains(options, "omitempty"), omitZero: strings.Contains(options, "omitzero"),
 		})
 	}
+	if len(out) > fieldsMax {
+		return nil, nil, false
+	}
 	seen := map[string]bool{}
 	for i := range out {
 		name := out[i].name()
@@ -345,16 +348,12 @@ func (r *plainReader) object(s *shape, v reflect.Value) bool {
 	if r.next('}') {
 		return true
 	}
-	at := 0
-	for {
-		for at < len(s.fields) && !r.has(s.fields[at].key) {
-			at++
-		}
-		if at == len(s.fields) {
+	var given fieldSet
+	for at := 0; ; at++ {
+		if at = r.field(s, at); at < 0 || !given.add(at) {
 			return false
 		}
 		f := &s.fields[at]
-		at++
 		in := v
 		for _, i := range f.index {
 			in = in.Field(i)
@@ -369,6 +368,33 @@ func (r *plainReader) object(s *shape, v reflect.Value) bool {
 			return false
 		}
 	}
+}
+
+// field is the number of the field whose name comes next, most likely at; -1 is none.
+func (r *plainReader) field(s *shape, at int) int {
+	for i := at; i < len(s.fields); i++ {
+		if r.has(s.fields[i].key) {
+			return i
+		}
+	}
+	for i := range min(at, len(s.fields)) {
+		if r.has(s.fields[i].key) {
+			return i
+		}
+	}
+	return -1
+}
+
+// fieldSet is which fields of an object were given.
+type fieldSet [fieldsMax / 64]uint64
+
+const fieldsMax = 256 // Of an object; one of more is left to encoding/json.
+
+// add is false of a field that is among them already.
+func (s *fieldSet) add(at int) bool {
+	had := s[at/64]
+	s[at/64] |= 1 << (at % 64)
+	return s[at/64] != had
 }
 
 func (r *plainReader) texts(v reflect.Value) bool {

@@ -119,7 +119,8 @@ func TestFormReadsAsJSON(t *testing.T) {
 	for _, raw := range []string{
 		everythingJSON, `{}`, ` {} `, `{"text":"x"} `, `null`, `[]`, `"x"`, ``, `{`, `{"text"}`, `{"text":}`, `{"text":"x",}`, `{"text":"x"}}`, `{"text":"x"}{}`,
 		`{"text":"a\"b\\u4e2d\u4e2d"}`, "{\"text\":\"a\nb\"}", "{\"text\":\"\xff\"}", `{"text":null}`, `{"text":1}`, `{"text":["x"]}`, `{"Text":"x","TEXT":"y"}`,
-		`{"text":"x","text":"y"}`, `{"fen":1,"text":"late"}`, `{"unknown":{"a":[}]},"text":"x"}`, `{"unknown":1,"fen":2}`, `{"fen":01}`, `{"fen":-0}`, `{"fen":1.0}`, `{"fen":1e3}`,
+		`{"text":"x","text":"y"}`, `{"fen":1,"text":"late"}`, `{"one":{"share_bp":1},"text":"x","one":{"name":"甲"}}`, `{"deep":3,"inner":"in","small":1,"text":"x","tree":{"fen":2,"text":"y"}}`, `{"fen":1,"text":"x","fen":2,"small":3}`,
+		`{"parts":[{"name":"甲","share_bp":1},{"share_bp":2,"name":"乙","share_bp":3}]}`, `{"unknown":{"a":[}]},"text":"x"}`, `{"unknown":1,"fen":2}`, `{"fen":01}`, `{"fen":-0}`, `{"fen":1.0}`, `{"fen":1e3}`,
 		`{"fen":9223372036854775807}`, `{"fen":9223372036854775808}`, `{"fen":--1}`, `{"fen":-}`, `{"fen":+1}`, `{"small":128}`, `{"count":-1}`, `{"count":65536}`, `{"ratio":NaN}`,
 		`{"ratio":0x1p-2}`, `{"ratio":1_0}`, `{"ratio":1e999}`, `{"ratio":"1"}`, `{"ratio":.5}`, `{"day":""}`, `{"day":null}`, `{"day":"2026-02-30"}`, `{"day":"1970-01-01"}`,
 		`{"day":"2026\u002d03-01"}`, `{"day":20260301}`, `{"month":"1970-01"}`, `{"month":"2026-13"}`, `{"month":"2026-3"}`, `{"month":""}`, `{"at":"yesterday"}`, `{"at":null}`, `{"at":12}`,

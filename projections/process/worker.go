@@ -27,6 +27,7 @@ type worker struct {
 	noted uint64              // Number of events up to there; 0 if not known.
 	mute  eventstore.Position // Up to here an older version has sent what was to be sent.
 	old   int                 // That version; 0 if none.
+	room  []projections.Event // Of the batch at hand, empty in between.
 
 	// What others see; the runner's lock guards it.
 	seen          mark
@@ -188,8 +189,11 @@ func (w *worker) period(ctx context.Context) error {
 // pass answers all events up to the head, batch by batch.
 func (w *worker) pass(ctx context.Context) error {
 	r := w.runner
-	var batch []projections.Event
-	last := w.seen
+	batch, last := w.room[:0], w.seen
+	defer func() { // What was in it is not to live for it.
+		clear(batch[:cap(batch)])
+		w.room = batch[:0]
+	}()
 	for rec, err := range r.Aggregates.Store.All(ctx, w.seen.position) {
 		if err != nil {
 			return fmt.Errorf("read log after %d: %w", last.position, err)
