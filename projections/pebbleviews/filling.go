@@ -16,16 +16,17 @@ type filling struct {
 
 const bulkBytes = 256 << 10 // A write of a catch-up at least, on the mean; in service it is a tenth of that.
 
-// wrote counts a write, and is true if the memtable should be flushed now.
-func (f *filling) wrote(bytes int) bool {
+// wrote counts a write. It tells whether writes are those of a catch-up, and whether the memtable should be flushed now.
+func (f *filling) wrote(bytes int) (bulk, flush bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.bytes, f.writes = f.bytes+bytes, f.writes+1
+	bulk = f.bytes >= f.writes*bulkBytes
 	if f.bytes >= f.most {
 		f.bytes, f.writes = 0, 0
-		return false
+		return bulk, false
 	}
-	return f.bytes < f.writes*bulkBytes && f.full()
+	return bulk, !bulk && f.full()
 }
 
 // caughtUp is wrote where a catch-up ends.
@@ -43,9 +44,19 @@ func (f *filling) full() bool {
 	return full
 }
 
+// wrote counts a write to the database.
+func (v *Views) wrote(bytes int) {
+	bulk, flush := v.fill.wrote(bytes)
+	v.pace.bulk.Store(bulk)
+	if flush {
+		v.flush()
+	}
+}
+
 // flush has the memtable written to tables. It is not waited for, and what fails is said again by the next write.
 func (v *Views) flush() {
 	if _, err := v.db.AsyncFlush(); err != nil {
 		v.log.Warn("views not flushed", slog.Any("err", err))
 	}
+	v.pace.deep.Store(v.db.Metrics().Levels[0].Sublevels > paceDepth)
 }

@@ -18,7 +18,9 @@ func TestMemtableOfService(t *testing.T) {
 	f := filling{most: 128 * mib}
 	flushed, before := 0, 0
 	for n := 1; n <= 3*32*64; n++ {
-		if f.wrote(mib / 64) {
+		if bulk, flush := f.wrote(mib / 64); bulk {
+			t.Fatal("writes of 16 KiB are a catch-up")
+		} else if flush {
 			if flushed++; n-before != 32*64 {
 				t.Errorf("flushed after %d writes of 16 KiB", n-before)
 			}
@@ -29,7 +31,7 @@ func TestMemtableOfService(t *testing.T) {
 		t.Errorf("flushed %d times in 96 MiB of small writes", flushed)
 	}
 	for n := range 300 {
-		if f.wrote(mib) {
+		if _, flush := f.wrote(mib); flush {
 			t.Fatalf("flushed after %d MiB of a catch-up", n)
 		}
 	}
@@ -37,14 +39,20 @@ func TestMemtableOfService(t *testing.T) {
 		t.Errorf("counts %d bytes where Pebble has flushed", f.bytes)
 	}
 	n := 1
-	for n < 1000 && !f.wrote(1000) {
-		n++
+	for ; n < 1000; n++ {
+		if _, flush := f.wrote(1000); flush {
+			break
+		}
 	}
 	if n > 300 {
 		t.Errorf("%d small writes until what a catch-up left was flushed", n)
 	}
+	bulk := false
 	for range 40 {
-		f.wrote(mib)
+		bulk, _ = f.wrote(mib)
+	}
+	if !bulk {
+		t.Error("writes of 1 MiB are not a catch-up")
 	}
 	if !f.caughtUp() || f.caughtUp() {
 		t.Error("what is there at the end of a catch-up is flushed once")

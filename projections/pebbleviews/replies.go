@@ -108,9 +108,7 @@ func (r *Replies) Put(key string, value []byte, expires time.Time) error {
 	if !again {
 		r.note(key, at)
 	}
-	if r.views.fill.wrote(8 + len(value) + 2*len(key)) {
-		r.views.flush()
-	}
+	r.views.wrote(8 + len(value) + 2*len(key))
 	return nil
 }
 

@@ -59,6 +59,7 @@ type Views struct {
 	row int64 // Bytes of rows of a view that is built. In service so many would be much for the collector to look at.
 
 	fill filling
+	pace *pacing
 
 	life   sync.Mutex // Guards open, closed.
 	idle   *sync.Cond
@@ -99,9 +100,9 @@ func Open(dir string, o Options) (*Views, error) {
 	}
 	cache := pebble.NewCache(orElse(o.BlockCache, blockCacheBytes))
 	defer cache.Unref() // The database holds it from here on.
-	compactions := max(o.CompactionMax, 1)
+	compactions, pace := max(o.CompactionMax, 1), newPacing()
 	opts := &pebble.Options{
-		FS: folder.Ordered(disk), EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log}, DisableWAL: o.Scratch,
+		FS: folder.Ordered(pace.on(disk)), EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log}, DisableWAL: o.Scratch,
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
 		MemTableStopWritesThreshold: 4,
@@ -119,7 +120,7 @@ func Open(dir string, o Options) (*Views, error) {
 		return nil, fmt.Errorf("open views in %s: %w", dir, err)
 	}
 	v := &Views{
-		db: db, log: log, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, spaces: map[space]*keyspace{},
+		db: db, log: log, pace: pace, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, spaces: map[space]*keyspace{},
 	}
 	v.idle, v.fill.most = sync.NewCond(&v.life), int(opts.MemTableSize)
 	if err := v.loadActive(); err != nil {
@@ -147,6 +148,7 @@ func (v *Views) Close() error {
 		v.idle.Wait()
 	}
 	v.life.Unlock()
+	v.pace.over()
 	err := v.db.Flush()
 	if err := errors.Join(err, v.db.Close()); err != nil {
 		return fmt.Errorf("close views: %w", err)
@@ -217,9 +219,7 @@ func (v *Views) Batch(ctx context.Context, name string, version int, prev, next 
 	if err != nil {
 		return fmt.Errorf("batch %s@%d after %d: %w", name, version, prev, err)
 	}
-	if v.fill.wrote(size) {
-		v.flush()
-	}
+	v.wrote(size)
 	return nil
 }
 
