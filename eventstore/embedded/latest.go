@@ -12,6 +12,9 @@ import (
 // and nobody who follows the log at its head stays longer behind.
 const latestBytes = 1 << 20
 
+// latestRoom is how many times what is kept has room at once: so much is read until it is moved.
+const latestRoom = 4
+
 // latest is the end of the log as its followers read it: who comes first reads, checks and decodes for all. It begins where
 // the log ended when it was opened, so that whoever reads the past reads the segments.
 type latest struct {
@@ -71,6 +74,9 @@ func (l *latest) grow(ctx context.Context, limit eventstore.Position) bool {
 			l.from = l.kept[n-1].event.Position
 		}
 		l.kept = l.kept[n:]
+		if cap(l.kept)-len(l.kept) < len(l.kept)/latestRoom { // Grown by itself it would be copied whole for each quarter of it.
+			l.kept = append(make([]read, 0, latestRoom*len(l.kept)), l.kept...)
+		}
 	}
 	return true
 }
