@@ -37,6 +37,7 @@ type backupContents struct {
 	City    string          `json:"city"`
 	Only    string          `json:"only,omitempty"` // The part that it is of; empty if of both.
 	Log     embedded.Copied `json:"log"`
+	Keys    string          `json:"keys,omitempty"`   // SHA-256 of the sums of the keys; empty in backups of before they had it, and of a log alone.
 	Signed  *backupSigned   `json:"signed,omitempty"` // nil in backups of before they had it, and of a log that was never served.
 }
 
@@ -104,7 +105,8 @@ func (c *backupCmd) Run(g *globals) error {
 		if keys = c.KeysTo; keys == "" {
 			keys = filepath.Join(c.To, "keys")
 		}
-		if err := seal.CopyKeys(g.Data, keys); err != nil {
+		var err error
+		if contents.Keys, err = seal.CopyKeys(g.Data, keys); err != nil {
 			return fmt.Errorf("%w (--only log backs up the folder of a zujian store, which has none)", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -235,5 +236,83 @@ func TestBackupRefusals(t *testing.T) {
 	}
 	if _, err := os.Stat(to); err == nil {
 		t.Error("a failed restore left a folder behind")
+	}
+}
+
+// TestRestoreRefusesDamagedKeys: keys that were cut or lost in their backup are whole as far as they go, so the backup says
+// what it holds. Nothing is restored of less.
+func TestRestoreRefusesDamagedKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	data, dir := closedFolder(t), t.TempDir()
+	whole, apart, other := filepath.Join(dir, "whole"), filepath.Join(dir, "apart"), filepath.Join(dir, "other")
+	for _, args := range [][]string{{"--to", whole}, {"--to", filepath.Join(dir, "log"), "--keys-to", apart}, {"--to", other}} {
+		if code := command(t, nil, append([]string{"backup", "--data", data}, args...)...); code != 0 {
+			t.Fatalf("backup %v: exit %d", args, code)
+		}
+	}
+	restored := 0
+	restore := func(args ...string) (code int, verified int) {
+		t.Helper()
+		restored++
+		to := filepath.Join(dir, fmt.Sprint("restored", restored))
+		if code = command(t, nil, append([]string{"restore", "--data", to}, args...)...); code != 0 {
+			if _, err := os.Stat(to); err == nil {
+				t.Error("a failed restore left a folder behind")
+			}
+			return code, 0
+		}
+		return 0, command(t, nil, "verify", "--log-only", "--data", to)
+	}
+	sources := map[string][]string{
+		filepath.Join(whole, "keys"): {"--from", whole},
+		apart:                        {"--from", filepath.Join(dir, "log"), "--keys-from", apart},
+	}
+	for keys, args := range sources {
+		entries, err := os.ReadDir(keys)
+		if err != nil || len(entries) != 6 {
+			t.Fatalf("%v %v", entries, err)
+		}
+		for _, e := range entries {
+			path := filepath.Join(keys, e.Name())
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, harm := range map[string]func() error{
+				"cut":     func() error { return os.WriteFile(path, raw[:len(bytes.TrimRight(raw, "\x00"))/2], 0o600) },
+				"empty":   func() error { return os.WriteFile(path, nil, 0o600) },
+				"flipped": func() error { return os.WriteFile(path, append([]byte{raw[0] ^ 1}, raw[1:]...), 0o600) },
+				"longer":  func() error { return os.WriteFile(path, append(bytes.Clone(raw), 'x'), 0o600) },
+				"missing": func() error { return os.Remove(path) },
+			} {
+				if what == "missing" && e.Name() == "sums" && keys == apart {
+					continue // As in a copy of before there were sums.
+				}
+				if err := harm(); err != nil {
+					t.Fatal(err)
+				}
+				if code, verified := restore(args...); code != exitFailed {
+					t.Errorf("%s %s: restored with exit %d, then verify %d", path, what, code, verified)
+				}
+				if err := os.WriteFile(path, raw, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if code, verified := restore(args...); code != 0 || verified != 0 {
+			t.Errorf("%v, unharmed: exit %d, verify %d", args, code, verified)
+		}
+	}
+	// Keys of a later day beside an earlier log are what is told to do.
+	if code, verified := restore("--from", whole, "--keys-from", filepath.Join(other, "keys")); code != 0 || verified != 0 {
+		t.Errorf("later keys: exit %d, verify %d", code, verified)
+	}
+	if err := os.Remove(filepath.Join(apart, "sums")); err != nil {
+		t.Fatal(err)
+	}
+	if code, verified := restore(sources[apart]...); code != 0 || verified != 0 {
+		t.Errorf("keys of before there were sums: exit %d, verify %d", code, verified)
 	}
 }

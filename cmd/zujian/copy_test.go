@@ -55,7 +55,7 @@ func TestCopyToAStoreAndBack(t *testing.T) {
 	if here.Root != there.Root || again.Root != there.Root || len(there.Root) != 64 || here.Events != there.Events || there.Events < 500 {
 		t.Errorf("%+v there, %+v here, %+v again", there, here, again)
 	}
-	if err := seal.CopyKeys(data, filepath.Join(back, "keys")); err != nil {
+	if _, err := seal.CopyKeys(data, filepath.Join(back, "keys")); err != nil {
 		t.Fatal(err)
 	}
 	if code := command(t, nil, "verify", "--data", back); code != 0 {

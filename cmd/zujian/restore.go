@@ -116,7 +116,7 @@ func (c *restoreCmd) fill(g *globals, dir string, contents backupContents, res *
 	if contents.Only == onlyLog {
 		return nil
 	}
-	if err := c.fillKeys(dir, res); err != nil {
+	if err := c.fillKeys(g, dir, contents.Keys, res); err != nil {
 		return err
 	}
 	return c.finish(g, dir, contents, res)
@@ -144,22 +144,20 @@ func (c *restoreCmd) fillLog(g *globals, dir string, want embedded.Copied) error
 	return err
 }
 
-func (c *restoreCmd) fillKeys(dir string, res *restoreResult) error {
-	keys := c.KeysFrom
-	if keys == "" {
-		keys = filepath.Join(c.From, "keys")
+// fillKeys restores the keys that were copied with the log, or those of --keys-from, which may be of a later day.
+func (c *restoreCmd) fillKeys(g *globals, dir, sum string, res *restoreResult) error {
+	keys := filepath.Join(c.From, "keys")
+	if c.KeysFrom != "" {
+		keys, sum = c.KeysFrom, ""
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o700); err != nil {
-		return fmt.Errorf("restore: %w", err)
-	}
-	entries, err := os.ReadDir(keys)
-	if err != nil {
+	if _, err := os.Stat(keys); err != nil {
 		return fmt.Errorf("restore keys (--keys-from names their folder): %w", err)
 	}
-	for _, e := range entries {
-		if err := copyWhole(filepath.Join(keys, e.Name()), filepath.Join(dir, "keys", e.Name())); err != nil {
-			return err
-		}
+	switch summed, err := seal.RestoreKeys(keys, dir, sum); {
+	case err != nil:
+		return err
+	case !summed:
+		g.Log.Warn("this copy of the keys does not say what was copied: `zujian verify` tells whether all are there", "keys", keys)
 	}
 	for _, list := range c.Erased {
 		n, err := seal.AddTombstones(dir, list)

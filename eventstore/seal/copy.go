@@ -3,11 +3,14 @@ package seal
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,40 +22,128 @@ import (
 // during the copy is in it.
 var keyFiles = [...]string{"subjects", "identity", "register", "kek", "erased"}
 
-// CopyKeys copies the key folder of DIR to the folder to, which it makes, while a vault may have it open. A copy opens
-// everything sealed up to its beginning. Keep copies no longer than an erasure may take, and apart from the log's.
-func CopyKeys(dir, to string) error {
+// sumsName is a file of a copy: after its format a line "<SHA-256> <bytes> <name>" for each file, and the SHA-256 of all that. A
+// cut file of keys or of tombstones is whole as far as it goes, so nothing else tells that there was more.
+const (
+	sumsName   = "sums"
+	sumsFormat = "zujian keys "
+	sumsHead   = sumsFormat + "1\n"
+)
+
+// CopyKeys copies the key folder of DIR to the folder to, which it makes, while a vault may have it open, and gives the
+// SHA-256 of what [RestoreKeys] holds it to. A copy opens everything sealed up to its beginning. Keep copies no longer than
+// an erasure may take, and apart from the log's.
+func CopyKeys(dir, to string) (sum string, err error) {
 	if err := os.MkdirAll(to, 0o700); err != nil {
-		return fmt.Errorf("seal: copy keys: %w", err)
+		return "", fmt.Errorf("seal: copy keys: %w", err)
 	}
+	sums := sumsHead
 	for _, name := range keyFiles {
-		err := copyFile(filepath.Join(dir, "keys", name), filepath.Join(to, name), name == "subjects")
-		if errors.Is(err, os.ErrNotExist) && (name == "kek" || name == "register") {
+		line, err := copyFile(filepath.Join(dir, "keys", name), filepath.Join(to, name), name == slotsName)
+		if errors.Is(err, os.ErrNotExist) && (name == kekName || name == registerBundle.file) {
 			continue // The wrapper keeps the one elsewhere; the other comes with the first start of a server.
 		}
 		if err != nil {
-			return fmt.Errorf("seal: copy keys: %w", err)
+			return "", fmt.Errorf("seal: copy keys: %w", err)
 		}
+		sums += line
 	}
-	return errors.Join(folders.Sync(vfs.Default, to), folders.Sync(vfs.Default, filepath.Dir(to)))
+	sums += hexSum([]byte(sums)) + "\n"
+	f, err := os.OpenFile(filepath.Join(to, sumsName), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		_, err = f.WriteString(sums)
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		return "", fmt.Errorf("seal: copy keys: %w", err)
+	}
+	return hexSum([]byte(sums)), errors.Join(folders.Sync(vfs.Default, to), folders.Sync(vfs.Default, filepath.Dir(to)))
 }
 
-func copyFile(from, to string, slots bool) error {
+// RestoreKeys copies the keys that CopyKeys copied to the folder from into DIR's key folder, which it makes, and refuses what
+// is missing or is not what was copied. sum is what CopyKeys gave; if it is "", the folder itself says what was copied.
+// summed is false for a folder of before there were sums: all files of it are taken as they are.
+func RestoreKeys(from, dir, sum string) (summed bool, err error) {
+	to := filepath.Join(dir, "keys")
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return false, fmt.Errorf("seal: restore keys: %w", err)
+	}
+	lines, summed, err := readSums(from, sum)
+	if err != nil {
+		return false, err
+	}
+	if !summed {
+		entries, err := os.ReadDir(from)
+		if err != nil {
+			return false, fmt.Errorf("seal: restore keys: %w", err)
+		}
+		for _, e := range entries {
+			lines = append(lines, e.Name())
+		}
+	}
+	for _, want := range lines {
+		name := filepath.Base(want[strings.LastIndexByte(want, ' ')+1:])
+		got, err := copyFile(filepath.Join(from, name), filepath.Join(to, name), false)
+		if err != nil {
+			return false, fmt.Errorf("seal: restore keys: %w", err)
+		}
+		if summed && strings.TrimSuffix(got, "\n") != want {
+			return false, fmt.Errorf("seal: restore keys: %s is not the file that was copied there: use another copy", filepath.Join(from, name))
+		}
+	}
+	return summed, nil
+}
+
+// readSums gives the lines of a copy's sums.
+func readSums(from, sum string) (lines []string, there bool, err error) {
+	path := filepath.Join(from, sumsName)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) && sum == "" {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("seal: restore keys: %w", err)
+	}
+	text := string(raw)
+	if head, _, _ := strings.Cut(text, "\n"); strings.HasPrefix(head, sumsFormat) && head+"\n" != sumsHead {
+		return nil, false, fmt.Errorf("seal: restore keys: %s is of another format (%q): of a later version", path, head)
+	}
+	body, found := strings.CutPrefix(text, sumsHead)
+	cut := strings.LastIndexByte(strings.TrimSuffix(body, "\n"), '\n') + 1
+	if !found || body[cut:] != hexSum([]byte(sumsHead+body[:cut]))+"\n" || sum != "" && sum != hexSum(raw) {
+		return nil, false, fmt.Errorf("seal: restore keys: %s is damaged, or another copy's: use another copy", path)
+	}
+	return strings.Split(strings.TrimSuffix(body[:cut], "\n"), "\n"), true, nil
+}
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// copyFile copies a file durably, and gives its line of the sums.
+func copyFile(from, to string, slots bool) (line string, err error) {
 	in, err := os.Open(from)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer in.Close()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return "", err
 	}
+	sum := sha256.New()
+	both := io.MultiWriter(out, sum)
 	if slots {
-		err = copySlots(in, out)
+		err = copySlots(in, both)
 	} else {
-		_, err = io.Copy(out, in)
+		_, err = io.Copy(both, in)
 	}
-	return errors.Join(err, out.Sync(), out.Close())
+	info, err2 := out.Stat()
+	if err := errors.Join(err, err2, out.Sync(), out.Close()); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x %d %s\n", sum.Sum(nil), info.Size(), filepath.Base(to)), nil
 }
 
 const slotTries = 1000 // A slot that is being overwritten is whole a moment later.

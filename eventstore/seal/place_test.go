@@ -57,7 +57,7 @@ func TestCopied(t *testing.T) {
 	copied(filepath.Join(dir, "moved"), false, true)
 	copied(filepath.Join(dir, "moved"), false, false)
 	apart := filepath.Join(dir, "apart")
-	if err := seal.CopyKeys(here, filepath.Join(apart, "keys")); err != nil {
+	if _, err := seal.CopyKeys(here, filepath.Join(apart, "keys")); err != nil {
 		t.Fatal(err)
 	}
 	copied(apart, false, false) // A backup says itself that it is one.

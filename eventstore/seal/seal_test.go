@@ -607,7 +607,7 @@ func TestRegisterKeysAreKeptAndNeverReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "keys")
-	if err := seal.CopyKeys(dir, to); err != nil {
+	if _, err := seal.CopyKeys(dir, to); err != nil {
 		t.Fatal(err)
 	}
 	v = open(t, filepath.Dir(to), seal.INTL)
