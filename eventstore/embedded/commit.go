@@ -450,15 +450,11 @@ func (s *Store) follow() {
 
 // indexGroups applies w and what has come since as one batch.
 func (s *Store) indexGroups(w indexWork) error {
-	b := s.index.db.NewBatch()
-	defer b.Close()
 	for {
-		if err := s.index.add(b, w.buf[groupHeader:], s.recent); err != nil {
-			return err
-		}
+		s.rows.add(w.buf[groupHeader:], s.recent)
 		m := w.mark
 		s.recycle(w.buf)
-		if b.Len() < indexBatchBytes {
+		if s.rows.len() < indexBatchBytes {
 			select {
 			case more, ok := <-s.toIndex:
 				if ok {
@@ -468,7 +464,7 @@ func (s *Store) indexGroups(w indexWork) error {
 			default:
 			}
 		}
-		if err := s.index.apply(b, m); err != nil {
+		if err := s.index.apply(&s.rows, m); err != nil {
 			return err
 		}
 		s.indexed.set(m.pos)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -31,6 +32,7 @@ const (
 	indexVersion    = 2 // In 1 a stream's head held no positions, which is how any may be.
 	markBytes       = 1 + 16 + 4*8
 	indexBatchBytes = 4 << 20 // A batch takes no further group beyond this.
+	rowsKept        = 1 << 20 // More room for rows is left to the collector.
 	indexCache      = 32 << 20
 	retryPause      = 50 * time.Millisecond // Between two tries to write a table on a disk that refuses it.
 )
@@ -196,48 +198,80 @@ func setMark(b *pebble.Batch, id logID, m mark) error {
 	return b.Set([]byte{keyMark}, v[:], nil)
 }
 
-// add puts the frames of a group's body, which has been checked, into the batch. What lately says of their streams' earlier
+// rows are what is to be put into the index at once. They go there in the order of their keys: a search of Pebble's skip list
+// then goes on from the one before, and finds in the processor's cache much of what it passes.
+type rows struct {
+	bytes []byte
+	all   []row
+}
+
+// row is a key and its value, one behind the other in bytes.
+type row struct{ at, key, end int }
+
+func (r *rows) len() int { return len(r.bytes) }
+
+// put adds a row and returns the room for its key and its value.
+func (r *rows) put(key, value int) (k, v []byte) {
+	at := len(r.bytes)
+	r.bytes = slices.Grow(r.bytes, key+value)[:at+key+value]
+	r.all = append(r.all, row{at, at + key, at + key + value})
+	return r.bytes[at : at+key], r.bytes[at+key:]
+}
+
+// add puts the frames of a group's body, which has been checked, among the rows. What lately says of their streams' earlier
 // frames goes into their heads; nil says nothing.
-func (x *index) add(b *pebble.Batch, body []byte, lately *recent) error {
+func (r *rows) add(body []byte, lately *recent) {
 	for len(body) > 0 {
-		r, rest := nextRun(body)
+		one, rest := nextRun(body)
 		for body = body[:len(body)-len(rest)]; len(body) > 0; {
 			f := frame(body[:le.Uint32(body)])
 			body = body[len(f):]
 			start := uint64(f.position()) - uint64(len(f))
 
-			op := b.SetDeferred(1+len(r.stream)+1+8, 8)
-			putEventKey(op.Key, r.stream, f.revision())
-			be.PutUint64(op.Value, start)
-			if err := op.Finish(); err != nil {
-				return err
-			}
-			op = b.SetDeferred(1+16+8+8, 0)
-			putIDKey(op.Key, f.id(), r.stream)
-			be.PutUint64(op.Key[25:], start)
-			if err := op.Finish(); err != nil {
-				return err
-			}
+			k, v := r.put(1+len(one.stream)+1+8, 8)
+			putEventKey(k, one.stream, f.revision())
+			be.PutUint64(v, start)
+
+			k, _ = r.put(1+16+8+8, 0)
+			putIDKey(k, f.id(), one.stream)
+			be.PutUint64(k[25:], start)
 		}
 		body = rest
 		if lately != nil {
-			lately.lengthen(&r)
+			lately.lengthen(&one)
 		}
-		op := b.SetDeferred(1+len(r.stream), 8+8*r.n)
-		op.Key[0] = keyHead
-		copy(op.Key[1:], r.stream)
-		be.PutUint64(op.Value, uint64(r.last))
-		for i, at := range r.starts[:r.n] {
-			be.PutUint64(op.Value[8+8*i:], uint64(at))
+		k, v := r.put(1+len(one.stream), 8+8*one.n)
+		k[0] = keyHead
+		copy(k[1:], one.stream)
+		be.PutUint64(v, uint64(one.last))
+		for i, at := range one.starts[:one.n] {
+			be.PutUint64(v[8+8*i:], uint64(at))
 		}
-		if err := op.Finish(); err != nil {
+	}
+}
+
+// apply writes the rows and the mark behind which the log they are from ends. Of several with one key the last counts.
+func (x *index) apply(r *rows, m mark) error {
+	slices.SortFunc(r.all, func(a, b row) int {
+		if c := bytes.Compare(r.bytes[a.at:a.key], r.bytes[b.at:b.key]); c != 0 {
+			return c
+		}
+		return a.at - b.at
+	})
+	b := x.db.NewBatchWithSize(len(r.bytes) + len(r.all)*8)
+	defer b.Close()
+	for i, one := range r.all {
+		k := r.bytes[one.at:one.key]
+		if i+1 < len(r.all) && bytes.Equal(k, r.bytes[r.all[i+1].at:r.all[i+1].key]) {
+			continue
+		}
+		if err := b.Set(k, r.bytes[one.key:one.end], nil); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (x *index) apply(b *pebble.Batch, m mark) error {
+	if r.bytes, r.all = r.bytes[:0], r.all[:0]; cap(r.bytes) > rowsKept {
+		*r = rows{}
+	}
 	if err := setMark(b, x.id, m); err != nil {
 		return err
 	}

@@ -152,18 +152,12 @@ func (s *Store) recover(segs []*segment, m mark) error {
 	if err := sc.resume(m); err != nil {
 		return err
 	}
-	b := s.index.db.NewBatch()
-	defer func() { _ = b.Close() }() // Nothing is in it, or the open fails anyway.
 	end, torn, err := sc.walk(context.Background(), m, func(_ mark, body []byte, next mark) error {
-		if err := s.index.add(b, body, nil); err != nil {
-			return err
-		}
-		if b.Len() < indexBatchBytes {
+		s.rows.add(body, nil)
+		if s.rows.len() < indexBatchBytes {
 			return nil
 		}
-		err := errors.Join(s.index.apply(b, next), b.Close())
-		b = s.index.db.NewBatch()
-		return err
+		return s.index.apply(&s.rows, next)
 	})
 	if err != nil {
 		return err
@@ -182,7 +176,7 @@ func (s *Store) recover(segs []*segment, m mark) error {
 		}
 	}
 	if end.pos > m.pos {
-		if err := s.index.apply(b, end); err != nil {
+		if err := s.index.apply(&s.rows, end); err != nil {
 			return fmt.Errorf("write index: %w", err)
 		}
 	}

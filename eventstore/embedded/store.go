@@ -48,6 +48,7 @@ type Store struct {
 	durable durablePoint
 	indexed indexedPoint
 	index   *index
+	rows    rows // The follower's own.
 	recent  *recent
 	latest  latest
 	names   names
