@@ -69,6 +69,12 @@ func (r *recorder) Now() time.Time {
 	return r.now()
 }
 
+// doubted tells that nobody can say what time it is.
+func (r *recorder) doubted() bool {
+	g := r.guard.Load()
+	return g != nil && g.Status().Doubted
+}
+
 // clockMetrics adds how the clock stands to what /metrics shows.
 func clockMetrics(reg *prometheus.Registry, d *wallclock.Guard) {
 	reg.MustRegister(

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"zujian/cmd/zujian/internal/wallclock"
 	"zujian/domain"
@@ -160,6 +163,73 @@ func TestRecorder(t *testing.T) {
 		c.Set(set)
 		if ahead := r.Now().Sub(time.Now().Round(0)); ahead > 2*time.Hour {
 			t.Errorf("with the clock set by %v it records %v ahead", set, ahead)
+		}
+	}
+}
+
+// TestStoreDoubtsItsClock: the log alone takes no writes while its clock is in doubt, serves reads, and takes them again.
+func TestStoreDoubtsItsClock(t *testing.T) {
+	t.Parallel()
+	c := faults.Clock{From: clock}
+	logs, done := &lockedBuffer{}, make(chan int, 1)
+	ctx, end := context.WithCancel(t.Context())
+	go func() {
+		args := []string{"store", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--insecure", "--reserve=4"}
+		done <- run(ctx, args, logs, logs, func(g *globals) { g.Now = c.Now })
+	}()
+	defer func() {
+		end()
+		if code := <-done; code != 0 {
+			t.Errorf("it ended with %d\n%s", code, logs)
+		}
+	}()
+	var address string
+	for began := time.Now(); address == ""; time.Sleep(5 * time.Millisecond) {
+		if _, rest, ok := strings.Cut(logs.String(), "esdb://"); ok {
+			address, _, _ = strings.Cut(rest, "\n")
+		} else if time.Since(began) > 2*time.Minute {
+			t.Fatalf("it does not serve\n%s", logs)
+		}
+	}
+	config, err := esdb.ParseConnectionString("esdb://" + address + "&maxDiscoverAttempts=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Logger = esdb.NoopLogging()
+	client, err := esdb.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	event := esdb.EventData{EventType: "x", ContentType: esdb.ContentTypeJson, Data: []byte("{}")}
+	written := 0
+	for _, step := range []struct {
+		set     time.Duration
+		refused bool
+	}{{0, false}, {3 * time.Hour, true}, {0, false}, {-3 * time.Hour, true}, {0, false}} {
+		c.Set(step.set)
+		_, err := client.AppendToStream(t.Context(), "theirs", esdb.AppendToStreamOptions{}, event)
+		if refused := err != nil; refused != step.refused {
+			t.Errorf("with the clock set by %v: %v", step.set, err)
+		}
+		if err == nil {
+			written++
+		} else if e, ok := esdb.FromError(err); ok || e.Code() != esdb.ErrorUnavailable {
+			t.Errorf("with the clock set by %v: %v", step.set, err)
+		}
+		stream, err := client.ReadStream(t.Context(), "theirs", esdb.ReadStreamOptions{}, 100)
+		if err != nil {
+			t.Fatalf("reading with the clock set by %v: %v", step.set, err)
+		}
+		n := 0
+		for ; ; n++ {
+			if _, err := stream.Recv(); err != nil {
+				break
+			}
+		}
+		stream.Close()
+		if n != written {
+			t.Errorf("with the clock set by %v there are %d events, want %d", step.set, n, written)
 		}
 	}
 }

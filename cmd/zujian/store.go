@@ -78,7 +78,7 @@ func (c *storeCmd) Run(g *globals) error {
 	if err != nil {
 		return err
 	}
-	guard, err := openGuard(g.Ctx, log, wallclock.Options{Now: g.Now, Slept: wallclock.Slept, Dir: g.Data, Logger: g.Log})
+	guard, err := c.dates(g, log)
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
@@ -88,7 +88,7 @@ func (c *storeCmd) Run(g *globals) error {
 		return errors.Join(fmt.Errorf("listen: %w", err), log.Close())
 	}
 	o := wireOptions(g, log)
-	o.Write, o.AppendBytesMax = !c.ReadOnly, wire.AppendBytesMost
+	o.Write, o.AppendBytesMax, o.Doubted = !c.ReadOnly, wire.AppendBytesMost, recorded.doubted
 	connection, err := c.secure(g, &o, l.Addr())
 	if err != nil {
 		return errors.Join(err, l.Close(), log.Close())
@@ -101,11 +101,21 @@ func (c *storeCmd) Run(g *globals) error {
 	}
 	fmt.Fprintf(g.Stdout, "zujian %s serves the log of %s at %s\n", version, g.Data, connection)
 	var noting sync.WaitGroup
-	noting.Go(func() { _ = guard.Run(ctx) }) // It has no error but the end of ctx.
+	if guard != nil {
+		noting.Go(func() { _ = guard.Run(ctx) }) // It has no error but the end of ctx.
+	}
 	err = <-done
 	stop()
 	noting.Wait()
 	return errors.Join(err, log.Close())
+}
+
+// dates is the guard of what is recorded; a demo city goes by the clock as it is.
+func (c *storeCmd) dates(g *globals, log *embedded.Store) (*wallclock.Guard, error) {
+	if isDemo(g.Data) {
+		return nil, nil
+	}
+	return openGuard(g.Ctx, log, wallclock.Options{Now: g.Now, Slept: wallclock.Slept, Dir: g.Data, Logger: g.Log})
 }
 
 // secure makes the certificate and the keys, unless the log is open to the machine, and says how to connect.
@@ -308,7 +318,7 @@ func (f *esdbFlags) start(ctx context.Context, g *globals, h *house) (<-chan err
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	o := wireOptions(g, h.log)
-	o.Write, o.Outsiders = f.Write, true
+	o.Write, o.Outsiders, o.Doubted = f.Write, true, h.recorded.doubted
 	if f.Insecure && !loopback(l.Addr()) {
 		return nil, errors.Join(fmt.Errorf("%w: --esdb-insecure is for a loopback address, not %s", errUsage, l.Addr()), l.Close())
 	}

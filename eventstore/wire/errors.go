@@ -118,6 +118,7 @@ func groupFailed(g groupName, reason string) error {
 var (
 	errBusy     = &failure{code: codes.Unavailable, text: "Server Is Too Busy"}
 	errNotReady = &failure{code: codes.Unavailable, text: "Server Is Not Ready"}
+	errClock    = &failure{code: codes.Unavailable, text: "The store's clock is in doubt, having leapt or been set back: nothing is recorded until it is right or confirmed"}
 	errTimeout  = &failure{code: codes.Aborted, text: "Operation timed out: WriteTimeout"}
 	errLogin    = &failure{code: codes.Unauthenticated, text: "Bad credentials"}
 	errPosition = &failure{code: codes.InvalidArgument, text: "Trying to read from an invalid position."}

@@ -60,6 +60,7 @@ type Options struct {
 	TLS            *tls.Config // nil serves in clear.
 	AppendBytesMax int         // Of one append; 1 MiB if 0, at most AppendBytesMost.
 	Now            func() time.Time
+	Doubted        func() bool     // Nobody can say what time it is, so nothing may be recorded; nil is never.
 	NewID          func() [16]byte // A random UUID.
 	Log            *slog.Logger    // Discarded if nil.
 }
@@ -224,12 +225,15 @@ func basic(ctx context.Context) (user, password string, ok bool) {
 	return "", "", false
 }
 
-// mayWrite refuses what changes the log, unless this caller may.
+// mayWrite refuses what changes the log, unless this caller may, now.
 func (s *Server) mayWrite(ctx context.Context) error {
-	if s.o.Write && callerOf(ctx).Write {
-		return nil
+	switch {
+	case !s.o.Write || !callerOf(ctx).Write:
+		return accessDenied()
+	case s.o.Doubted != nil && s.o.Doubted():
+		return errClock
 	}
-	return accessDenied()
+	return nil
 }
 
 // lead refuses a follower's work.
