@@ -34,9 +34,12 @@ func FormOf[T any]() Form[T] {
 }
 
 // Unmarshal reads one value. Nothing of b stays in use.
-func (f Form[T]) Unmarshal(b []byte) (T, error) {
+func (f Form[T]) Unmarshal(b []byte) (T, error) { return f.unmarshal(b, nil) }
+
+// unmarshal is Unmarshal with texts that a memo, if there is one, keeps.
+func (f Form[T]) unmarshal(b []byte, memo Memo) (T, error) {
 	t := new(T)
-	r := plainReader{b: b}
+	r := plainReader{b: b, memo: memo}
 	if r.value(f.shape, reflect.ValueOf(t).Elem()) && r.at == len(b) {
 		return *t, nil
 	}
@@ -208,8 +211,9 @@ func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPar
 
 // plainReader walks one document. Once a method is false the document is not plain, or not what the type takes.
 type plainReader struct {
-	b  []byte
-	at int
+	b    []byte
+	at   int
+	memo Memo // nil makes each text anew.
 }
 
 func (r *plainReader) next(c byte) bool {
@@ -234,7 +238,7 @@ func (r *plainReader) value(s *shape, v reflect.Value) bool {
 	case asText:
 		b, ok := r.text()
 		if ok {
-			v.SetString(string(b))
+			v.SetString(r.kept(b))
 			return true
 		}
 		return r.other(v)
@@ -311,6 +315,13 @@ func (r *plainReader) text() ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+func (r *plainReader) kept(text []byte) string {
+	if r.memo == nil {
+		return string(text)
+	}
+	return r.memo.Text(text)
 }
 
 // integer reads a whole number.
@@ -412,7 +423,7 @@ func (r *plainReader) texts(v reflect.Value) bool {
 			r.at = from
 			return r.other(v)
 		}
-		all = append(all, string(b))
+		all = append(all, r.kept(b))
 	}
 	*v.Addr().Interface().(*[]string) = all
 	return true

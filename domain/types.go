@@ -14,15 +14,17 @@ type Upcast func(map[string]any)
 type Type struct {
 	Name    string
 	Version int
-	decode  func([]byte) (Event, error)
+	decode  func([]byte, Memo) (Event, error)
 	encode  func([]byte, Event) (out []byte, lasting bool, err error)
 	upcasts []Upcast
 	memo    Memo
 }
 
-// Memo keeps decoded events, so that what was written a moment ago is not decoded by every reader again. It may forget
-// at will. An event is shared by all who find it: nobody changes it, nor what it points to.
+// Memo keeps decoded events, so that what was written a moment ago is not decoded by every reader again, and texts that
+// many events have, so that what is kept of those holds each once. It may forget at will. An event is shared by all who
+// find it: nobody changes it, nor what it points to.
 type Memo interface {
+	Text(b []byte) string // string(b)
 	Find(name string, version int, data []byte) (Event, bool)
 	Keep(name string, version int, data []byte, e Event) // data is never changed afterwards.
 }
@@ -33,7 +35,7 @@ func Stored[T Event](upcasts ...Upcast) Type {
 	form := FormOf[T]()
 	return Type{
 		Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts,
-		decode: func(b []byte) (Event, error) { return form.Unmarshal(b) },
+		decode: func(b []byte, memo Memo) (Event, error) { return form.unmarshal(b, memo) },
 		encode: func(b []byte, e Event) ([]byte, bool, error) { return form.AppendLasting(b, e) },
 	}
 }
@@ -63,7 +65,7 @@ func (t Type) Decode(version int, data []byte) (Event, error) {
 		}
 		data, _ = json.Marshal(doc) // A decoded document always encodes.
 	}
-	e, err := t.decode(data)
+	e, err := t.decode(data, t.memo)
 	if err != nil {
 		return nil, fmt.Errorf("domain: %s v%d: %w", t.Name, version, err)
 	}

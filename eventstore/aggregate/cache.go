@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"container/list"
 	"slices"
 	"sync"
 
@@ -83,19 +82,31 @@ func (e *entry[S]) remember(id [16]byte, name string) {
 type Cache struct {
 	max   int
 	mu    sync.Mutex
-	order *list.List // Most recently used first; values are *slot.
-	slots map[string]*list.Element
+	slots map[string]*slot
+	ring  slot // Of all slots; the one used last comes after it, the one least lately before.
 }
 
 type slot struct {
-	stream   string
-	revision eventstore.Revision
-	entry    any // *entry[S] of the stream's decider.
+	stream       string
+	revision     eventstore.Revision
+	entry        any // *entry[S] of the stream's decider.
+	before, next *slot
+}
+
+// leave takes a slot out of its ring.
+func (s *slot) leave() { s.before.next, s.next.before = s.next, s.before }
+
+// enter puts it after another.
+func (s *slot) enter(after *slot) {
+	s.before, s.next = after, after.next
+	s.before.next, s.next.before = s, s
 }
 
 // NewCache keeps at most streams states, least recently used out first. A state is some hundred bytes to a few KB.
 func NewCache(streams int) *Cache {
-	return &Cache{max: max(streams, 1), order: list.New(), slots: map[string]*list.Element{}}
+	c := &Cache{max: max(streams, 1), slots: map[string]*slot{}}
+	c.ring.before, c.ring.next = &c.ring, &c.ring
+	return c
 }
 
 // start is the cached state of a stream, or nil.
@@ -110,12 +121,20 @@ func (c *Cache) find(stream string) any {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	el, ok := c.slots[stream]
-	if !ok {
-		return nil
+	if s := c.used(stream); s != nil {
+		return s.entry
 	}
-	c.order.MoveToFront(el)
-	return el.Value.(*slot).entry
+	return nil
+}
+
+// used finds a slot and notes that it is used now; under the lock.
+func (c *Cache) used(stream string) *slot {
+	s := c.slots[stream]
+	if s != nil {
+		s.leave()
+		s.enter(&c.ring)
+	}
+	return s
 }
 
 // keep remembers a state unless a newer one is there.
@@ -125,17 +144,18 @@ func keep[S any](c *Cache, stream string, e *entry[S]) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if el, ok := c.slots[stream]; ok {
-		if s := el.Value.(*slot); s.revision < e.revision {
+	if s := c.used(stream); s != nil {
+		if s.revision < e.revision {
 			s.revision, s.entry = e.revision, e
 		}
-		c.order.MoveToFront(el)
 		return
 	}
-	c.slots[stream] = c.order.PushFront(&slot{stream: stream, revision: e.revision, entry: e})
-	if c.order.Len() > c.max {
-		last := c.order.Back()
-		delete(c.slots, last.Value.(*slot).stream)
-		c.order.Remove(last)
+	s := &slot{stream: stream, revision: e.revision, entry: e}
+	c.slots[stream] = s
+	s.enter(&c.ring)
+	if len(c.slots) > c.max {
+		last := c.ring.before
+		delete(c.slots, last.stream)
+		last.leave()
 	}
 }

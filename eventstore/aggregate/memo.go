@@ -17,11 +17,24 @@ const memoBytesMax = 16 << 10
 // ago would be gone when its readers come.
 const memoWays = 4
 
+// Texts that a Memo keeps: codes, kinds and ids, which states hold by the ten thousand. What is longer is seldom met twice.
+const (
+	memoTexts    = 1 << 13 // A power of two.
+	memoTextsMax = 40      // Bytes of one.
+)
+
 // Memo is a domain.Memo of fixed size, safe for concurrent use without locks: a new event takes the place of the oldest of
 // those its hash falls on. A find compares the whole event as stored, so it is never another's.
 type Memo struct {
-	seed maphash.Seed
-	sets []memoSet
+	seed  maphash.Seed
+	sets  []memoSet
+	texts [memoTexts]memoText
+}
+
+// memoText is a place for a text. One is kept when it comes twice before another does: most that come once never come again.
+type memoText struct {
+	last atomic.Uint64 // Hash of the text that came last and was not kept.
+	kept atomic.Pointer[string]
 }
 
 type memoSet struct {
@@ -69,6 +82,25 @@ func (m *Memo) Keep(name string, version int, data []byte, e domain.Event) {
 		set.ways[(set.kept.Add(1)-1)%memoWays].Store(&remembered{hash, name, version, data, e})
 	}
 }
+
+// Text implements domain.Memo.
+func (m *Memo) Text(b []byte) string {
+	if len(b) == 0 || len(b) > memoTextsMax {
+		return string(b)
+	}
+	hash := maphash.Bytes(m.seed, b)
+	place := &m.texts[hash%memoTexts]
+	if kept := place.kept.Load(); kept != nil && *kept == string(b) {
+		return *kept
+	}
+	text := string(b)
+	if place.last.Swap(hash) == hash {
+		place.keep(text)
+	}
+	return text
+}
+
+func (t *memoText) keep(text string) { t.kept.Store(&text) }
 
 // Check decodes again all that is kept, by a catalogue without memo, and names an event that a reader has changed. Tests
 // call it after running everything that reads events.

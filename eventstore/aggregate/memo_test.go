@@ -3,7 +3,9 @@ package aggregate_test
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -111,6 +113,41 @@ func TestMemoFindsOnlyTheSameEvent(t *testing.T) {
 	long := []byte(`"` + strings.Repeat("x", 20_000) + `"`)
 	if m.Keep("lamp.painted", 1, long, painted{}); find("lamp.painted", 1, blue) != "blue" {
 		t.Error("a long event was kept")
+	}
+}
+
+// TestMemoKeepsTextsThatComeAgain gives a memo many more texts than it has places, by several goroutines at once, and three
+// that come between each two of them.
+func TestMemoKeepsTextsThatComeAgain(t *testing.T) {
+	m := NewMemo(4)
+	often := []string{"RESIDENTIAL", "租赁", "", strings.Repeat("x", 20_000)}
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 20_000 {
+				for _, want := range append(often, strconv.Itoa(g)+"/"+strconv.Itoa(i)) {
+					if got := m.Text([]byte(want)); got != want {
+						t.Errorf("%q is given as %q", want, got)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, text := range often[:2] {
+		b := []byte(text)
+		m.Text(b)
+		m.Text(b)
+		if n := testing.AllocsPerRun(10, func() { m.Text(b) }); n != 0 {
+			t.Errorf("%q was made anew", text)
+		}
+	}
+	b := []byte("RESIDENTIAL")
+	kept := m.Text(b)
+	b[0] = '?'
+	if kept != "RESIDENTIAL" {
+		t.Error("a text is part of what it was read from")
 	}
 }
 
