@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -29,7 +28,7 @@ func readCertificate(ctx context.Context, s *Server, c *call) (answer, error) {
 		return answer{}, errNotFound
 	}
 	t := versions[n-1]
-	full := c.Actor.Party != "" && slices.Contains(st.Parties(), c.Actor.Party)
+	full := c.Actor.Party != "" && st.Terms.Names(c.Actor.Party)
 	body := Certificate{
 		FilingNo: t.FilingNo, ContractId: id, UnitId: t.Unit, CertificateHash: t.Hash(), ContentHash: t.ContentHash,
 		Rooms: t.Rooms, Use: t.Use, Start: t.Start, End: t.End, MonthlyRentFen: t.RentFen,

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -244,7 +243,7 @@ func readOpenings(ctx context.Context, s *Server, c *call) (answer, error) {
 		return answer{}, err
 	}
 	officer := regulator(c.Actor) || c.Actor.Role == domain.RoleAuditor
-	if !officer && (c.Actor.Party == "" || !slices.Contains(state.Parties(), c.Actor.Party)) {
+	if !officer && (c.Actor.Party == "" || !state.Terms.Names(c.Actor.Party)) {
 		return answer{}, errNotFound
 	}
 	stream := "contract-" + id

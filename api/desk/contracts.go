@@ -119,18 +119,13 @@ func (d *Desk) mayDraft(ctx context.Context, call Call, t contract.Terms) error 
 		}
 		return inArea(call.Actor, unitRow(u, domain.DayMax))
 	case call.Actor.Role == domain.RoleTenant || call.Actor.Role == domain.RoleLandlord || call.Actor.Role == domain.RoleCompany:
-		sides := slices.Concat(t.Lessors, t.Lessees)
-		if slices.ContainsFunc(sides, func(p contract.PartyShare) bool { return p.Party == call.Actor.Party }) {
+		if t.Names(call.Actor.Party) {
 			return nil
 		}
 	case call.Actor.Role == domain.RoleBroker && t.Brokerage != call.Actor.Party:
 		return ErrForbidden
 	}
-	lessors := make([]string, 0, len(t.Lessors))
-	for _, l := range t.Lessors {
-		lessors = append(lessors, l.Party)
-	}
-	p, err := d.anyFor(ctx, call, lessors, party.ScopeSign, t.Unit)
+	p, err := d.lessorFor(ctx, call, &t, party.ScopeSign)
 	if err == nil && p == "" {
 		err = ErrForbidden
 	}
@@ -193,22 +188,25 @@ func (d *Desk) subject(ctx context.Context, call Call, t contract.Terms) (contra
 			return s, err
 		}
 	}
-	ids := []string{t.Payee.Party, t.Brokerage, t.Practitioner}
-	for _, p := range slices.Concat(t.Lessors, t.Lessees) {
-		ids = append(ids, p.Party)
-	}
+	var room [partiesUsual]string
+	ids := append(room[:0], t.Payee.Party, t.Brokerage, t.Practitioner)
+	ids = appendParties(appendParties(ids, t.Lessors), t.Lessees)
 	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		if id == "" {
-			continue
-		}
+	if ids = slices.Compact(ids); ids[0] == "" {
+		ids = ids[1:]
+	}
+	for _, id := range ids {
 		facts, known, err := d.partyFacts(ctx, id, t.Unit, today)
 		if err != nil {
 			return s, err
 		}
-		if known {
-			s.Parties = append(s.Parties, facts)
+		if !known {
+			continue
 		}
+		if s.Parties == nil {
+			s.Parties = make([]contract.PartyFacts, 0, len(ids))
+		}
+		s.Parties = append(s.Parties, facts)
 	}
 	if err := d.sublets(ctx, &s, t); err != nil {
 		return s, err
@@ -328,7 +326,7 @@ func (d *Desk) Sign(ctx context.Context, call Call, id, partyID, hash string) (c
 	if err != nil {
 		return s, Receipt{}, err
 	}
-	if !slices.Contains(s.Parties(), partyID) {
+	if !s.Terms.Names(partyID) {
 		return s, Receipt{}, contract.ErrNotParty.At("/party_id")
 	}
 	own, mandated, err := d.actsFor(ctx, call, partyID, party.ScopeSign, s.Terms.Unit)
@@ -510,15 +508,26 @@ func (d *Desk) filer(ctx context.Context, call Call, s contract.State) (role, by
 	case a.Role == domain.RoleBroker && s.Terms.Brokerage == a.Party:
 		return contract.ByBrokerage, a.Party, nil
 	}
-	lessors := make([]string, 0, len(s.Terms.Lessors))
-	for _, l := range s.Terms.Lessors {
-		lessors = append(lessors, l.Party)
-	}
-	p, err := d.anyFor(ctx, call, lessors, party.ScopeFile, s.Terms.Unit)
+	p, err := d.lessorFor(ctx, call, &s.Terms, party.ScopeFile)
 	if err == nil && p == "" {
 		err = contract.ErrNotParty
 	}
 	return contract.ByLessor, p, err
+}
+
+// lessorFor finds the first lessor the actor is or may act for; "" if none.
+func (d *Desk) lessorFor(ctx context.Context, call Call, t *contract.Terms, scope string) (string, error) {
+	var room [partiesUsual]string
+	return d.anyFor(ctx, call, appendParties(room[:0], t.Lessors), scope, t.Unit)
+}
+
+const partiesUsual = 8 // Most contracts name no more.
+
+func appendParties(ids []string, side []contract.PartyShare) []string {
+	for i := range side {
+		ids = append(ids, side[i].Party)
+	}
+	return ids
 }
 
 // DecideFiling is the district's decision on a held filing.

@@ -141,7 +141,8 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 	if err := all.begin(ctx, d, contract.OneCall(), id, policy); err != nil {
 		return contract.State{}, Receipt{}, err
 	}
-	var fresh *contract.Subject // nil: they are those of the draft.
+	all.Room(len(in.Evidence) + 3) // Drafted, signed, filed.
+	var fresh *contract.Subject    // nil: they are those of the draft.
 	if all.Revision() != eventstore.NoStream {
 		fresh = new(draft.Subject)
 	}

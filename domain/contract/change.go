@@ -84,7 +84,7 @@ func proposeAmendment(s State, r request, c ProposeAmendment) ([]Event, error) {
 	switch {
 	case c.AmendmentID == "" || len(c.AmendmentID) > codeMax:
 		return nil, ErrAmendment.At("/amendment_id")
-	case c.By != "" && !slices.Contains(s.Parties(), c.By):
+	case c.By != "" && !s.Terms.Names(c.By):
 		return nil, ErrNotParty.At("/by")
 	case Hash(changed) == s.ContentHash:
 		return nil, ErrAmendment.At("/changes")

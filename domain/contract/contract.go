@@ -139,9 +139,11 @@ func (s State) Parties() []string { return s.Terms.parties() }
 // Unsigned are the parties whose signature is missing.
 func (s State) Unsigned() []string {
 	var out []string
-	for _, p := range s.Parties() {
-		if !s.signedBy(p) {
-			out = append(out, p)
+	for _, side := range [][]PartyShare{s.Terms.Lessors, s.Terms.Lessees} {
+		for i := range side {
+			if p := side[i].Party; !s.signedBy(p) {
+				out = append(out, p)
+			}
 		}
 	}
 	return out
@@ -154,6 +156,12 @@ func (s State) signedBy(party string) bool {
 // Summary is what views keep of the terms in force.
 func (s State) Summary() Summary {
 	return summarise(s.Terms, s.Subject.Unit, s.Escrow, len(s.Occupants))
+}
+
+// Names tells whether a party is a lessor or a lessee.
+func (t *Terms) Names(party string) bool {
+	is := func(p PartyShare) bool { return p.Party == party }
+	return slices.ContainsFunc(t.Lessors, is) || slices.ContainsFunc(t.Lessees, is)
 }
 
 func (t Terms) parties() []string {

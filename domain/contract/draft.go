@@ -2,7 +2,6 @@ package contract
 
 import (
 	"cmp"
-	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -75,7 +74,7 @@ func abandon(s State, c AbandonDraft) ([]Event, error) {
 
 func decline(s State, c Decline) ([]Event, error) {
 	switch {
-	case !slices.Contains(s.Parties(), c.Party):
+	case !s.Terms.Names(c.Party):
 		return nil, ErrNotParty.At("/party_id")
 	case s.Stage == StageDeclined:
 		return nil, nil
@@ -88,7 +87,7 @@ func decline(s State, c Decline) ([]Event, error) {
 func sign(s State, r request, c Sign, j *judge) ([]Event, error) {
 	method := cmp.Or(c.Method, MethodKey)
 	switch {
-	case !slices.Contains(s.Parties(), c.Party):
+	case !s.Terms.Names(c.Party):
 		return nil, ErrNotParty.At("/party_id")
 	case c.ContentHash != s.DraftHash:
 		return nil, ErrSignatureHash.At("/content_hash")
@@ -115,7 +114,7 @@ func sign(s State, r request, c Sign, j *judge) ([]Event, error) {
 	default:
 		return nil, ErrField.With("field", "method").At("/method")
 	}
-	if s.Unsigned()[0] != c.Party || len(s.Unsigned()) > 1 {
+	if missing := s.Unsigned(); missing[0] != c.Party || len(missing) > 1 {
 		return []Event{signed}, nil
 	}
 	conclusion, err := conclude(s, r, c.Refreshed, c.GuidanceVersion, j)
@@ -181,6 +180,5 @@ func recordPaper(s State, r request, c RecordPaper, j *judge) ([]Event, error) {
 }
 
 func isSHA256(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == 32 && s == strings.ToLower(s)
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }

@@ -107,7 +107,7 @@ func (s State) agree(c Terminate) ([]Event, error) {
 	if s.Origin == OriginLegacy {
 		return []Event{s.terminated(c)}, nil // Nobody is named whose word could be missing.
 	}
-	if !slices.Contains(s.Parties(), c.Party) {
+	if !s.Terms.Names(c.Party) {
 		return nil, ErrNotParty.At("/party_id")
 	}
 	agreed := func(party string) bool {

@@ -31,6 +31,8 @@ type Question struct {
 	WithoutLessees   bool       // Asked to apply without the lessees' signatures.
 	Unmandated       bool       // A signature was made for another without a mandate.
 	PaperUnchecked   bool
+
+	lessors, lessees domain.Value // Once they were asked for.
 }
 
 // Fact implements domain.Source.
@@ -185,9 +187,9 @@ func (q *Question) people(name string) domain.Value {
 	t := &q.Terms
 	switch name {
 	case "lessors":
-		return domain.FactRecords(q.side(t.Lessors))
+		return q.side(&q.lessors, t.Lessors)
 	case "lessees":
-		return domain.FactRecords(q.side(t.Lessees))
+		return q.side(&q.lessees, t.Lessees)
 	case "occupants":
 		return domain.FactRecords(q.occupants())
 	case "heads": // Occupants, at least one for each lessee who is a person, at least 1.

@@ -84,7 +84,7 @@ func recordHandover(s State, r request, c RecordHandover) ([]Event, error) {
 		return nil, ErrLegacyTerms
 	case !s.Live() && s.Stage != StageEnded:
 		return nil, s.wrongState(append(slices.Clip(live), StageEnded)...)
-	case !slices.Contains(s.Parties(), c.Party):
+	case !s.Terms.Names(c.Party):
 		return nil, ErrNotParty.At("/party_id")
 	case h.Direction != HandoverIn && h.Direction != HandoverOut:
 		return nil, ErrHandover.At("/direction")
@@ -128,7 +128,7 @@ func confirmHandover(s State, c ConfirmHandover) ([]Event, error) {
 		return nil, ErrSignatureHash.At("/content_hash")
 	case h.ConfirmedBy != "":
 		return nil, nil
-	case !slices.Contains(s.Parties(), c.Party) || sameSide(s.Terms.Lessors) || sameSide(s.Terms.Lessees):
+	case !s.Terms.Names(c.Party) || sameSide(s.Terms.Lessors) || sameSide(s.Terms.Lessees):
 		return nil, ErrNotParty.At("/party_id")
 	}
 	return []Event{HandoverConfirmed(c)}, nil

@@ -172,7 +172,10 @@ func (q *Question) loan() Loan {
 }
 
 // side are records {id, kind, org_kind, capacity text; level, share_bp int; minor, suspended bool}.
-func (q *Question) side(parties []PartyShare) []domain.Facts {
+func (q *Question) side(known *domain.Value, parties []PartyShare) domain.Value {
+	if known.Kind() != "" {
+		return *known
+	}
 	out := make([]domain.Facts, 0, len(parties))
 	for _, s := range parties {
 		f := domain.Facts{"id": s.Party, "capacity": cmp.Or(s.Capacity, CapacityOwner), "share_bp": int64(s.ShareBP)}
@@ -182,7 +185,8 @@ func (q *Question) side(parties []PartyShare) []domain.Facts {
 		}
 		out = append(out, f)
 	}
-	return out
+	*known = domain.FactRecords(out)
+	return *known
 }
 
 func (q *Question) docs() []string {

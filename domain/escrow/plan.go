@@ -30,8 +30,10 @@ func plan(s State, r domain.Request[Command], c Plan) ([]Event, error) {
 	if err := checkPlan(c); err != nil {
 		return nil, err
 	}
-	verdict := append(r.Policy.Judge(domain.StageFundIn, c.SignedOn, &c, routing...),
-		r.Policy.Judge(domain.StageSign, c.SignedOn, &c, routing...)...)
+	verdict := r.Policy.Judge(domain.StageSign, c.SignedOn, &c, routing...)
+	if in := r.Policy.Judge(domain.StageFundIn, c.SignedOn, &c, routing...); len(in) > 0 {
+		verdict = append(in, verdict...)
+	}
 	mode := modeOf(c, verdict)
 	if mode == ModeNone {
 		return nil, nil

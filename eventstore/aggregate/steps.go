@@ -22,9 +22,6 @@ type Steps[S, C any, E domain.Event] struct {
 	events  []eventstore.NewEvent
 }
 
-// stepsUsual is for how many more events there is room once a second step is decided.
-const stepsUsual = 5
-
 // Begin loads the aggregate as it stands.
 func (s *Steps[S, C, E]) Begin(ctx context.Context, r Runner, d domain.Decider[S, C, E], id string) error {
 	held, err := load(ctx, r, d, id)
@@ -45,6 +42,9 @@ func (s *Steps[S, C, E]) BeginNew(r Runner, d domain.Decider[S, C, E], id string
 	*s = Steps[S, C, E]{runner: r, decider: d, stream: Stream(d.Category, id), held: entry[S]{revision: eventstore.NoStream}, at: eventstore.NoStream}
 }
 
+// Room makes room for so many events, for whoever knows how many there will be.
+func (s *Steps[S, C, E]) Room(events int) { s.events = slices.Grow(s.events, events) }
+
 // State is the state after what was decided so far.
 func (s *Steps[S, C, E]) State() S { return s.held.state }
 
@@ -61,9 +61,6 @@ func (s *Steps[S, C, E]) Decide(req domain.Request[C], o Options) error {
 		o.Correlation = req.ID
 	}
 	before := len(s.events)
-	if before > 0 && before == cap(s.events) {
-		s.events = slices.Grow(s.events, stepsUsual)
-	}
 	events, out, err := decide(s.events, s.runner, s.decider, s.stream, &s.held, req, o)
 	if err != nil {
 		return err
