@@ -26,9 +26,10 @@ func idOf(subject string) subjectID {
 
 // slot is one record of the key file.
 //
-//	[0] status  [1] suite  [2] KEK version  [3] 0  [4:36] subject  [36:112] wrapped key  [112:124] 0  [124:128] CRC-32C
+//	[0] status  [1] suite  [2] KEK version  [3] format 0  [4:36] subject  [36:112] wrapped key  [112:124] 0  [124:128] CRC-32C
 //
-// 128 divides the sector, so overwriting a slot is one sector write.
+// 128 divides the sector, so overwriting a slot is one sector write. Every format has its length, its checksum and its number
+// at these places.
 type slot struct {
 	status  byte
 	suite   Suite
@@ -39,6 +40,7 @@ type slot struct {
 
 const (
 	slotLen    = 128
+	slotFormat = 0
 	slotLive   = 1
 	slotErased = 2
 )
@@ -47,15 +49,20 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (s slot) encode() [slotLen]byte {
 	var b [slotLen]byte
-	b[0], b[1], b[2] = s.status, byte(s.suite), s.kek
+	b[0], b[1], b[2], b[3] = s.status, byte(s.suite), s.kek, slotFormat
 	copy(b[4:36], s.subject[:])
 	copy(b[36:], s.wrapped[:])
 	binary.BigEndian.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
 	return b
 }
 
+// soundSlot tells that a slot is as it was written, in whatever format.
+func soundSlot(b []byte) bool {
+	return binary.BigEndian.Uint32(b[124:slotLen]) == crc32.Checksum(b[:124], castagnoli)
+}
+
 func decodeSlot(b []byte) (slot, bool) {
-	if binary.BigEndian.Uint32(b[124:slotLen]) != crc32.Checksum(b[:124], castagnoli) {
+	if !soundSlot(b) || b[3] != slotFormat {
 		return slot{}, false
 	}
 	s := slot{status: b[0], suite: Suite(b[1]), kek: b[2], subject: subjectID(b[4:36])}
@@ -108,8 +115,8 @@ func (g *slotGroup) settle(err error) {
 }
 
 // openSlots reads every slot and overwrites with zeroes what a crash left unfinished at the end. A damaged slot before
-// the last good one is an error, unless all its bytes are zero: then its group was never acknowledged. So is fewer slots
-// than atLeast. What was read is durable before anybody relies on it: a process killed before its sync left it unsynced.
+// the last good one is an error, unless all its bytes are zero: then its group was never acknowledged. So are a slot of
+// another format, wherever it is, and fewer slots than atLeast. What was read is durable before anybody relies on it: a process killed before its sync left it unsynced.
 func openSlots(d folder, atLeast uint64, o Options, each func(n uint64, s slot)) (*slotFile, error) {
 	f, err := d.open(slotsName)
 	if err != nil {
@@ -121,7 +128,7 @@ func openSlots(d folder, atLeast uint64, o Options, each func(n uint64, s slot))
 	}
 	count := uint64(len(data) / slotLen)
 	for count > 0 {
-		if _, ok := decodeSlot(data[(count-1)*slotLen:]); ok {
+		if soundSlot(data[(count-1)*slotLen:]) {
 			break
 		}
 		count--
@@ -129,9 +136,13 @@ func openSlots(d folder, atLeast uint64, o Options, each func(n uint64, s slot))
 	for n := range count {
 		raw := data[n*slotLen : (n+1)*slotLen]
 		s, ok := decodeSlot(raw)
-		if ok {
+		switch {
+		case ok:
 			each(n, s)
-		} else if [slotLen]byte(raw) != ([slotLen]byte{}) {
+		case soundSlot(raw):
+			return nil, errors.Join(fmt.Errorf("seal: key slot %d is of format %d, status %d, which this program does not read: run the program that wrote it",
+				n, raw[3], raw[0]), f.Close())
+		case [slotLen]byte(raw) != ([slotLen]byte{}):
 			return nil, errors.Join(fmt.Errorf("seal: key slot %d is damaged: restore the key folder from its backup", n), f.Close())
 		}
 	}
