@@ -167,17 +167,27 @@ func (r *reader) segment(pos eventstore.Position) *segment {
 func (s *Store) All(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
 	limit := s.durable.load()
 	return func(yield func(eventstore.Recorded, error) bool) {
-		var err error
-		if events, ok := s.latest.since(ctx, after, limit); ok {
-			err = s.each(ctx, events, func(e *read) bool { return yield(e.event, nil) })
-		} else {
-			r := s.reader()
-			err = s.frames(ctx, &r, after, limit, func(f frame) bool { return yield(r.dec.event(f), nil) })
-		}
-		if err != nil {
+		if err := s.after(ctx, after, limit, func(f frame, e *eventstore.Recorded, d *decoder) bool {
+			if e != nil {
+				return yield(*e, nil)
+			}
+			return yield(d.event(f), nil)
+		}); err != nil {
 			yield(eventstore.Recorded{}, err)
 		}
 	}
+}
+
+// after calls each for what ends after after and by limit, in order, until it returns false: with the event, where that is
+// decoded already, or with who decodes it.
+func (s *Store) after(ctx context.Context, after, limit eventstore.Position,
+	each func(frame, *eventstore.Recorded, *decoder) bool,
+) error {
+	if events, ok := s.latest.since(ctx, after, limit); ok {
+		return s.each(ctx, events, func(e *read) bool { return each(e.frame, &e.event, nil) })
+	}
+	r := s.reader()
+	return s.frames(ctx, &r, after, limit, func(f frame) bool { return each(f, nil, &r.dec) })
 }
 
 // frames calls each for every frame that ends after after and by limit, until it returns false.
@@ -372,20 +382,12 @@ func (r *reader) framesAt(dst []frame, starts []eventstore.Position, limit event
 func (s *Store) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[leaf.Committed, error] {
 	limit := s.durable.load()
 	return func(yield func(leaf.Committed, error) bool) {
-		committed := func(f frame) bool {
+		if err := s.after(ctx, after, limit, func(f frame, _ *eventstore.Recorded, _ *decoder) bool {
 			return yield(leaf.Committed{
 				Ordinal: f.ordinal(), Revision: f.revision(), Position: f.position(), Suite: f.suite(),
 				Commitment: [32]byte(f[offCommitment:]), Stream: f.stream(),
 			}, nil)
-		}
-		var err error
-		if events, ok := s.latest.since(ctx, after, limit); ok {
-			err = s.each(ctx, events, func(e *read) bool { return committed(e.frame) })
-		} else {
-			r := s.reader()
-			err = s.frames(ctx, &r, after, limit, committed)
-		}
-		if err != nil {
+		}); err != nil {
 			yield(leaf.Committed{}, err)
 		}
 	}

@@ -110,11 +110,11 @@ func (r *recent) wrote(one *run) {
 	s := r.shardOf(one.stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.young[string(one.stream)]
+	t, young := find(s, one.stream)
 	if t == nil {
-		if t = s.old[string(one.stream)]; t == nil {
-			t = &tail{stream: string(one.stream), last: eventstore.NoStream}
-		}
+		t = &tail{stream: string(one.stream), last: eventstore.NoStream}
+	}
+	if !young {
 		s.keep(t)
 	}
 	if t.last != one.first-1 {
@@ -135,10 +135,7 @@ func (r *recent) lengthen(one *run) {
 	s := r.shardOf(one.stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.young[string(one.stream)]
-	if t == nil {
-		t = s.old[string(one.stream)]
-	}
+	t, _ := find(s, one.stream)
 	if t == nil {
 		return
 	}
@@ -209,13 +206,19 @@ func (r *recent) look(stream string, from eventstore.Revision) (w seen) {
 
 // get finds a stream's tail, which is used now: it is forgotten later than those that are not.
 func (s *recentShard) get(stream string) *tail {
-	t := s.young[stream]
-	if t == nil {
-		if t = s.old[stream]; t != nil {
-			s.keep(t)
-		}
+	t, young := find(s, stream)
+	if t != nil && !young {
+		s.keep(t)
 	}
 	return t
+}
+
+// find gives a stream's tail, or nil, and whether it is in the young generation.
+func find[S string | []byte](s *recentShard, stream S) (t *tail, young bool) {
+	if t = s.young[string(stream)]; t != nil {
+		return t, true
+	}
+	return s.old[string(stream)], false
 }
 
 // keep puts a tail that is not there into the young generation, and begins a new one if it is full.
