@@ -138,7 +138,7 @@ func (m *member) commit(ctx context.Context, r *Runner, next eventstore.Position
 			return nil
 		}
 		w := &Watched{View: v}
-		m.rows.turn()
+		m.rows.turn(len(events))
 		cached := &rowView{View: w, rows: &m.rows}
 		err := apply(ctx, m.projection, cached, slices.Clip(events))
 		if err == nil {

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"fmt"
+	"hash/maphash"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -14,8 +15,8 @@ func TestRowsKnowWhatIsNowhereUntilTheyForget(t *testing.T) {
 			t.Fatal("a missing row is not judged by completeness")
 		}
 		r.Read(fmt.Sprint(i), make([]byte, 400))
-		_, first := r.young["0"]
-		_, second := r.old["0"]
+		_, first := r.young.get(maphash.String(rowSeed, "0"), "0")
+		_, second := r.old.get(maphash.String(rowSeed, "0"), "0")
 		if r.complete && !first && !second {
 			t.Fatalf("a row was forgotten after %d, yet they call themselves complete", i)
 		}
@@ -34,13 +35,24 @@ func TestRowsAreBounded(t *testing.T) {
 			t.Fatalf("the row used all the time is forgotten after %d", i)
 		}
 	}
-	if n := len(r.young) + len(r.old); n > 220 || n < 90 {
+	if n := len(r.young.at) + len(r.old.at); n > 230 || n < 90 {
 		t.Errorf("%d rows of 0.5 KB are kept in 100 KB", n)
 	}
 	r.Read("huge", make([]byte, 1<<20))
 	r.Read("next", nil)
-	if n := len(r.young); n != 1 {
+	if n := len(r.young.at); n != 1 {
 		t.Errorf("a huge row stays in a generation of %d", n)
+	}
+}
+
+// TestRowsForgottenAreTheOlder: whoever forgets the young rows for want of room forgets the old ones of the same keys too.
+func TestRowsForgottenAreTheOlder(t *testing.T) {
+	r := NewRowCache(1, true)
+	r.Read("a", []byte("first"))
+	r.Read("a", []byte("second"))
+	if r.Resize(1); r.old.bytes > 0 {
+		value, _ := r.Get("a")
+		t.Errorf("the row forgotten last is %q again", value)
 	}
 }
 
@@ -81,8 +93,8 @@ func TestRowsAreTheCommitted(t *testing.T) {
 				r.Wrote(key, nil)
 			case 4:
 				most := rapid.Int64Range(-1, 3000).Draw(t, "bytes from here on")
-				if r.Resize(most); r.bytes > max(most/2, 0) {
-					t.Fatalf("%d bytes are kept, of %d", r.bytes, most)
+				if r.Resize(most); r.young.bytes > max(most/2, 0) {
+					t.Fatalf("%d bytes are kept, of %d", r.young.bytes, most)
 				}
 			}
 		}
@@ -99,7 +111,7 @@ func TestRowsNobodyAsksForAreNotKept(t *testing.T) {
 		r.Wrote(Key("row", fmt.Sprint(i)), []byte("value"))
 		r.Wrote(Key("entry", fmt.Sprint(i)), []byte{})
 	}
-	if n := len(r.young); n != 100 {
+	if n := len(r.young.at); n != 100 {
 		t.Errorf("%d of 100 rows and 100 entries are kept", n)
 	}
 	for _, key := range []string{Key("row", "7"), Key("row", "never")} {
@@ -109,5 +121,25 @@ func TestRowsNobodyAsksForAreNotKept(t *testing.T) {
 	}
 	if _, known := r.Get(Key("entry", "7")); known {
 		t.Error("an entry that was not kept is said not to be there")
+	}
+}
+
+// TestRowsOfOneHash: of two rows whose keys have one hash the later is kept, and the other is not said to be nowhere.
+func TestRowsOfOneHash(t *testing.T) {
+	r := NewRowCache(1<<20, true)
+	r.old.put(1, "a", []byte("1"))
+	if r.keep(1, "a", []byte("2")); !r.complete {
+		t.Error("a row of its own was taken for another's")
+	}
+	if r.keep(1, "b", nil); r.complete {
+		t.Error("one of two rows was lost, and they call themselves complete")
+	}
+	for _, kept := range []rowBlocks{r.young, r.old} {
+		if value, known := kept.get(1, "a"); known {
+			t.Errorf("the row of a lost key is %q", value)
+		}
+	}
+	if value, known := r.young.get(1, "b"); !known || value != nil {
+		t.Errorf("a row that is not there is %q, %v", value, known)
 	}
 }

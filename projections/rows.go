@@ -10,9 +10,13 @@ import (
 	"zujian/domain"
 )
 
-// rowsMax bounds the decoded rows kept for one view, in each of two generations, between batches; a batch may add all it
-// touches. A row is one or two KB.
-const rowsMax = 1 << 13
+// Bounds of the decoded rows kept for one view, in each of two generations, between batches; a batch may add all it touches.
+// A row is one or two KB, of many small pieces that the collector of garbage follows one by one: in service only those
+// used again and again are worth that.
+const (
+	rowsMax     = 1 << 13 // While batches are large, as those of a catch-up are.
+	rowsService = 1 << 10
+)
 
 // rows keeps the rows a view's batches used last, as the values projections work with, so that a row is decoded when it is
 // first met and encoded once a batch, not once an event. Between batches it holds what is committed and nothing else:
@@ -20,7 +24,8 @@ const rowsMax = 1 << 13
 type rows struct {
 	young, old map[string]*row
 	order      []*row // Put in this batch, as they first came since the last flush.
-	room       []byte // For encoding.
+	room       []byte // For encoding,
+	ends       []int  // and where rows end in it.
 	packing    domain.PackRoom
 	kinds      []string // Of keys that asked was asked about.
 }
@@ -35,9 +40,13 @@ type row struct {
 
 type rowEncoder func(b []byte, room *domain.PackRoom, at any) []byte
 
-// turn makes room, between batches.
-func (r *rows) turn() {
-	if len(r.young) >= rowsMax {
+// turn makes room, before a batch of so many events.
+func (r *rows) turn(events int) {
+	most := rowsService
+	if events >= rowsService {
+		most = rowsMax
+	}
+	if len(r.young) >= most {
 		r.old, r.young = r.young, nil
 	}
 	if r.young == nil {
@@ -150,15 +159,33 @@ func (v *rowView) asked(key string) bool {
 
 // flush gives the view the bytes of what was put since the last flush. The rows stay: a batch that fails empties all.
 func (v *rowView) flush() {
-	for _, x := range v.rows.order {
+	r := v.rows
+	from := 0
+	for i, x := range r.order {
 		if x.put { // Else it was written otherwise since.
-			v.rows.room = x.encode(v.rows.room[:0], &v.rows.packing, x.value)
-			v.View.Set(x.key, bytes.Clone(v.rows.room))
-			x.put = false
+			r.room = x.encode(r.room, &r.packing, x.value)
+		}
+		r.ends = append(r.ends, len(r.room))
+		if len(r.room) >= flushBytes || i+1 == len(r.order) {
+			v.set(r.order[from:i+1], bytes.Clone(r.room))
+			from, r.room, r.ends = i+1, r.room[:0], r.ends[:0]
 		}
 	}
-	clear(v.rows.order)
-	v.rows.order = v.rows.order[:0]
+	clear(r.order)
+	r.order = r.order[:0]
+}
+
+const flushBytes = 64 << 10 // Of many rows, which the view gets in one piece.
+
+// set gives the view rows whose bytes are one behind the other.
+func (v *rowView) set(order []*row, all []byte) {
+	from := 0
+	for i, x := range order {
+		if end := v.rows.ends[i]; x.put {
+			v.View.Set(x.key, all[from:end:end])
+			x.put, from = false, end
+		}
+	}
 }
 
 // appendKept is appendRow of a row in memory.

@@ -32,7 +32,7 @@ func TestRowsInMemory(t *testing.T) {
 		key := rapid.SampledFrom([]string{Key("a", "1"), Key("a", "2"), "b"})
 		for at := range eventstore.Position(rapid.IntRange(1, 5).Draw(t, "batches")) {
 			err := views.Batch(ctx, "v", 1, at, at+1, func(view View) error {
-				kept.turn()
+				kept.turn(1)
 				v := &rowView{View: view, rows: &kept}
 				for step := range rapid.IntRange(0, 20).Draw(t, "steps") {
 					k := key.Draw(t, "key")
@@ -100,7 +100,7 @@ func TestGetOwn(t *testing.T) {
 	var kept rows
 	var asked asks
 	err := views.Batch(t.Context(), "v", 1, 0, 1, func(view View) error {
-		kept.turn()
+		kept.turn(1)
 		asked.View = view
 		v := &rowView{View: &asked, rows: &kept}
 		v.View.Set(Key("a", "3"), []byte(`{"n":3}`))
@@ -126,5 +126,25 @@ func TestGetOwn(t *testing.T) {
 	}
 	if d := cmp.Diff(asked.keys, []string{Key("a", "1"), Key("b", "1"), Key("a", "3")}); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestRowsKept: in service few decoded rows are kept, and those used in every batch always; while batches are large, many.
+func TestRowsKept(t *testing.T) {
+	for _, c := range []struct{ events, most int }{{1, 3 * rowsService}, {rowsService, 3 * rowsMax}} {
+		var r rows
+		for batch := range 3 * rowsMax / 100 {
+			r.turn(c.events)
+			if batch > 0 && r.get("cell") == nil {
+				t.Fatalf("a row used in every batch is forgotten in batch %d", batch)
+			}
+			keepRow(&r, "cell", batch)
+			for i := range 100 {
+				keepRow(&r, fmt.Sprint(batch, i), i)
+			}
+		}
+		if n := len(r.young) + len(r.old); n > c.most || n < c.most/6 {
+			t.Errorf("%d rows are kept beside batches of %d events", n, c.events)
+		}
 	}
 }
