@@ -132,7 +132,13 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 		return nil, err
 	}
 	if o.role.opensVault() {
+		if err = h.refuseLostKeys(g); err != nil {
+			return nil, err
+		}
 		if err = h.openVault(g, suite, o); err != nil {
+			return nil, err
+		}
+		if err = h.refuseLostLog(g); err != nil {
 			return nil, err
 		}
 	}

@@ -44,11 +44,21 @@ func registerKeys(g *globals, v *seal.Vault) (k register.Keys, err error) {
 // openNotary opens the notary that a vault elsewhere is for the processes that make the tree. Its folder has the form of a
 // register's: it may be the one of a register of one process before.
 func openNotary(g *globals, h *house) (*register.LocalNotary, error) {
+	if err := h.holdLostRegister(g); err != nil {
+		return nil, err
+	}
 	k, err := registerKeys(g, h.vault)
 	if err != nil {
 		return nil, err
 	}
-	return register.OpenNotary(h.disk(), registerDir(g), k, g.Log)
+	n, err := register.OpenNotary(h.disk(), registerDir(g), k, g.Log)
+	if err != nil {
+		return nil, err
+	}
+	if _, signed, err := register.LoadSigned(h.disk(), registerDir(g)); err == nil && signed {
+		h.noteSigns(g)
+	}
+	return n, nil
 }
 
 // memberOptions are those of a process whose vault is elsewhere, which signs what the process proposes.
@@ -107,7 +117,7 @@ func (f *registerFlags) open(g *globals, h *house, reserve int64) (*register.Reg
 	var err error
 	if client, elsewhere := h.keys.(*remote.Client); elsewhere {
 		o, err = h.memberOptions(g, f.Origin, client)
-	} else {
+	} else if err = h.holdLostRegister(g); err == nil {
 		o, err = h.registerOptions(g)
 	}
 	if err != nil {
@@ -126,7 +136,11 @@ func (f *registerFlags) open(g *globals, h *house, reserve int64) (*register.Reg
 		}
 		o.Witnesses = append(o.Witnesses, w)
 	}
-	return register.Open(g.Ctx, o)
+	r, err := register.Open(g.Ctx, o)
+	if err == nil && o.Notary == nil {
+		h.noteSigns(g)
+	}
+	return r, err
 }
 
 // keepRegister runs the register. When witnesses have stopped it the server goes on without signing, and is not ready.

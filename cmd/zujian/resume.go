@@ -154,6 +154,13 @@ func (c *resumeCmd) resume(g *globals, h *house) error {
 			return err
 		}
 	}
+	if _, there, err := register.LoadSigned(nil, o.Dir); err != nil {
+		return err
+	} else if !there { // And that is as it should be: it was told to forget it, or that there is nothing.
+		if err := h.vault.NoteSigns(false); err != nil {
+			return err
+		}
+	}
 	if err := errors.Join(h.vault.Settle(), register.Release(nil, o.Dir)); err != nil {
 		return err
 	}

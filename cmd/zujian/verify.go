@@ -86,17 +86,6 @@ func (c *verifyCmd) verify(g *globals, res *verifyResult) error {
 	return errors.Join(c.verifyHouse(g, h, res), h.Close())
 }
 
-// hasKeys refuses a folder whose keys are missing: opening it would make new ones, which open nothing.
-func hasKeys(g *globals) error {
-	if g.Config.Vault.URL != "" {
-		return nil
-	}
-	if _, err := os.Stat(filepath.Join(g.Data, "keys")); err != nil {
-		return fmt.Errorf("keys: %w: restore them, or check --without-keys what can be checked without", err)
-	}
-	return nil
-}
-
 func (c *verifyCmd) verifyHouse(g *globals, h *house, res *verifyResult) error {
 	head, err := h.store.Head(g.Ctx)
 	if err != nil {
@@ -158,6 +147,11 @@ func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
 
 // verifyRegister compares the register with the log. A folder that was never served has none.
 func (c *verifyCmd) verifyRegister(g *globals, h *house, res *verifyResult) error {
+	if h.vault != nil {
+		if lost, err := h.lostRegister(g); err != nil || lost {
+			return errors.Join(err, fmt.Errorf("register: what these keys have signed is missing from %s", registerDir(g)))
+		}
+	}
 	if _, err := g.fs().Stat(registerDir(g)); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

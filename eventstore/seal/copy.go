@@ -78,7 +78,9 @@ func RestoreKeys(from, dir, sum string) (summed bool, err error) {
 			return false, fmt.Errorf("seal: restore keys: %w", err)
 		}
 		for _, e := range entries {
-			lines = append(lines, e.Name())
+			if e.Name() != signsName {
+				lines = append(lines, e.Name())
+			}
 		}
 	}
 	for _, want := range lines {

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"zujian/cmd/zujian/internal/soak"
+)
+
+// TestLostPartsAreNotMadeAnew removes whole parts of a folder that was in use. What was lost is named, and neither an empty
+// register is served in place of the one there was, nor another tree signed under its keys.
+func TestLostPartsAreNotMadeAnew(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts real processes")
+	}
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ parts, says string }{
+		{"register", ""},
+		{"log register", "restore it"},
+		{"log register views", "restore it"},
+		{"keys", "keys are missing"},
+		{"keys register", "keys are missing"},
+		{"keys register views", "keys are missing"},
+	} {
+		t.Run(c.parts, func(t *testing.T) {
+			t.Parallel()
+			data := t.TempDir()
+			p := startServer(t, data)
+			key := readFirstKey(t, data)
+			register := func(n int) {
+				t.Helper()
+				p.must(t, 201, "POST", "/v1/parties", key, map[string]any{
+					"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(n), "phone": "13800000000",
+				}, "Idempotency-Key", fmt.Sprint("party-", n))
+			}
+			register(1)
+			was := untilSigned(t, p, 4)
+			p.stop(t)
+			for part := range strings.FieldsSeq(c.parts) {
+				if err := os.RemoveAll(filepath.Join(data, part)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if code := command(t, nil, "verify", "--data", data); code != exitFailed {
+				t.Errorf("verify: exit %d", code)
+			}
+			if c.says != "" {
+				s, err := soak.Start(bin, data)
+				if err == nil {
+					s.Kill()
+					t.Fatal("a server started")
+				}
+				if !strings.Contains(err.Error(), c.says) {
+					t.Errorf("it says %v", err)
+				}
+				return
+			}
+			p = startServer(t, data)
+			register(2)
+			if held := metric(t, p, "zujian_register_held"); held != 1 {
+				t.Errorf("held: %v", held)
+			}
+			if size := checkpointSize(t, p); size != 0 {
+				t.Errorf("%d events were signed anew", size)
+			}
+			p.stop(t)
+			note := filepath.Join(t.TempDir(), "checkpoint")
+			if err := os.WriteFile(note, []byte(was), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code := command(t, nil, "resume", "--data", data, "--witnessed", note); code != 0 {
+				t.Fatalf("resume: exit %d", code)
+			}
+			p = startServer(t, data)
+			register(3)
+			var before uint64
+			if _, err := fmt.Sscan(strings.Split(was, "\n")[1], &before); err != nil {
+				t.Fatal(err)
+			}
+			untilSigned(t, p, before+4)
+		})
+	}
+}
