@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"zujian/eventstore"
 )
@@ -20,6 +21,7 @@ type group struct {
 	main     bool
 	members  []*member
 	failures int // Of the log, in a row.
+	events   int // Of the last pass.
 }
 
 func (g *group) follow(ctx context.Context) {
@@ -49,7 +51,7 @@ func (g *group) follow(ctx context.Context) {
 			}
 			g.activate(ctx)
 			err = r.Store.Wait(waitCtx, at)
-			if early := r.Pace - r.Now().Sub(began); err == nil && early > 0 {
+			if early := g.pace() - r.Now().Sub(began); err == nil && early > 0 {
 				_ = idle(waitCtx, early) // Only the context ends it, and the loop looks.
 			}
 		}
@@ -66,6 +68,21 @@ func (g *group) follow(ctx context.Context) {
 	}
 }
 
+// A log is busy when one look finds so many events. Then there is one look instead of two: many small
+// batches cost more than few.
+const (
+	busyEvents = 64
+	busyPaces  = 2
+)
+
+// pace is the least time from one look at the log to the next.
+func (g *group) pace() time.Duration {
+	if g.events < busyEvents {
+		return g.runner.Pace
+	}
+	return busyPaces * g.runner.Pace
+}
+
 // pass brings the members from where the slowest stands to the head of the log.
 func (g *group) pass(ctx context.Context) (head eventstore.Position, err error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -76,13 +93,13 @@ func (g *group) pass(ctx context.Context) (head eventstore.Position, err error) 
 			from = m.seen
 		}
 	}
-	head = from.position
+	head, g.events = from.position, 0
 	chunks := make(chan *chunk, 1)
 	var readErr error
 	var reader sync.WaitGroup
 	reader.Go(func() { readErr = g.runner.read(ctx, from, sift(g.members), chunks) })
 	for c := range chunks {
-		head = c.last.position
+		head, g.events = c.last.position, g.events+len(c.events)
 		g.runner.sawHead(c.last)
 		g.feed(ctx, c)
 		if len(g.members) == 0 {

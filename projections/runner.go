@@ -33,7 +33,7 @@ type Runner struct {
 
 	BatchMax   int           // Wanted events in one batch; 8192 if 0: what many of them touch is written once.
 	BatchWait  time.Duration // How long a batch may collect; 50 ms if 0.
-	Pace       time.Duration // At the head, least time from one look at the log to the next: many small batches cost more than few.
+	Pace       time.Duration // At the head, least time from one look at the log to the next, twice that while it is busy: many small batches cost more than few.
 	Workers    int           // Views applied at once; all if 0, which suits a view store that is far away.
 	BackoffMin time.Duration // First pause after an infrastructure error; 1 s if 0. It doubles each time.
 	BackoffMax time.Duration // Longest pause; 30 s if 0.

@@ -92,6 +92,16 @@ func TestRunnerKeepsItsPace(t *testing.T) {
 		if batches < 9 || batches > 12 {
 			t.Errorf("%d batches in a tenth of a second", batches)
 		}
+		batches = 0
+		for range 120 {
+			write(t, store, people(10)...)
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(20 * time.Millisecond)
+		synctest.Wait()
+		if batches < 5 || batches > 8 {
+			t.Errorf("%d batches of a busy log in an eighth of a second", batches)
+		}
 		if got, want := dump(t, views, "a"), replayed(t, store, p); got != want {
 			t.Errorf("a\n got %s\nwant %s", got, want)
 		}

@@ -98,7 +98,7 @@ func (h *house) logName(g *globals, r role) (string, error) {
 }
 
 const (
-	viewPace      = 10 * time.Millisecond // What a busy log shows later for it is a tenth of what may be; the first event after a pause not at all.
+	viewPace      = 10 * time.Millisecond // What a busy log shows later for it, twice that, is a fifth of what it may be; the first event after a pause not at all.
 	processLinger = 50 * time.Millisecond // A filing confirms its space and plans its money within that.
 )
 
