@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"zujian/domain"
@@ -11,6 +12,7 @@ import (
 	"zujian/domain/escrow"
 	"zujian/domain/party"
 	"zujian/domain/unit"
+	"zujian/eventstore/aggregate"
 )
 
 // NewOccupant is somebody who will live there: a registered party, or a name and document that the desk seals.
@@ -132,33 +134,54 @@ func (d *Desk) mayDraft(ctx context.Context, call Call, t contract.Terms) error 
 	return err
 }
 
+// sealOccupants seals the names and documents of occupants. A new key is waited for until the disk has it: a household's are
+// waited for together.
 func (d *Desk) sealOccupants(ctx context.Context, contractID string, in []NewOccupant) ([]contract.Occupant, error) {
-	var out []contract.Occupant
-	for i, o := range in {
-		if o.ID == "" {
-			o.ID = itoa(i + 1)
-		}
-		if o.ClearName != "" {
-			name, err := CleanName(o.ClearName)
-			if err != nil {
+	if len(in) == 0 {
+		return nil, nil
+	}
+	out := make([]contract.Occupant, len(in))
+	for i := range in {
+		if in[i].ClearName != "" {
+			if _, err := CleanName(in[i].ClearName); err != nil {
 				return nil, ErrName.At("/occupants/" + itoa(i) + "/name")
 			}
-			subject := occupantSubject(contractID, o.ID)
-			sealed, err := d.o.Vault.Seal(ctx, subject, "contract-"+contractID, occupantName, name)
-			if err != nil {
-				return nil, err
-			}
-			o.Name = domain.Sealed(sealed)
-			if o.ClearDoc != "" {
-				if sealed, err = d.o.Vault.Seal(ctx, subject, "contract-"+contractID, occupantDoc, domain.NormalDocNo(o.ClearDoc)); err != nil {
-					return nil, err
-				}
-				o.Doc = domain.Sealed(sealed)
-			}
 		}
-		out = append(out, o.Occupant)
+		if out[i] = in[i].Occupant; out[i].ID == "" {
+			out[i].ID = itoa(i + 1)
+		}
 	}
-	return out, nil
+	errs := make([]error, len(in))
+	var others sync.WaitGroup
+	for i := range len(in) - 1 {
+		others.Go(func() { errs[i] = d.sealOccupant(ctx, contractID, &out[i], &in[i]) })
+	}
+	last := len(in) - 1
+	errs[last] = d.sealOccupant(ctx, contractID, &out[last], &in[last])
+	others.Wait()
+	return out, errors.Join(errs...)
+}
+
+func (d *Desk) sealOccupant(ctx context.Context, contractID string, o *contract.Occupant, in *NewOccupant) error {
+	if in.ClearName == "" {
+		return nil
+	}
+	name, err := CleanName(in.ClearName)
+	if err != nil {
+		return err
+	}
+	subject, stream := occupantSubject(contractID, o.ID), aggregate.Stream(contract.Decider.Category, contractID)
+	sealed, err := d.o.Vault.Seal(ctx, subject, stream, occupantName, name)
+	if err != nil {
+		return err
+	}
+	o.Name = domain.Sealed(sealed)
+	if in.ClearDoc == "" {
+		return nil
+	}
+	sealed, err = d.o.Vault.Seal(ctx, subject, stream, occupantDoc, domain.NormalDocNo(in.ClearDoc))
+	o.Doc = domain.Sealed(sealed)
+	return err
 }
 
 // mustOccupants refuses occupants that name a party who is none.
