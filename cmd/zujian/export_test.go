@@ -309,6 +309,9 @@ func TestExportCommand(t *testing.T) {
 		code := run(t.Context(), append([]string{"--data", filepath.Join(dir, "data"), "--json", "export"}, args...), &stdout, &stderr)
 		return code, stdout.String(), stderr.String()
 	}
+	if code := command(t, nil, "keys", "issue", "--role", "auditor", "--data", filepath.Join(dir, "data")); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
 	code, doc, log := export("ledgers", "--out", out)
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, log)

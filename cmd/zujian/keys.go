@@ -32,7 +32,7 @@ func (c *keysIssueCmd) Run(g *globals) error {
 	if c.Days < 1 || c.Days > 366 {
 		return fmt.Errorf("%w: --days is 1 to 366", errUsage)
 	}
-	return withHouse(g, func(h *house) error {
+	return withNewHouse(g, func(h *house) error {
 		if err := h.trustClock(g); err != nil {
 			return err
 		}
@@ -136,8 +136,20 @@ func (c *keysRotateCmd) Run(g *globals) error {
 	})
 }
 
-// withHouse opens the data folder for one command.
+// withHouse opens the data folder of a register for one command. It makes none of a mistyped name: of an empty register
+// any command would say that all is well.
 func withHouse(g *globals, f func(*house) error) error {
+	if g.Config.Store == "" {
+		disk := g.fs()
+		if _, err := disk.Stat(disk.PathJoin(g.Data, "log")); err != nil {
+			return fmt.Errorf("%w: %s holds no register: %w", errUsage, g.Data, err)
+		}
+	}
+	return withNewHouse(g, f)
+}
+
+// withNewHouse is withHouse of a folder that may be a new one.
+func withNewHouse(g *globals, f func(*house) error) error {
 	h, err := openHouse(g, openOptions{})
 	if err != nil {
 		return err

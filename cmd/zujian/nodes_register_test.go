@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -97,7 +98,7 @@ func startRegisterNodes(t *testing.T) *registerNodes {
 	v.start()
 	n.args = []string{"--store", "esdb://" + n.logAt + "?tls=false", "--views", n.redis.URL(), "--vault", v.url, "--vault-token-file", v.token}
 	for _, name := range []string{"api0", "api1"} {
-		n.data[name] = t.TempDir()
+		n.data[name] = filepath.Join(t.TempDir(), "fresh")
 		n.start(name)
 	}
 	return &registerNodes{n, v}

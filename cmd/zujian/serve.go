@@ -49,6 +49,7 @@ type serveCmd struct {
 }
 
 const (
+	folderPerms    = 0o750
 	drain          = 10 * time.Second // For requests at work when the server is told to stop.
 	connectionsMax = 4096             // Each may hold one body in memory; more wait to be accepted.
 )
@@ -61,6 +62,12 @@ func (c *serveCmd) Run(g *globals) error {
 	if c.Parts != 0 && (g.Config.Views == "" || c.Parts < 0 || c.Parts > projections.PartsMax) {
 		return fmt.Errorf("%w: --parts is 1 to %d, with --views", errUsage, projections.PartsMax)
 	}
+	if c.InFlight < 1 || c.Reserve < 0 {
+		return fmt.Errorf("%w: --in-flight is 1 or more, --reserve 0 or more", errUsage)
+	}
+	if q := c.Register.Quorum; q < 0 || q > len(c.Register.Witness) {
+		return fmt.Errorf("%w: of %d witnesses, %d never confirm anything: --witness-quorum is 0 to as many as there are", errUsage, len(c.Register.Witness), q)
+	}
 	if c.Demo {
 		if err := needsFolder(g, "--demo"); err != nil {
 			return err
@@ -68,6 +75,9 @@ func (c *serveCmd) Run(g *globals) error {
 		if err := loadDemo(g, c.Homes, c.Months, c.Seed); err != nil {
 			return fmt.Errorf("load the demo city: %w", err)
 		}
+	}
+	if err := g.fs().MkdirAll(g.Data, folderPerms); err != nil { // With log, keys and views elsewhere nobody else makes it.
+		return fmt.Errorf("make the data folder: %w", err)
 	}
 	h, err := openHouse(g, openOptions{role: c.Role, parts: c.Parts, reserve: c.Reserve << 20})
 	if err != nil {
