@@ -59,7 +59,7 @@ func benchNodeViews(b *bench) (_ []benchRow, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, redis.Close()) }()
-	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "nodes-near"), viewOptions(b.g.Log))
+	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "nodes-near"), viewOptions(b.g))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func benchRedis(b *bench) (_ []benchRow, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "beside"), viewOptions(b.g.Log))
+	pebble, err := pebbleviews.Open(filepath.Join(b.dir, "beside"), viewOptions(b.g))
 	if err != nil {
 		return nil, err
 	}

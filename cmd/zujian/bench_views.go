@@ -129,7 +129,7 @@ func decodeAll(ctx context.Context, types domain.Catalogue, log []eventstore.Rec
 // foldAll builds every view from the first event in a fresh database, reading the log as service does.
 func foldAll(b *bench, h *house) (s slicing, err error) {
 	dir := filepath.Join(b.dir, "fold")
-	v, err := pebbleviews.Open(dir, viewOptions(b.g.Log))
+	v, err := pebbleviews.Open(dir, viewOptions(b.g))
 	if err != nil {
 		return s, err
 	}

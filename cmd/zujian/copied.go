@@ -52,7 +52,7 @@ func withKeys(g *globals, f func(*house) error) error {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	h := &house{}
-	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: g.Now, Logger: g.Log}); err == nil {
+	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: g.Now, Logger: g.Log, Fatal: g.fatal}); err == nil {
 		err = h.openVault(g, suite, openOptions{now: g.Now})
 	}
 	if err == nil {

@@ -77,5 +77,5 @@ func openEngine(g *globals, address, folder string) (engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	return embedded.Open(embedded.Options{Dir: filepath.Join(folder, "log"), Suite: byte(suite), Now: g.Now, Logger: g.Log})
+	return embedded.Open(embedded.Options{Dir: filepath.Join(folder, "log"), Suite: byte(suite), Now: g.Now, Logger: g.Log, Fatal: g.fatal})
 }

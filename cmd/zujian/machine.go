@@ -2,7 +2,6 @@ package main
 
 import (
 	"io/fs"
-	"log/slog"
 	"os"
 	"path"
 	"runtime"
@@ -59,9 +58,9 @@ const (
 func ballastOf(memory int64) int64 { return min(memory/ballastShare, ballastMost) }
 
 // viewOptions fit the view store to this machine.
-func viewOptions(log *slog.Logger) pebbleviews.Options {
+func viewOptions(g *globals) pebbleviews.Options {
 	o := viewCaches(machineMemory())
-	o.Logger = log
+	o.Logger, o.Fatal = g.Log, g.fatal
 	return o
 }
 

@@ -39,6 +39,7 @@ type globals struct {
 	Data           string           // The data folder.
 	Now            func() time.Time // With a monotonic reading, in whole microseconds.
 	Config         *cli             // The resolved configuration, for `zujian config`.
+	fatal          func(error)      // Ends the process where a disk leaves it no way on; a panic if nil.
 	disk           faults.FS        // Of log, keys, register and views; the real one if nil. Tests slow it down, or crash it.
 	resumeEvery    time.Duration    // Between two looks for what is due; see process.Runner. Tests shorten it.
 }
@@ -107,7 +108,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // A second signal ends the process at once.
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr, func(g *globals) {
+		g.fatal = func(err error) {
+			fmt.Fprintln(os.Stderr, "zujian:", err)
+			os.Exit(exitFailed)
+		}
+	})
 	stop()
 	runtime.KeepAlive(ballast)
 	os.Exit(code)
@@ -165,8 +171,18 @@ func clock() time.Time {
 }
 
 func newLogger(format string, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{ReplaceAttr: plain}
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, nil))
+		return slog.New(slog.NewJSONHandler(w, o))
 	}
-	return slog.New(slog.NewTextHandler(w, nil))
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// plain writes an error as what it says. Some libraries' errors print the stack they were made on as well, in any format
+// that asks for more than that.
+func plain(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok && a.Value.Kind() == slog.KindAny {
+		a.Value = slog.StringValue(err.Error())
+	}
+	return a
 }

@@ -128,7 +128,7 @@ func openHouse(g *globals, o openOptions) (_ *house, err error) {
 		}
 	}()
 	h.recorded.now = o.now
-	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: h.recorded.Now, Logger: g.Log, DeferSync: o.deferSync, ReserveBytes: o.reserve, SegmentBytes: o.segment}); err != nil {
+	if err = h.openLog(g, embedded.Options{FS: g.disk, Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: h.recorded.Now, Logger: g.Log, Fatal: g.fatal, DeferSync: o.deferSync, ReserveBytes: o.reserve, SegmentBytes: o.segment}); err != nil {
 		return nil, err
 	}
 	if o.role.opensVault() {

@@ -73,7 +73,7 @@ func (c *storeCmd) Run(g *globals) error {
 	}
 	recorded := recorder{now: g.Now}
 	log, err := embedded.Open(embedded.Options{
-		Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: recorded.Now, Logger: g.Log, ReserveBytes: c.Reserve << 20,
+		Dir: filepath.Join(g.Data, "log"), Suite: byte(suite), Now: recorded.Now, Logger: g.Log, Fatal: g.fatal, ReserveBytes: c.Reserve << 20,
 	})
 	if err != nil {
 		return err

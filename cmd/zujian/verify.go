@@ -116,7 +116,7 @@ func (h *house) verifyViews(g *globals, res *verifyResult) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, disk.RemoveAll(dir)) }()
-	o := viewOptions(g.Log)
+	o := viewOptions(g)
 	o.Scratch, o.FS = true, disk
 	fresh, err := pebbleviews.Open(dir, o)
 	if err != nil {

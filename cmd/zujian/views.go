@@ -48,7 +48,7 @@ func (v sharedViews) Close() error { return v.store.Close() }
 // openViews opens where --views says.
 func (h *house) openViews(g *globals, r role) error {
 	if g.Config.Views == "" {
-		o := viewOptions(g.Log)
+		o := viewOptions(g)
 		if h.log != nil {
 			o.FS = h.log.Disk()
 		}

@@ -93,7 +93,10 @@ func (v *Views) loadActive() error {
 }
 
 // logger passes Pebble's words on.
-type logger struct{ to *slog.Logger }
+type logger struct {
+	to    *slog.Logger
+	fatal func(error)
+}
 
 func (l logger) Infof(string, ...any) {}
 
@@ -111,5 +114,9 @@ func damaged(log *slog.Logger) func(pebble.DataCorruptionInfo) {
 
 // Fatalf is called when Pebble can't keep its promises any more: going on could only do harm.
 func (l logger) Fatalf(format string, args ...any) {
-	panic("pebbleviews: " + fmt.Sprintf(format, args...))
+	err := errors.New("pebbleviews: " + fmt.Sprintf(format, args...))
+	if l.fatal != nil {
+		l.fatal(err)
+	}
+	panic(err)
 }

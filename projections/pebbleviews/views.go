@@ -41,6 +41,7 @@ type Options struct {
 	MemTable      uint64       // Bytes of one memtable while views catch up; 32 MiB, which is what service takes, if 0.
 	Logger        *slog.Logger // nil is silent.
 	CompactionMax int          // Compactions at once; 1 if 0: folding needs the other core.
+	Fatal         func(error)  // Called when Pebble can't keep its promises any more; it must not return. A panic if nil.
 	Scratch       bool         // The folder is removed after use: there is no write-ahead log.
 }
 
@@ -102,7 +103,7 @@ func Open(dir string, o Options) (*Views, error) {
 	defer cache.Unref() // The database holds it from here on.
 	compactions, pace := max(o.CompactionMax, 1), newPacing()
 	opts := &pebble.Options{
-		FS: folder.Ordered(pace.on(disk)), EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log}, DisableWAL: o.Scratch,
+		FS: folder.Ordered(pace.on(disk)), EventListener: &pebble.EventListener{DataCorruption: damaged(log)}, Cache: cache, MemTableSize: orElse(o.MemTable, memTableBytes), Logger: logger{log, o.Fatal}, DisableWAL: o.Scratch,
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactions },
 		MemTableStopWritesThreshold: 4,
