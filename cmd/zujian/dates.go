@@ -96,7 +96,7 @@ type clockCmd struct {
 func (c *clockCmd) Run(g *globals) error {
 	now := g.Now().Round(0)
 	n, err := wallclock.Read(g.Data)
-	if err == nil && c.Confirm {
+	if c.Confirm { // Whatever was noted.
 		err = wallclock.Confirm(g.Data, now)
 	}
 	if err != nil {

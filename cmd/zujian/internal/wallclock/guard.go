@@ -15,14 +15,17 @@
 // Now says, what would be decided is refused, and the log records by the same time, which one leap would else move for good.
 //
 // Doubt ends when an operator confirms the clock (zujian clock --confirm), when it comes back, or when a quorum of witnesses
-// has cosigned since at the clock's own time, as their clocks are others'. It outlasts a restart.
+// has cosigned since at the clock's own time, as their clocks are others'. It outlasts a restart: what is noted of it is
+// summed, and a damaged note, which may have said so, is doubt.
 package wallclock
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -69,6 +72,7 @@ type Guard struct {
 	back     time.Duration // and behind.
 	held     bool
 	behind   bool
+	lost     bool      // Nobody knows whether it was in doubt: held until it is believed again.
 	since    time.Time // Reading at which it came into doubt.
 	reminded time.Time
 }
@@ -78,6 +82,7 @@ type Note struct {
 	Believed time.Time     `json:"believed"`
 	Held     bool          `json:"held"`
 	Behind   bool          `json:"behind,omitempty"`
+	Lost     bool          `json:"lost,omitempty"`     // What was noted before was damaged.
 	Ahead    time.Duration `json:"ahead_ns,omitempty"` // How far the clock was ahead.
 }
 
@@ -89,8 +94,8 @@ func Open(o Options) *Guard {
 	now := o.Now()
 	g := &Guard{o: o, believed: wall(now), reading: now, slept: o.Slept(), allow: Step, back: Step}
 	n, err := Read(o.Dir)
-	if err != nil {
-		o.Logger.Error("what was noted of the clock is not used", "err", err)
+	if g.lost = n.Lost || err != nil; err != nil {
+		o.Logger.Error("what was noted of the clock is damaged, and may have said that it is in doubt: so it is", "err", err)
 	}
 	switch {
 	case n.Believed.IsZero() && o.Last.IsZero():
@@ -155,7 +160,7 @@ func (g *Guard) passed(now time.Time) time.Time {
 // judge holds the clock to what has passed.
 func (g *Guard) judge(now time.Time) {
 	ahead, doubted := wall(now).Sub(g.passed(now)), g.held || g.behind
-	g.held, g.behind = ahead > g.allow, ahead < -g.back
+	g.held, g.behind = ahead > g.allow || g.lost, ahead < -g.back
 	switch {
 	case !g.held && !g.behind:
 		if doubted {
@@ -174,7 +179,7 @@ func (g *Guard) judge(now time.Time) {
 }
 
 func (g *Guard) believe(now time.Time) {
-	g.believed, g.reading, g.slept, g.allow, g.back, g.held, g.behind = wall(now), now, g.o.Slept(), Step, Step, false, false
+	g.believed, g.reading, g.slept, g.allow, g.back, g.held, g.behind, g.lost = wall(now), now, g.o.Slept(), Step, Step, false, false, false
 }
 
 // Run looks for confirmations, and notes what is believed, until ctx ends.
@@ -251,7 +256,7 @@ func (g *Guard) note() time.Time {
 	g.judge(now)
 	n := Note{Believed: wall(now)}
 	if g.held || g.behind {
-		n = Note{Believed: g.passed(now), Held: g.held, Behind: g.behind, Ahead: wall(now).Sub(g.passed(now))}
+		n = Note{Believed: g.passed(now), Held: g.held, Behind: g.behind, Lost: g.lost, Ahead: wall(now).Sub(g.passed(now))}
 	}
 	if err := write(filepath.Join(g.o.Dir, noteName), n); err != nil { // The last recorded event says nearly the same.
 		g.o.Logger.Warn("the time that is believed was not noted", "err", err)
@@ -272,14 +277,20 @@ func read(path string) (n Note, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return Note{}, nil
 	}
+	text, sum, summed := bytes.Cut(raw, []byte("\n")) // A note of before there were sums has none.
+	if summed = summed && len(sum) > 0; err == nil && summed && string(sum) != sumOf(text) {
+		err = errors.New("it is damaged")
+	}
 	if err == nil {
-		err = json.Unmarshal(raw, &n)
+		err = json.Unmarshal(text, &n)
 	}
 	if err != nil {
 		return Note{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	return n, nil
 }
+
+func sumOf(text []byte) string { return fmt.Sprintf("%08x\n", crc32.ChecksumIEEE(text)) }
 
 func write(path string, n Note) error {
 	raw, err := json.Marshal(n)
@@ -290,9 +301,9 @@ func write(path string, n Note) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = f.Write(append(raw, '\n'))
+	_, err = fmt.Fprintf(f, "%s\n%s", raw, sumOf(raw))
 	// An operator may confirm as another user than the server's. The folder lets nobody else in.
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

@@ -308,3 +308,47 @@ func TestConfirmations(t *testing.T) {
 	m.guard.look()
 	m.says("witnesses agreed with another time", true, 40*day)
 }
+
+// TestDamagedNoteIsDoubt: whatever becomes of the note of a clock in doubt, it is in doubt at the next start and the one
+// after it, until it is confirmed. Without any harm it would have been, too.
+func TestDamagedNoteIsDoubt(t *testing.T) {
+	t.Parallel()
+	for name, harm := range map[string]func([]byte) []byte{
+		"whole":   func(b []byte) []byte { return b },
+		"empty":   func([]byte) []byte { return nil },
+		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
+		"zeroed":  func(b []byte) []byte { return make([]byte, len(b)) },
+		"a digit": func(b []byte) []byte { b[len(`{"believed":"20`)] ^= 1; return b },
+		"a word":  func(b []byte) []byte { return []byte(strings.Replace(string(b), `"held":true`, `"held":null`, 1)) },
+	} {
+		m := newMachine(t)
+		m.Set(10 * day) // Less than a server may be down: only the note tells of it.
+		m.says(name+": after a leap", true, 10*day)
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if err := m.guard.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(m.dir, noteName)
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, harm(raw), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.start(m.Now().Add(-10 * day).Round(0))
+		if !m.guard.Status().Doubted {
+			t.Errorf("%s: it is believed", name)
+		}
+		m.restart(time.Second)
+		if !m.guard.Status().Doubted {
+			t.Errorf("%s: it is believed after one more restart", name)
+		}
+		if err := Confirm(m.dir, m.Now()); err != nil {
+			t.Fatal(err)
+		}
+		m.guard.look()
+		m.says(name+": confirmed", false, 0)
+	}
+}
