@@ -83,6 +83,17 @@ func receive(w http.ResponseWriter, r *http.Request) {
 	r.Body = &receivedBody{data: bytes.NewReader(raw), end: err}
 }
 
+// sentMax is how much of a body that is too large is taken in and thrown away.
+const sentMax = 16 << 20
+
+// letSend lets a client finish sending what is refused for its length. Many send all before they listen: of a connection
+// that is closed meanwhile they learn that it broke, and not why.
+func letSend(r *http.Request) {
+	if r.ContentLength <= sentMax && r.Header.Get("Expect") == "" {
+		_, _ = io.Copy(io.Discard, r.Body) // As far as it comes within the server's time for a request.
+	}
+}
+
 // receivedBody is a body that has been read, and how the reading ended.
 type receivedBody struct {
 	data *bytes.Reader

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -178,8 +179,16 @@ func (s *Server) route() error {
 	return nil
 }
 
-// ServeHTTP makes Server a http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+// ServeHTTP makes Server a http.Handler. HEAD is GET whose body the HTTP server leaves out (RFC 9110 9.3.2), but of a live
+// stream, which would never end.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead && !streams(r) {
+		get := r.WithContext(r.Context())
+		get.Method = http.MethodGet
+		r = get
+	}
+	s.echo.ServeHTTP(w, r)
+}
 
 // HTTPServer is a server for addr with every timeout set. The caller listens and shuts it down.
 func (s *Server) HTTPServer(addr string) *http.Server {
@@ -219,6 +228,9 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			s.account(c, start)
 		}()
 		if err := s.admit(c); err != nil {
+			if errors.Is(err, errTooLarge) {
+				letSend(r)
+			}
 			s.fail(c, err)
 			return nil
 		}
