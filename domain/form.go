@@ -19,9 +19,10 @@ import (
 //
 // Reading events and rows is what a catch-up of views costs most after their own work, and encoding/json walks each
 // document twice and finds each field by its name. A Form is worked out once for a type, and then expects fields in their
-// order, or any other, plain texts and nothing that json.Marshal would not write. Whatever is otherwise (blanks, other or
-// repeated names, null in odd places, numbers out of range) it leaves to encoding/json whole, from the beginning. So it need not know
-// how such things are read, only what it knows for certain. The price: reflection in the kernel, as in encoding/json.
+// order, or any other, plain texts and nothing that json.Marshal would not write but blanks. Whatever is otherwise (other
+// or repeated names, null in odd places, numbers out of range) it leaves to encoding/json whole, from the beginning. So it
+// need not know how such things are read, only what it knows for certain. The price: reflection in the kernel, as in
+// encoding/json.
 type Form[T any] struct {
 	shape *shape
 	mark  [FormBytes]byte // Of packed values.
@@ -40,7 +41,7 @@ func (f Form[T]) Unmarshal(b []byte) (T, error) { return f.unmarshal(b, nil) }
 func (f Form[T]) unmarshal(b []byte, memo Memo) (T, error) {
 	t := new(T)
 	r := plainReader{b: b, memo: memo}
-	if r.value(f.shape, reflect.ValueOf(t).Elem()) && r.at == len(b) {
+	if r.value(f.shape, reflect.ValueOf(t).Elem()) && r.end() {
 		return *t, nil
 	}
 	t = new(T)
@@ -216,8 +217,26 @@ type plainReader struct {
 	memo Memo // nil makes each text anew.
 }
 
+// space goes to what is no blank: most who write JSON to us put some between a value and the next.
+func (r *plainReader) space() {
+	if r.at < len(r.b) && r.b[r.at] <= ' ' { // By itself, to be part of who calls it: what we write has none.
+		r.skip()
+	}
+}
+
+func (r *plainReader) skip() {
+	for r.at < len(r.b) && strings.IndexByte(" \t\r\n", r.b[r.at]) >= 0 {
+		r.at++
+	}
+}
+
+func (r *plainReader) end() bool {
+	r.space()
+	return r.at == len(r.b)
+}
+
 func (r *plainReader) next(c byte) bool {
-	if r.at < len(r.b) && r.b[r.at] == c {
+	if r.space(); r.at < len(r.b) && r.b[r.at] == c {
 		r.at++
 		return true
 	}
@@ -234,6 +253,7 @@ func (r *plainReader) has(s string) bool {
 
 // value reads one value into v, which is zero.
 func (r *plainReader) value(s *shape, v reflect.Value) bool {
+	r.space()
 	switch s.kind {
 	case asText:
 		b, ok := r.text()
@@ -383,6 +403,7 @@ func (r *plainReader) object(s *shape, v reflect.Value) bool {
 
 // field is the number of the field whose name comes next, most likely at; -1 is none.
 func (r *plainReader) field(s *shape, at int) int {
+	r.space()
 	for i := at; i < len(s.fields); i++ {
 		if r.has(s.fields[i].key) {
 			return i
@@ -418,6 +439,7 @@ func (r *plainReader) texts(v reflect.Value) bool {
 		if len(all) > 0 && !r.next(',') {
 			return false
 		}
+		r.space()
 		b, ok := r.text()
 		if !ok {
 			r.at = from
@@ -439,11 +461,13 @@ func (r *plainReader) counts(v reflect.Value) bool {
 		if len(all) > 0 && !r.next(',') {
 			return false
 		}
+		r.space()
 		name, ok := r.text()
 		if !ok || !r.next(':') {
 			r.at = from
 			return r.other(v)
 		}
+		r.space()
 		n, ok := r.integer()
 		if !ok {
 			return false
@@ -498,6 +522,7 @@ func (r *plainReader) verdict(v reflect.Value) bool {
 		if len(out) > 0 && !r.next(',') {
 			return false
 		}
+		r.space()
 		from := r.at
 		if _, ok := r.text(); !ok {
 			if raw, ok := r.raw(); !ok || !json.Valid(raw) {

@@ -2,11 +2,12 @@ package domain
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"testing"
 )
 
-// TestFormNeedsNoHelp shows that what json.Marshal writes is read without starting over.
+// TestFormNeedsNoHelp shows that what json.Marshal writes is read without starting over, in any order and with blanks.
 func TestFormNeedsNoHelp(t *testing.T) {
 	type part struct {
 		Share int64 `json:"share_bp"`
@@ -31,9 +32,18 @@ func TestFormNeedsNoHelp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got whole
-	r := plainReader{b: raw}
-	if ok := r.value(FormOf[whole]().shape, reflect.ValueOf(&got).Elem()); !ok || r.at != len(raw) {
-		t.Fatalf("%s\nstopped at %d: %s", raw, r.at, raw[r.at:])
+	var fields map[string]json.RawMessage
+	err = json.Unmarshal(raw, &fields)
+	sorted, err1 := json.Marshal(fields)
+	wide, err2 := json.MarshalIndent(fields, "", "\t")
+	if err := errors.Join(err, err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range [][]byte{raw, sorted, wide} {
+		var got whole
+		r := plainReader{b: raw}
+		if ok := r.value(FormOf[whole]().shape, reflect.ValueOf(&got).Elem()); !ok || !r.end() {
+			t.Fatalf("%s\nstopped at %d: %s", raw, r.at, raw[r.at:])
+		}
 	}
 }

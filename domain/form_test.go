@@ -135,6 +135,10 @@ func TestFormReadsAsJSON(t *testing.T) {
 		`{"Hidden":"x"}`, `{"-":"x"}`, `{"untagged":1}`, `{"embedded":{"inner":"x"}}`, `{"any":"a]","text":"x"}`, `{"any":"a\"]","map":{}}`, "\ufeff{}",
 	} {
 		sameAsJSON(t, everyForm, []byte(raw))
+		for _, wide := range []string{", ", " ,\t", "\n,\r ", "\v,", ",\u00a0"} { // Blanks, and what is none.
+			sameAsJSON(t, everyForm, []byte(strings.ReplaceAll(raw, ",", wide)))
+			sameAsJSON(t, everyForm, []byte(strings.NewReplacer(":", strings.ReplaceAll(wide, ",", ":"), "[", "[ ", "]", " ]", "{", "{ ", "}", " }").Replace(raw)))
+		}
 	}
 	sameAsJSON(t, domain.FormOf[twice](), []byte(`{"share_bp":2,"name":"outer","from":"2026-01-01"}`))
 	sameAsJSON(t, domain.FormOf[string](), []byte(`"x"`))
@@ -238,6 +242,7 @@ func FuzzForm(f *testing.F) {
 	f.Add([]byte(everythingJSON))
 	for piece := range strings.SplitSeq(everythingJSON[1:len(everythingJSON)-1], `,"`) {
 		f.Add([]byte(`{"` + strings.TrimPrefix(piece, `"`) + `}`))
+		f.Add([]byte(` { "` + strings.NewReplacer(":", ": ", ",", " ,").Replace(strings.TrimPrefix(piece, `"`)) + ` } `))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) { sameAsJSON(t, everyForm, raw) })
 }
