@@ -43,18 +43,9 @@ func benchPeers(b *bench) (rows []benchRow, err error) {
 	if err != nil {
 		return nil, err
 	}
-	slice := time.Duration(b.seconds * 0.7 * float64(time.Second) / float64(benchPeerRounds*len(kinds)))
-	got := make([][]slicing, len(kinds))
-	for round := -1; round < benchPeerRounds; round++ { // The first warms up.
-		for k, kind := range kinds {
-			res, err := runSlice(b.ctx, kind, benchWriters, slice)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", kind.name, err)
-			}
-			if round >= 0 {
-				got[k] = append(got[k], res)
-			}
-		}
+	got, err := profiled(b, func() ([][]slicing, error) { return b.appendPeers(kinds) })
+	if err != nil {
+		return nil, err
 	}
 	rate := func(s slicing) float64 { return s.rate }
 	name := fmt.Sprintf("append, %d writers", benchWriters)
@@ -71,6 +62,29 @@ func benchPeers(b *bench) (rows []benchRow, err error) {
 	}
 	loads, err := b.loadPeers(kinds)
 	return append(rows, loads...), err
+}
+
+// appendPeers gives every kind a slice of each round. What a store leaves to be merged in the background falls into the
+// slice after its own, so every second round goes the other way.
+func (b *bench) appendPeers(kinds []benchKind) ([][]slicing, error) {
+	slice := time.Duration(b.seconds * 0.7 * float64(time.Second) / float64(benchPeerRounds*len(kinds)))
+	got := make([][]slicing, len(kinds))
+	for round := -1; round < benchPeerRounds; round++ { // The first warms up.
+		for i := range kinds {
+			k := i
+			if round%2 != 0 {
+				k = len(kinds) - 1 - i
+			}
+			res, err := runSlice(b.ctx, kinds[k], benchWriters, slice)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", kinds[k].name, err)
+			}
+			if round >= 0 {
+				got[k] = append(got[k], res)
+			}
+		}
+	}
+	return got, nil
 }
 
 // benchKind is one store under measurement.
