@@ -49,15 +49,18 @@ const (
 	blockCacheBytes = 64 << 20
 	rowCacheBytes   = 16 << 20
 	memTableBytes   = 32 << 20
+	flushRoom       = 64 << 20
 	l0Compaction    = 8  // Twice the files above each other in level 0 that start a compaction.
 	l0Stop          = 24 // Files above each other that stop writing.
 )
 
 // Views implements projections.Views. Make one with Open.
 type Views struct {
-	db  *pebble.DB
-	log *slog.Logger
-	row int64 // Bytes of rows of a view that is built. In service so many would be much for the collector to look at.
+	db   *pebble.DB
+	dir  string
+	disk vfs.FS
+	log  *slog.Logger
+	row  int64 // Bytes of rows of a view that is built. In service so many would be much for the collector to look at.
 
 	fill filling
 	pace *pacing
@@ -121,7 +124,7 @@ func Open(dir string, o Options) (*Views, error) {
 		return nil, fmt.Errorf("open views in %s: %w", dir, err)
 	}
 	v := &Views{
-		db: db, log: log, pace: pace, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, spaces: map[space]*keyspace{},
+		db: db, dir: dir, disk: disk, log: log, pace: pace, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, spaces: map[space]*keyspace{},
 	}
 	v.idle, v.fill.most = sync.NewCond(&v.life), int(opts.MemTableSize)
 	if err := v.loadActive(); err != nil {
@@ -150,11 +153,21 @@ func (v *Views) Close() error {
 	}
 	v.life.Unlock()
 	v.pace.over()
-	err := v.db.Flush()
+	var err error
+	if v.roomToFlush() {
+		err = v.db.Flush()
+	}
 	if err := errors.Join(err, v.db.Close()); err != nil {
 		return fmt.Errorf("close views: %w", err)
 	}
 	return nil
+}
+
+// roomToFlush tells whether the disk has room for what a flush writes. Without, Pebble tries for ever, or panics: then what
+// was written stays in its write-ahead log, and is read from there when the folder is opened again.
+func (v *Views) roomToFlush() bool {
+	free, err := v.disk.GetDiskUsage(v.dir)
+	return err != nil || free.AvailBytes >= flushRoom // A disk that doesn't say is tried.
 }
 
 // Sync makes everything written so far durable.
