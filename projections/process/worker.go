@@ -190,10 +190,12 @@ func (w *worker) period(ctx context.Context) error {
 func (w *worker) pass(ctx context.Context) error {
 	r := w.runner
 	batch, last := w.room[:0], w.seen
-	defer func() { // What was in it is not to live for it.
-		clear(batch[:cap(batch)])
-		w.room = batch[:0]
-	}()
+	empty := func() { // What was in it is not to live for it.
+		clear(batch)
+		batch = batch[:0]
+		w.room = batch
+	}
+	defer empty()
 	for rec, err := range r.Aggregates.Store.All(ctx, w.seen.position) {
 		if err != nil {
 			return fmt.Errorf("read log after %d: %w", last.position, err)
@@ -213,7 +215,7 @@ func (w *worker) pass(ctx context.Context) error {
 			if err := w.answer(ctx, batch, last); err != nil {
 				return err
 			}
-			batch = batch[:0]
+			empty()
 		}
 	}
 	return w.answer(ctx, batch, last)
