@@ -11,7 +11,7 @@
 //
 // # Decisions
 //
-// A checkpoint is signed each second in which there were events, at once when 256 wait (but at most five a second, so
+// A checkpoint is signed each second in which there were events, at once when 256 wait (but at most two a second, so
 // that a flood of appends does not share its disk with a flood of syncs), and every ten minutes when nothing happens.
 // Order: leaves and levels durable, then the checkpoint durable, then published. So no size is ever signed whose tree
 // could be lost, and since the tree is a function of the log no size ever has two roots.

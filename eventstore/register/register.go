@@ -25,7 +25,7 @@ import (
 const (
 	signEvery    = time.Second            // While there are events.
 	signEvents   = 256                    // Events after which it is signed at once,
-	signPause    = 200 * time.Millisecond // but not more often than this.
+	signPause    = 500 * time.Millisecond // but not more often than this.
 	signIdle     = 10 * time.Minute       // When nothing happens.
 	fullRetry    = 30 * time.Second       // A full disk is tried again, whatever is said of its room.
 	followPause  = 50 * time.Millisecond  // Between two looks at a log that grows.
