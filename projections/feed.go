@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,9 +112,10 @@ const (
 
 // read sends the log after a position in chunks until its head, and closes out. The last chunk has head set, even
 // if it is empty. Events nobody wants are never decoded. It owns its goroutines.
-func (r *Runner) read(ctx context.Context, after mark, want sieve, out chan<- *chunk) error {
+func (r *Runner) read(ctx context.Context, after mark, want sieve, room *readRoom, out chan<- *chunk) error {
 	defer close(out)
-	b := &reading{runner: r, out: out, last: after}
+	b := &reading{runner: r, out: out, last: after, raw: room.raw, room: room}
+	defer func() { room.raw = kept(b.raw) }()
 	for rec, err := range r.Store.All(ctx, after.position) {
 		if err != nil {
 			return fmt.Errorf("read log after %d: %w", b.last.position, err)
@@ -132,11 +134,29 @@ func (r *Runner) read(ctx context.Context, after mark, want sieve, out chan<- *c
 	return b.send(ctx, true)
 }
 
+// readRoom is memory of one pass over the log for the next: in service each reads one chunk.
+type readRoom struct {
+	raw    []eventstore.Recorded
+	events []Event
+}
+
+const readRoomMax = 1 << 12 // Events; a chunk of a catch-up is larger.
+
+// kept is the memory of events, emptied; nil if it is too much to keep.
+func kept[T any](events []T) []T {
+	if cap(events) > readRoomMax {
+		return nil
+	}
+	clear(events)
+	return events[:0]
+}
+
 // reading collects one chunk.
 type reading struct {
 	runner *Runner
 	out    chan<- *chunk
 	raw    []eventstore.Recorded
+	room   *readRoom // For the events of the first chunk.
 	count  int
 	began  time.Time
 	last   mark
@@ -153,7 +173,8 @@ func (b *reading) full() bool {
 }
 
 func (b *reading) send(ctx context.Context, head bool) error {
-	c := b.runner.decode(b.raw)
+	c := b.runner.decode(b.raw, b.room.events)
+	b.room.events = nil
 	c.last, c.head = b.last, head
 	clear(b.raw) // Decoding copies: nothing of the log's blocks stays alive.
 	b.raw, b.count = b.raw[:0], 0
@@ -165,9 +186,9 @@ func (b *reading) send(ctx context.Context, head bool) error {
 	}
 }
 
-// decode uses all cores: decoding, not folding, decides how fast views catch up.
-func (r *Runner) decode(raw []eventstore.Recorded) *chunk {
-	c := &chunk{events: make([]Event, len(raw))}
+// decode uses all cores: decoding, not folding, decides how fast views catch up. The events are where there is room for them.
+func (r *Runner) decode(raw []eventstore.Recorded, room []Event) *chunk {
+	c := &chunk{events: slices.Grow(room[:0], len(raw))[:len(raw)]}
 	var mu sync.Mutex
 	part := func(from, to int) {
 		for i := from; i < to; i++ {

@@ -22,6 +22,7 @@ type group struct {
 	members  []*member
 	failures int // Of the log, in a row.
 	events   int // Of the last pass.
+	room     readRoom
 }
 
 func (g *group) follow(ctx context.Context) {
@@ -97,11 +98,13 @@ func (g *group) pass(ctx context.Context) (head eventstore.Position, err error) 
 	chunks := make(chan *chunk, 1)
 	var readErr error
 	var reader sync.WaitGroup
-	reader.Go(func() { readErr = g.runner.read(ctx, from, sift(g.members), chunks) })
+	reader.Go(func() { readErr = g.runner.read(ctx, from, sift(g.members), &g.room, chunks) })
+	var room []Event
 	for c := range chunks {
 		head, g.events = c.last.position, g.events+len(c.events)
 		g.runner.sawHead(c.last)
 		g.feed(ctx, c)
+		room = kept(c.events)
 		if len(g.members) == 0 {
 			break
 		}
@@ -110,6 +113,7 @@ func (g *group) pass(ctx context.Context) (head eventstore.Position, err error) 
 	reader.Wait()
 	for range chunks { // read has closed it; one may be left.
 	}
+	g.room.events = room
 	if len(g.members) == 0 {
 		return head, nil
 	}

@@ -148,3 +148,14 @@ func TestRowsKept(t *testing.T) {
 		}
 	}
 }
+
+// TestReadRoom: the next pass has the memory of the last, without what was in it, and not that of a catch-up.
+func TestReadRoom(t *testing.T) {
+	last := []Event{{Stream: "a"}, {Stream: "b"}}
+	if next := kept(last)[:2]; &next[0] != &last[0] || next[0].Stream+next[1].Stream != "" {
+		t.Errorf("the next pass finds %q and %q", next[0].Stream, next[1].Stream)
+	}
+	if kept(make([]Event, readRoomMax+1)) != nil {
+		t.Error("the memory of a catch-up is kept")
+	}
+}
