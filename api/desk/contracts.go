@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"zujian/domain"
@@ -12,14 +11,7 @@ import (
 	"zujian/domain/escrow"
 	"zujian/domain/party"
 	"zujian/domain/unit"
-	"zujian/eventstore/aggregate"
 )
-
-// NewOccupant is somebody who will live there: a registered party, or a name and document that the desk seals.
-type NewOccupant struct {
-	contract.Occupant
-	ClearName, ClearDoc string
-}
 
 func (d *Desk) contractState(ctx context.Context, id string) (contract.State, error) {
 	s, _, found, err := load(ctx, d, contract.Decider, id)
@@ -132,207 +124,6 @@ func (d *Desk) mayDraft(ctx context.Context, call Call, t contract.Terms) error 
 		err = ErrForbidden
 	}
 	return err
-}
-
-// sealOccupants seals the names and documents of occupants. A new key is waited for until the disk has it: a household's are
-// waited for together.
-func (d *Desk) sealOccupants(ctx context.Context, contractID string, in []NewOccupant) ([]contract.Occupant, error) {
-	if len(in) == 0 {
-		return nil, nil
-	}
-	out := make([]contract.Occupant, len(in))
-	for i := range in {
-		if in[i].ClearName != "" {
-			if _, err := CleanName(in[i].ClearName); err != nil {
-				return nil, ErrName.At("/occupants/" + itoa(i) + "/name")
-			}
-		}
-		if out[i] = in[i].Occupant; out[i].ID == "" {
-			out[i].ID = itoa(i + 1)
-		}
-	}
-	errs := make([]error, len(in))
-	var others sync.WaitGroup
-	for i := range len(in) - 1 {
-		others.Go(func() { errs[i] = d.sealOccupant(ctx, contractID, &out[i], &in[i]) })
-	}
-	last := len(in) - 1
-	errs[last] = d.sealOccupant(ctx, contractID, &out[last], &in[last])
-	others.Wait()
-	return out, errors.Join(errs...)
-}
-
-func (d *Desk) sealOccupant(ctx context.Context, contractID string, o *contract.Occupant, in *NewOccupant) error {
-	if in.ClearName == "" {
-		return nil
-	}
-	name, err := CleanName(in.ClearName)
-	if err != nil {
-		return err
-	}
-	subject, stream := occupantSubject(contractID, o.ID), aggregate.Stream(contract.Decider.Category, contractID)
-	sealed, err := d.o.Vault.Seal(ctx, subject, stream, occupantName, name)
-	if err != nil {
-		return err
-	}
-	o.Name = domain.Sealed(sealed)
-	if in.ClearDoc == "" {
-		return nil
-	}
-	sealed, err = d.o.Vault.Seal(ctx, subject, stream, occupantDoc, domain.NormalDocNo(in.ClearDoc))
-	o.Doc = domain.Sealed(sealed)
-	return err
-}
-
-// mustOccupants refuses occupants that name a party who is none.
-func (d *Desk) mustOccupants(ctx context.Context, list []contract.Occupant, pointer string) error {
-	for i, o := range list {
-		if o.Party == "" {
-			continue
-		}
-		if err := d.mustParty(ctx, o.Party, pointer+itoa(i)+"/party_id"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// subject copies every fact of other aggregates that judging a contract needs.
-func (d *Desk) subject(ctx context.Context, call Call, t contract.Terms) (contract.Subject, error) {
-	var s contract.Subject
-	today := domain.DayOf(call.At)
-	u, _, found, err := load(ctx, d, unit.Decider, t.Unit)
-	if err != nil {
-		return s, err
-	}
-	if found {
-		s.Unit = unitFacts(t.Unit, u, today)
-		if err := d.neighbours(ctx, &s.Unit, u, t, today); err != nil {
-			return s, err
-		}
-	}
-	var room [partiesUsual]string
-	ids := append(room[:0], t.Payee.Party, t.Brokerage, t.Practitioner)
-	ids = appendParties(appendParties(ids, t.Lessors), t.Lessees)
-	slices.Sort(ids)
-	if ids = slices.Compact(ids); ids[0] == "" {
-		ids = ids[1:]
-	}
-	for _, id := range ids {
-		facts, known, err := d.partyFacts(ctx, id, t.Unit, today)
-		if err != nil {
-			return s, err
-		}
-		if !known {
-			continue
-		}
-		if s.Parties == nil {
-			s.Parties = make([]contract.PartyFacts, 0, len(ids))
-		}
-		s.Parties = append(s.Parties, facts)
-	}
-	if err := d.sublets(ctx, &s, t); err != nil {
-		return s, err
-	}
-	if t.Parent != "" {
-		if s.Parent, err = d.parentFacts(ctx, t.Parent, u); err != nil {
-			return s, err
-		}
-	}
-	if t.Renews != "" {
-		old, err := d.contractState(ctx, t.Renews)
-		if err != nil {
-			return s, err
-		}
-		s.Renewal = &contract.RenewalFacts{Contract: t.Renews, MonthlyRentFen: old.Terms.MonthlyRentFen, End: old.Terms.End}
-	}
-	return s, nil
-}
-
-func unitFacts(id string, u unit.State, on domain.Day) contract.UnitFacts {
-	h := u.Home
-	f := contract.UnitFacts{
-		ID: id, Building: h.Building, ReportUnit: h.ReportUnit, Street: h.Street, AdminCode: h.AdminCode,
-		GrossAreaC: h.GrossAreaC, InnerAreaC: h.InnerAreaC, Bedrooms: h.Bedrooms, Fitout: h.Fitout, Floor: h.Floor,
-		Floors: h.Floors, BuiltYear: h.BuiltYear, MetroM: h.MetroM, PlannedUse: h.PlannedUse, Incomplete: h.Incomplete,
-		ConversionApproved: u.Conversion != "", LandKind: h.LandKind, SafetyGrade: u.Safety.Grade, Flags: u.Flags, Retired: u.Stage != unit.StageActive,
-	}
-	for _, r := range u.Rooms {
-		f.Rooms = append(f.Rooms, contract.RoomFacts{ID: r.ID, Kind: r.Kind, Origin: r.Origin, UsableAreaC: r.UsableAreaC})
-	}
-	for _, o := range u.OwnersOn(on) {
-		f.Owners = append(f.Owners, contract.Owner{Party: o.Party, ShareBP: o.ShareBP})
-	}
-	return f
-}
-
-func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day) (contract.PartyFacts, bool, error) {
-	s, _, found, err := load(ctx, d, party.Decider, id)
-	if err != nil || !found {
-		return contract.PartyFacts{}, false, err
-	}
-	f := contract.PartyFacts{
-		ID: id, Kind: s.Registered.Kind, OrgKind: s.Registered.OrgKind, Level: s.Level, Suspended: s.IsSuspended,
-		Banned: s.Banned(on), Erased: s.Erased || s.MergedInto != "", OpeningReported: s.OpeningReported(), Roster: s.Brokerage,
-	}
-	if s.Registered.Birth != "" && !s.Erased {
-		born, err := d.open(ctx, id, "birth", s.Registered.Birth)
-		if err != nil {
-			return f, false, err
-		}
-		if day, err := domain.ParseDay(born); err == nil {
-			f.Minor = day.AddMonths(18*12) > on // 民法典第十七条
-		}
-	}
-	acc, err := d.accountOf(ctx, id, f.OrgKind)
-	if err != nil {
-		return f, false, err
-	}
-	f.ReserveFen, f.ReserveRequiredFen = acc.Free(), acc.Required
-	if acc.InForce() {
-		f.Account, f.AccountBank = accountID(id), acc.Current.Bank
-	}
-	for _, m := range s.Mandates {
-		if s.Mandated(m.To, party.ScopeSign, unitID, on) && !slices.Contains(f.Mandates, m.To) {
-			f.Mandates = append(f.Mandates, m.To)
-		}
-	}
-	return f, true, nil
-}
-
-// parentFacts copies the HEAD contract above a sublease, and what else is let under it now.
-func (d *Desk) parentFacts(ctx context.Context, id string, u unit.State) (*contract.ParentFacts, error) {
-	head, _, found, err := load(ctx, d, contract.Decider, id)
-	if err != nil {
-		return nil, err
-	}
-	f := &contract.ParentFacts{ID: id, Exists: found && head.Terms.Kind == contract.KindHead}
-	if !f.Exists {
-		return f, nil
-	}
-	f.Filed, f.Ended = head.Stage == contract.StageFiled, !head.Live()
-	f.Unit, f.Rooms, f.Start, f.End = head.Terms.Unit, head.Terms.Rooms, head.Terms.Start, head.Terms.End
-	f.MonthlyRentFen, f.SubleaseConsent, f.ChainDepth = head.Terms.MonthlyRentFen, head.Terms.SubleaseConsent, 1
-	if head.Subject.Parent != nil {
-		f.ChainDepth = head.Subject.Parent.ChainDepth + 1
-	}
-	for _, l := range head.Terms.Lessees {
-		f.Lessees = append(f.Lessees, l.Party)
-	}
-	for _, o := range u.Occupancies {
-		if o.Kind != unit.KindOut || o.Parent != id || !o.Confirmed || o.Ended {
-			continue
-		}
-		sub, err := d.contractState(ctx, o.Contract)
-		if err != nil {
-			return nil, err
-		}
-		if f.SumOutRentFen, err = f.SumOutRentFen.Add(sub.Terms.MonthlyRentFen); err != nil {
-			return nil, err
-		}
-		f.LetRooms = append(f.LetRooms, o.Rooms...)
-	}
-	return f, nil
 }
 
 // AbandonDraft gives a draft up.
@@ -674,31 +465,6 @@ func (d *Desk) ProposeAmendment(ctx context.Context, call Call, id, partyID stri
 		AmendmentID: amendment, By: partyID, Changes: changes, EffectiveFrom: from, Refreshed: &fresh,
 	})
 	return amendment, s, r, err
-}
-
-// AddOccupant registers somebody who moves in, sealing name and document.
-func (d *Desk) AddOccupant(ctx context.Context, call Call, id string, in NewOccupant) (contract.State, Receipt, error) {
-	if in.ID == "" {
-		in.ID = derive("occupant", call.ID)[:8]
-	}
-	s, err := d.mine(ctx, call, id)
-	if err != nil {
-		return contract.State{}, Receipt{}, err
-	}
-	if in.Party != "" {
-		if err := d.mustParty(ctx, in.Party, "/party_id"); err != nil {
-			return contract.State{}, Receipt{}, err
-		}
-	}
-	sealed, err := d.sealOccupants(ctx, id, []NewOccupant{in})
-	if err != nil {
-		return contract.State{}, Receipt{}, err
-	}
-	fresh, err := d.subject(ctx, call, s.Terms)
-	if err != nil {
-		return contract.State{}, Receipt{}, err
-	}
-	return d.ContractAct(ctx, call, id, "", contract.AddOccupant{Occupant: sealed[0], Refreshed: &fresh})
 }
 
 // planEscrow opens the money ledger of a signed contract whose money is, or wants to be, supervised.

@@ -12,7 +12,7 @@ import (
 	"zujian/projections/people"
 )
 
-// Facts of a contract that other contracts give.
+// Facts that the rules of a contract ask for: of its home and parties, and those that other contracts give.
 
 // neighbours counts who lives in the other rooms of a flat that is let by room (U-03b). A contract that has one of these
 // rooms itself is this one, or the one it follows.
@@ -66,4 +66,142 @@ func (d *Desk) sublettingsNow(ctx context.Context, id string) (n int, err error)
 		return err
 	})
 	return n, err
+}
+
+// subject copies every fact of other aggregates that judging a contract needs.
+func (d *Desk) subject(ctx context.Context, call Call, t contract.Terms) (contract.Subject, error) {
+	var s contract.Subject
+	today := domain.DayOf(call.At)
+	u, _, found, err := load(ctx, d, unit.Decider, t.Unit)
+	if err != nil {
+		return s, err
+	}
+	if found {
+		s.Unit = unitFacts(t.Unit, u, today)
+		if err := d.neighbours(ctx, &s.Unit, u, t, today); err != nil {
+			return s, err
+		}
+	}
+	var room [partiesUsual]string
+	ids := append(room[:0], t.Payee.Party, t.Brokerage, t.Practitioner)
+	ids = appendParties(appendParties(ids, t.Lessors), t.Lessees)
+	slices.Sort(ids)
+	if ids = slices.Compact(ids); ids[0] == "" {
+		ids = ids[1:]
+	}
+	for _, id := range ids {
+		facts, known, err := d.partyFacts(ctx, id, t.Unit, today)
+		if err != nil {
+			return s, err
+		}
+		if !known {
+			continue
+		}
+		if s.Parties == nil {
+			s.Parties = make([]contract.PartyFacts, 0, len(ids))
+		}
+		s.Parties = append(s.Parties, facts)
+	}
+	if err := d.sublets(ctx, &s, t); err != nil {
+		return s, err
+	}
+	if t.Parent != "" {
+		if s.Parent, err = d.parentFacts(ctx, t.Parent, u); err != nil {
+			return s, err
+		}
+	}
+	if t.Renews != "" {
+		old, err := d.contractState(ctx, t.Renews)
+		if err != nil {
+			return s, err
+		}
+		s.Renewal = &contract.RenewalFacts{Contract: t.Renews, MonthlyRentFen: old.Terms.MonthlyRentFen, End: old.Terms.End}
+	}
+	return s, nil
+}
+
+func unitFacts(id string, u unit.State, on domain.Day) contract.UnitFacts {
+	h := u.Home
+	f := contract.UnitFacts{
+		ID: id, Building: h.Building, ReportUnit: h.ReportUnit, Street: h.Street, AdminCode: h.AdminCode,
+		GrossAreaC: h.GrossAreaC, InnerAreaC: h.InnerAreaC, Bedrooms: h.Bedrooms, Fitout: h.Fitout, Floor: h.Floor,
+		Floors: h.Floors, BuiltYear: h.BuiltYear, MetroM: h.MetroM, PlannedUse: h.PlannedUse, Incomplete: h.Incomplete,
+		ConversionApproved: u.Conversion != "", LandKind: h.LandKind, SafetyGrade: u.Safety.Grade, Flags: u.Flags, Retired: u.Stage != unit.StageActive,
+	}
+	for _, r := range u.Rooms {
+		f.Rooms = append(f.Rooms, contract.RoomFacts{ID: r.ID, Kind: r.Kind, Origin: r.Origin, UsableAreaC: r.UsableAreaC})
+	}
+	for _, o := range u.OwnersOn(on) {
+		f.Owners = append(f.Owners, contract.Owner{Party: o.Party, ShareBP: o.ShareBP})
+	}
+	return f
+}
+
+func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day) (contract.PartyFacts, bool, error) {
+	s, _, found, err := load(ctx, d, party.Decider, id)
+	if err != nil || !found {
+		return contract.PartyFacts{}, false, err
+	}
+	f := contract.PartyFacts{
+		ID: id, Kind: s.Registered.Kind, OrgKind: s.Registered.OrgKind, Level: s.Level, Suspended: s.IsSuspended,
+		Banned: s.Banned(on), Erased: s.Erased || s.MergedInto != "", OpeningReported: s.OpeningReported(), Roster: s.Brokerage,
+	}
+	if s.Registered.Birth != "" && !s.Erased {
+		born, err := d.open(ctx, id, "birth", s.Registered.Birth)
+		if err != nil {
+			return f, false, err
+		}
+		if day, err := domain.ParseDay(born); err == nil {
+			f.Minor = day.AddMonths(18*12) > on // 民法典第十七条
+		}
+	}
+	acc, err := d.accountOf(ctx, id, f.OrgKind)
+	if err != nil {
+		return f, false, err
+	}
+	f.ReserveFen, f.ReserveRequiredFen = acc.Free(), acc.Required
+	if acc.InForce() {
+		f.Account, f.AccountBank = accountID(id), acc.Current.Bank
+	}
+	for _, m := range s.Mandates {
+		if s.Mandated(m.To, party.ScopeSign, unitID, on) && !slices.Contains(f.Mandates, m.To) {
+			f.Mandates = append(f.Mandates, m.To)
+		}
+	}
+	return f, true, nil
+}
+
+// parentFacts copies the HEAD contract above a sublease, and what else is let under it now.
+func (d *Desk) parentFacts(ctx context.Context, id string, u unit.State) (*contract.ParentFacts, error) {
+	head, _, found, err := load(ctx, d, contract.Decider, id)
+	if err != nil {
+		return nil, err
+	}
+	f := &contract.ParentFacts{ID: id, Exists: found && head.Terms.Kind == contract.KindHead}
+	if !f.Exists {
+		return f, nil
+	}
+	f.Filed, f.Ended = head.Stage == contract.StageFiled, !head.Live()
+	f.Unit, f.Rooms, f.Start, f.End = head.Terms.Unit, head.Terms.Rooms, head.Terms.Start, head.Terms.End
+	f.MonthlyRentFen, f.SubleaseConsent, f.ChainDepth = head.Terms.MonthlyRentFen, head.Terms.SubleaseConsent, 1
+	if head.Subject.Parent != nil {
+		f.ChainDepth = head.Subject.Parent.ChainDepth + 1
+	}
+	for _, l := range head.Terms.Lessees {
+		f.Lessees = append(f.Lessees, l.Party)
+	}
+	for _, o := range u.Occupancies {
+		if o.Kind != unit.KindOut || o.Parent != id || !o.Confirmed || o.Ended {
+			continue
+		}
+		sub, err := d.contractState(ctx, o.Contract)
+		if err != nil {
+			return nil, err
+		}
+		if f.SumOutRentFen, err = f.SumOutRentFen.Add(sub.Terms.MonthlyRentFen); err != nil {
+			return nil, err
+		}
+		f.LetRooms = append(f.LetRooms, o.Rooms...)
+	}
+	return f, nil
 }
