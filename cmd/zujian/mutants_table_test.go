@@ -17,7 +17,7 @@ var mutants = []mutant{
 		name: "log believes what was never synced", file: "eventstore/embedded/open.go",
 		old: "\tif err := g.file.SyncData(); err != nil {\n\t\treturn fmt.Errorf(\"sync %s: %w\", g.name, err)\n\t}\n\tif err := sc.resume(m)",
 		new: "\tif err := sc.resume(m)",
-		pkg: "eventstore/embedded", test: "TestCrash",
+		pkg: "eventstore/embedded", test: "TestWhatAKilledProcessLeft",
 	},
 	{
 		name: "log keeps a torn tail", file: "eventstore/embedded/open.go",
