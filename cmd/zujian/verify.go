@@ -13,6 +13,7 @@ import (
 
 	"zujian/eventstore"
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/register"
 	"zujian/projections"
 	"zujian/projections/pebbleviews"
@@ -71,6 +72,14 @@ func (c *verifyCmd) verify(g *globals, res *verifyResult) error {
 		bar.end()
 		if err != nil {
 			return fmt.Errorf("log: %w", err)
+		}
+		if err := folder.CheckTables(g.Ctx, g.fs(), filepath.Join(g.Data, "log", "index")); err != nil {
+			return fmt.Errorf("log: index: %w: delete that folder, it is built again", err)
+		}
+	}
+	if g.Config.Views == "" && !c.LogOnly {
+		if err := folder.CheckTables(g.Ctx, g.fs(), filepath.Join(g.Data, "views")); err != nil {
+			return fmt.Errorf("views: %w: delete that folder, it is built again", err)
 		}
 	}
 	o := openOptions{}

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"zujian/eventstore"
+	"zujian/eventstore/folder"
 )
 
 // The database holds, big-endian:
@@ -59,7 +60,7 @@ func get(from getter, key []byte) (value []byte, ok bool, err error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, false, folder.Plain(err)
 	}
 	value = make([]byte, len(raw))
 	copy(value, raw)
@@ -101,6 +102,11 @@ type logger struct {
 func (l logger) Infof(string, ...any) {}
 
 func (l logger) Errorf(format string, args ...any) {
+	for i, a := range args {
+		if err, is := a.(error); is {
+			args[i] = folder.Plain(err)
+		}
+	}
 	l.to.Error("view store", slog.String("err", fmt.Sprintf(format, args...)))
 }
 

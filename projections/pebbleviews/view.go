@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"zujian/eventstore"
+	"zujian/eventstore/folder"
 	"zujian/projections"
 )
 
@@ -43,7 +44,7 @@ func (r *reader) Scan(ctx context.Context, from, to string, reverse bool) iter.S
 		}
 		it, err := r.from.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 		if err != nil {
-			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
+			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, folder.Plain(err)))
 			return
 		}
 		defer func() { _ = it.Close() }() // Its error is looked at below.
@@ -64,7 +65,7 @@ func scanAll(ctx context.Context, it *pebble.Iterator, skip int, from, to string
 		}
 	}
 	if err := it.Error(); err != nil {
-		yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
+		yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, folder.Plain(err)))
 	}
 }
 
@@ -145,7 +146,7 @@ func (v *batchView) Scan(ctx context.Context, from, to string, reverse bool) ite
 		}
 		it, err := v.iterator(from, to)
 		if err != nil {
-			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, err))
+			yield(projections.Pair{}, fmt.Errorf("scan %q to %q: %w", from, to, folder.Plain(err)))
 			return
 		}
 		defer func() { v.free = append(v.free, it) }()

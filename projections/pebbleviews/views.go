@@ -121,7 +121,7 @@ func Open(dir string, o Options) (*Views, error) {
 	}
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
-		return nil, fmt.Errorf("open views in %s: %w", dir, err)
+		return nil, fmt.Errorf("open views in %s: %w", dir, folder.Plain(err))
 	}
 	v := &Views{
 		db: db, dir: dir, disk: disk, log: log, pace: pace, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, spaces: map[space]*keyspace{},
