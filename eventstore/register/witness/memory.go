@@ -13,9 +13,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	cosignature "github.com/transparency-dev/formats/note"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
+
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -207,10 +210,7 @@ func writeFile(path string, data []byte) error {
 		err = os.Rename(path+".next", path)
 	}
 	if err == nil {
-		var d *os.File
-		if d, err = os.Open(filepath.Dir(path)); err == nil {
-			err = errors.Join(d.Sync(), d.Close())
-		}
+		err = folder.Sync(vfs.Default, filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("witness: write %s: %w", filepath.Base(path), err)

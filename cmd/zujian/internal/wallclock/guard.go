@@ -32,6 +32,9 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"zujian/eventstore/faults"
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -305,6 +308,9 @@ func write(path string, n Note) error {
 	// An operator may confirm as another user than the server's. The folder lets nobody else in.
 	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
+	}
+	if err == nil { // Doubt that a power loss takes away is believed again.
+		err = folder.Sync(faults.Real(), filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
