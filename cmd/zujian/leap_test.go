@@ -191,15 +191,7 @@ func TestStoreDoubtsItsClock(t *testing.T) {
 			t.Fatalf("it does not serve\n%s", logs)
 		}
 	}
-	config, err := esdb.ParseConnectionString("esdb://" + address + "&maxDiscoverAttempts=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.Logger = esdb.NoopLogging()
-	client, err := esdb.NewClient(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := storeClient(t, "esdb://"+address+"&maxDiscoverAttempts=1")
 	defer client.Close()
 	event := esdb.EventData{EventType: "x", ContentType: esdb.ContentTypeJson, Data: []byte("{}")}
 	written := 0

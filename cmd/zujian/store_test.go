@@ -125,6 +125,21 @@ func TestReadmePathOverTheProtocol(t *testing.T) {
 	}
 }
 
+// storeClient is the official client of a store, without its log.
+func storeClient(t *testing.T, connection string) *esdb.Client {
+	t.Helper()
+	config, err := esdb.ParseConnectionString(connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Logger = esdb.NoopLogging()
+	client, err := esdb.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
 // TestStoreKeepsAReserve: the log alone refuses writes while less of the disk is free than it was told to leave, serves
 // reads, and keeps a ballast once there is room.
 func TestStoreKeepsAReserve(t *testing.T) {
@@ -135,17 +150,9 @@ func TestStoreKeepsAReserve(t *testing.T) {
 	appends := func(reserve string) error {
 		p := startStore(t, data, "--listen", "127.0.0.1:0", "--insecure", "--reserve="+reserve)
 		defer p.stop(t)
-		config, err := esdb.ParseConnectionString("esdb://" + p.at + "?tls=false&maxDiscoverAttempts=1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		config.Logger = esdb.NoopLogging()
-		client, err := esdb.NewClient(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		client := storeClient(t, "esdb://"+p.at+"?tls=false&maxDiscoverAttempts=1")
 		defer client.Close()
-		_, err = client.AppendToStream(t.Context(), "theirs", esdb.AppendToStreamOptions{}, esdb.EventData{EventType: "x", ContentType: esdb.ContentTypeJson, Data: []byte("{}")})
+		_, err := client.AppendToStream(t.Context(), "theirs", esdb.AppendToStreamOptions{}, esdb.EventData{EventType: "x", ContentType: esdb.ContentTypeJson, Data: []byte("{}")})
 		stream, rerr := client.ReadAll(t.Context(), esdb.ReadAllOptions{}, 10)
 		if rerr != nil {
 			t.Fatalf("reading with a reserve of %s MiB: %v\n%s", reserve, rerr, p.logs)
@@ -198,15 +205,7 @@ func TestTwoServersOneLog(t *testing.T) {
 	second.must(t, http.StatusOK, http.MethodGet, "/v1/events", made.field(t, "key"), nil)
 
 	// A reader of the log may read it with any client, and write nothing.
-	config, err := esdb.ParseConnectionString(storeKeyOf(t, logData, "reader").Connection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.Logger = esdb.NoopLogging()
-	client, err := esdb.NewClient(config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := storeClient(t, storeKeyOf(t, logData, "reader").Connection)
 	defer client.Close()
 	stream, err := client.ReadAll(t.Context(), esdb.ReadAllOptions{}, 10)
 	if err != nil {
@@ -255,15 +254,7 @@ func TestServeProtocol(t *testing.T) {
 		{"a district", key("district", "320115"), "theirs-1", event, false, false},
 		{"nobody", "zj_nonsense", "theirs-1", event, false, false},
 	} {
-		config, err := esdb.ParseConnectionString("esdb://any:" + try.key + "@" + address + "?tlsCAFile=" + filepath.Join(data, storeAuthorityFile))
-		if err != nil {
-			t.Fatal(err)
-		}
-		config.Logger = esdb.NoopLogging()
-		client, err := esdb.NewClient(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		client := storeClient(t, "esdb://any:"+try.key+"@"+address+"?tlsCAFile="+filepath.Join(data, storeAuthorityFile))
 		stream, err := client.ReadAll(t.Context(), esdb.ReadAllOptions{}, 1)
 		if err == nil {
 			_, err = stream.Recv()
