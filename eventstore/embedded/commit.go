@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +113,10 @@ func (s *Store) judge(r *request, dups *duplicates) (verdict, error) {
 		if dups.holds(s.accepted, r) {
 			return judgeAgain, nil // An event of this group has its id: look again when that one is in the index.
 		}
-		res, seen, err := s.find(r)
+		if head == eventstore.NoStream {
+			break
+		}
+		res, seen, err := s.find(r, head)
 		if err != nil {
 			return judgeAnswer, err
 		}
@@ -171,13 +175,14 @@ func (s *Store) head(stream string) (eventstore.Revision, error) {
 	return s.index.head(stream, s.heads.dropped)
 }
 
-// find looks for an append at any revision in the stream by its first id. seen without a position means that the id is
-// there but the whole append is not.
-func (s *Store) find(r *request) (res eventstore.Appended, seen bool, err error) {
+// find looks for an append at any revision in the stream, which goes to last, by its first id. seen without a position means
+// that the id is there but the whole append is not.
+func (s *Store) find(r *request, last eventstore.Revision) (res eventstore.Appended, seen bool, err error) {
 	if err := s.indexed.wait(context.Background(), s.end.pos); err != nil {
 		return res, false, err
 	}
-	starts, err := s.index.withID(frame(r.frames).id(), r.stream)
+	id := frame(r.frames).id()
+	starts, err := s.index.withID(id, r.stream, last)
 	if err != nil || len(starts) == 0 {
 		return res, false, err
 	}
@@ -188,8 +193,8 @@ func (s *Store) find(r *request) (res eventstore.Appended, seen bool, err error)
 		if err != nil {
 			return res, false, err
 		}
-		if string(f.stream()) != r.stream {
-			continue // Its hash is the same.
+		if string(f.stream()) != r.stream || !bytes.Equal(f.id(), id) {
+			continue // Its hash is the same, or its id begins as this one.
 		}
 		rev := f.revision()
 		end, same, err := s.sameIDs(r.stream, rev, ids)
@@ -451,7 +456,7 @@ func (s *Store) follow() {
 // indexGroups applies w and what has come since as one batch.
 func (s *Store) indexGroups(w indexWork) error {
 	for {
-		s.rows.add(w.buf[groupHeader:], s.recent)
+		s.rows.add(w.buf[groupHeader:])
 		m := w.mark
 		s.recycle(w.buf)
 		if s.rows.len() < indexBatchBytes {

@@ -21,8 +21,8 @@
 // The index follows behind the durable position. Who reads a stream waits for it only where the stream's own frames may
 // not be in it yet: what was written lately is in memory. A revision is checked against the heads of recent streams in
 // memory, which always hold more than the index may lag, then against the index. A stream's head in the index says where
-// its last frames start, as far as the leader remembers them when it writes it, so that one look-up gives all of a short
-// stream; of what is built anew from the log it knows only what was written at once.
+// its first frames start, so that one look-up gives all of a short stream, and its events need no rows of their own: half of
+// them less make appending and looking up cheaper.
 //
 // A failed write or sync is fatal: nothing is acknowledged afterwards, since what reached the disk is unknown. A
 // segment that cannot be made ready (disk full) is not: nothing was written, and the append may be tried again.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -19,17 +18,22 @@ import (
 
 // The index holds, big-endian:
 //
-//	's' stream 0 revision          → position of the frame's first byte
-//	'h' stream                     → the stream's last revision, then the positions of the first bytes of its last frames,
-//	                                 oldest first: as many as were at hand, at most tailFrames
-//	'i' event id, hash of stream, position of the frame's first byte → nothing
-//	'c'                            → mark: how far the index has come
+//	'h' stream                  → for each of the stream's first headFrames events, in order: the position of its frame's
+//	                              first byte, and the first bytes of its id
+//	's' stream 0 revision       → of each later event: the position of its frame's first byte
+//	'i' event id, hash of stream → the same, of all later events with this id
+//	'c'                         → mark: how far the index has come
 //
-// A stream name holds no control character, so the 0 ends it.
+// A stream name holds no control character, so the 0 ends it. What is written to a stream or of an id later is merged to what
+// is there, which need not be read for it.
 const (
 	keyEvent, keyHead, keyID, keyMark = 's', 'h', 'i', 'c'
 
-	indexVersion    = 2 // In 1 a stream's head held no positions, which is how any may be.
+	headFrames = 16    // Most streams have no more events, and no row but their head.
+	headEntry  = 8 + 4 // Of one frame.
+	idKeyBytes = 1 + 16 + 8
+
+	indexVersion    = 3 // In 1 and 2 each event had rows of its own.
 	markBytes       = 1 + 16 + 4*8
 	indexBatchBytes = 4 << 20 // A batch takes no further group beyond this.
 	rowsKept        = 1 << 20 // More room for rows is left to the collector.
@@ -57,7 +61,11 @@ type index struct {
 	failing chan error // Holds one error of writing tables behind the index, which Pebble tries again for ever.
 }
 
-// openIndex opens the folder's index, or makes a new one if it is of another log, another version, or damaged.
+// errNewer is the index of a program that knows more: it is not removed, as an older one is.
+var errNewer = errors.New("is of a newer version than this program writes: run the program that wrote it, " +
+	"or remove the folder, which is built anew from the log then")
+
+// openIndex opens the folder's index, or makes a new one if it is of another log, an older version, or damaged.
 func openIndex(o Options, id logID) (*index, mark, error) {
 	fs, log := o.FS, o.Logger
 	path, noted := fs.PathJoin(o.Dir, indexName), fs.PathJoin(o.Dir, indexDamagedName)
@@ -79,6 +87,9 @@ func openIndex(o Options, id logID) (*index, mark, error) {
 				return x, m, nil
 			}
 			err = errors.Join(err, x.close(false))
+		}
+		if errors.Is(err, errNewer) {
+			return nil, mark{}, fmt.Errorf("index %s %w", path, err)
 		}
 		if try > 0 {
 			return nil, mark{}, fmt.Errorf("open index: %w", err)
@@ -178,8 +189,11 @@ func readMark(r pebble.Reader, id logID) (m mark, err error) {
 }
 
 func decodeMark(b []byte, id logID) (mark, error) {
-	if len(b) != markBytes || b[0] < 1 || b[0] > indexVersion || !bytes.Equal(b[1:17], id[:]) {
-		return mark{}, errors.New("of another version or another log")
+	if len(b) > 0 && b[0] > indexVersion {
+		return mark{}, errNewer
+	}
+	if len(b) != markBytes || b[0] != indexVersion || !bytes.Equal(b[1:17], id[:]) {
+		return mark{}, errors.New("of an older version or another log")
 	}
 	return mark{
 		last: eventstore.Position(be.Uint64(b[17:])), pos: eventstore.Position(be.Uint64(b[25:])),
@@ -206,51 +220,57 @@ type rows struct {
 }
 
 // row is a key and its value, one behind the other in bytes.
-type row struct{ at, key, end int }
+type row struct {
+	at, key, end int
+	merge        bool // To what is there.
+}
 
 func (r *rows) len() int { return len(r.bytes) }
 
 // put adds a row and returns the room for its key and its value.
-func (r *rows) put(key, value int) (k, v []byte) {
+func (r *rows) put(key, value int, merge bool) (k, v []byte) {
 	at := len(r.bytes)
 	r.bytes = slices.Grow(r.bytes, key+value)[:at+key+value]
-	r.all = append(r.all, row{at, at + key, at + key + value})
+	r.all = append(r.all, row{at, at + key, at + key + value, merge})
 	return r.bytes[at : at+key], r.bytes[at+key:]
 }
 
-// add puts the frames of a group's body, which has been checked, among the rows. What lately says of their streams' earlier
-// frames goes into their heads; nil says nothing.
-func (r *rows) add(body []byte, lately *recent) {
+// add puts the frames of a group's body, which has been checked, among the rows.
+func (r *rows) add(body []byte) {
 	for len(body) > 0 {
-		one, rest := nextRun(body)
-		for body = body[:len(body)-len(rest)]; len(body) > 0; {
-			f := frame(body[:le.Uint32(body)])
+		f := frame(body[:le.Uint32(body)])
+		stream, first := f.stream(), f.revision()
+		var entries [headFrames * headEntry]byte
+		head := entries[:0]
+		for len(body) > 0 {
+			f = frame(body[:le.Uint32(body)])
+			if !bytes.Equal(f.stream(), stream) {
+				break
+			}
 			body = body[len(f):]
 			start := uint64(f.position()) - uint64(len(f))
-
-			k, v := r.put(1+len(one.stream)+1+8, 8)
-			putEventKey(k, one.stream, f.revision())
+			if f.revision() < headFrames {
+				head = append(be.AppendUint64(head, start), idStart(f.id())...)
+				continue
+			}
+			k, v := r.put(1+len(stream)+1+8, 8, false)
+			putEventKey(k, stream, f.revision())
 			be.PutUint64(v, start)
 
-			k, _ = r.put(1+16+8+8, 0)
-			putIDKey(k, f.id(), one.stream)
-			be.PutUint64(k[25:], start)
+			k, v = r.put(idKeyBytes, 8, true)
+			putIDKey(k, f.id(), stream)
+			be.PutUint64(v, start)
 		}
-		body = rest
-		if lately != nil {
-			lately.lengthen(&one)
-		}
-		k, v := r.put(1+len(one.stream), 8+8*one.n)
-		k[0] = keyHead
-		copy(k[1:], one.stream)
-		be.PutUint64(v, uint64(one.last))
-		for i, at := range one.starts[:one.n] {
-			be.PutUint64(v[8+8*i:], uint64(at))
+		if len(head) > 0 {
+			k, v := r.put(1+len(stream), len(head), first > 0)
+			k[0] = keyHead
+			copy(k[1:], stream)
+			copy(v, head)
 		}
 	}
 }
 
-// apply writes the rows and the mark behind which the log they are from ends. Of several with one key the last counts.
+// apply writes the rows and the mark behind which the log they are from ends.
 func (x *index) apply(r *rows, m mark) error {
 	slices.SortFunc(r.all, func(a, b row) int {
 		if c := bytes.Compare(r.bytes[a.at:a.key], r.bytes[b.at:b.key]); c != 0 {
@@ -260,12 +280,12 @@ func (x *index) apply(r *rows, m mark) error {
 	})
 	b := x.db.NewBatchWithSize(len(r.bytes) + len(r.all)*8)
 	defer b.Close()
-	for i, one := range r.all {
-		k := r.bytes[one.at:one.key]
-		if i+1 < len(r.all) && bytes.Equal(k, r.bytes[r.all[i+1].at:r.all[i+1].key]) {
-			continue
+	for _, one := range r.all {
+		write := b.Set
+		if one.merge {
+			write = b.Merge
 		}
-		if err := b.Set(k, r.bytes[one.key:one.end], nil); err != nil {
+		if err := write(r.bytes[one.at:one.key], r.bytes[one.key:one.end], nil); err != nil {
 			return err
 		}
 	}
@@ -291,8 +311,8 @@ func eventKey(stream string, rev eventstore.Revision) []byte {
 	return k
 }
 
-// putIDKey writes the first 25 bytes of an id key. The hash (FNV-1a) keeps the same id in two streams apart; whoever
-// finds an entry still compares the stream.
+// putIDKey writes an id key. The hash (FNV-1a) keeps the same id in two streams apart; whoever finds an entry still compares
+// the stream.
 func putIDKey(k, id, stream []byte) {
 	k[0] = keyID
 	copy(k[1:], id)
@@ -303,141 +323,8 @@ func putIDKey(k, id, stream []byte) {
 	be.PutUint64(k[17:], h)
 }
 
-// headRow is the value of a stream's head, as far as the index has come.
-type headRow []byte
-
-func (h headRow) bad() bool {
-	return len(h) < 8 || len(h)%8 != 0 || len(h) > 8+8*tailFrames || eventstore.Revision(be.Uint64(h)) < h.frames()-1
-}
-
-func (h headRow) last() eventstore.Revision   { return eventstore.Revision(be.Uint64(h)) }
-func (h headRow) frames() eventstore.Revision { return eventstore.Revision(len(h)/8 - 1) }
-
-// start is where frame i (from 0) of those it knows starts.
-func (h headRow) start(i eventstore.Revision) eventstore.Position {
-	return eventstore.Position(be.Uint64(h[8+8*i:]))
-}
-
-// headOf calls look with the stream's head, or not at all if it has none. Nothing was written to the stream from upTo on.
-func (x *index) headOf(stream string, upTo eventstore.Position, look func(headRow)) error {
-	k := append(append(make([]byte, 0, 128), keyHead), stream...) // Most fit, and then it is not allocated.
-	v, done, err := x.get(k, upTo)
-	if err == nil && v != nil {
-		if row := headRow(v); row.bad() {
-			err = fmt.Errorf("%d bytes, which is no head", len(v))
-		} else {
-			look(row)
-		}
-	}
-	if done != nil {
-		err = errors.Join(err, done.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("look up head of %s: %w", stream, err)
-	}
-	return nil
-}
-
-// get looks up a key that nothing was written of from upTo on. The value, nil if there is none, is good until done, if there
-// is one, is closed.
-func (x *index) get(k []byte, upTo eventstore.Position) (v []byte, done io.Closer, err error) {
-	if upTo != noPosition {
-		i, err := x.tables.get(max(upTo, x.opened))
-		if err != nil {
-			return nil, nil, err
-		}
-		if i != nil {
-			v, err = i.look(k)
-			return v, i, err
-		}
-	}
-	v, done, err = x.db.Get(k)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil, nil
-	}
-	return v, done, err
-}
-
-// head returns the stream's last revision as far as the index has come, which is upTo or further. Nothing was written to it
-// from there on.
-func (x *index) head(stream string, upTo eventstore.Position) (eventstore.Revision, error) {
-	last := eventstore.NoStream
-	err := x.headOf(stream, upTo, func(h headRow) { last = h.last() })
-	return last, err
-}
-
-// starts appends to dst where up to limit events of the stream start, from revision from on. The head, behind a bloom
-// filter, tells most who ask all of it: they ask for the newest, of a short stream, or of one that is yet to be. Nothing was
-// written to the stream from upTo on, or at least nothing that must be found.
-func (x *index) starts(dst []eventstore.Position, stream string, from eventstore.Revision, limit int, upTo eventstore.Position,
-) ([]eventstore.Position, error) {
-	walk := false
-	err := x.headOf(stream, upTo, func(h headRow) {
-		missing := h.last() - from + 1
-		if walk = missing > h.frames() || missing > eventstore.Revision(limit); walk {
-			return
-		}
-		for i := h.frames() - max(missing, 0); i < h.frames(); i++ {
-			dst = append(dst, h.start(i))
-		}
-	})
-	if err != nil || !walk {
-		return dst, err
-	}
-	lower := eventKey(stream, from)
-	upper := eventKey(stream, -1) // All ones: behind every revision.
-	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return dst, fmt.Errorf("look up stream %s: %w", stream, err)
-	}
-	for ok := it.First(); ok && limit > 0; ok = it.Next() {
-		v, err := it.ValueAndErr()
-		if err != nil {
-			return dst, errors.Join(err, it.Close())
-		}
-		dst = append(dst, eventstore.Position(be.Uint64(v)))
-		limit--
-	}
-	return dst, errors.Join(it.Error(), it.Close())
-}
-
-// startsBack appends to dst where up to n events of the stream start, from revision from down. What starts at limit or
-// later is passed over.
-func (x *index) startsBack(dst []eventstore.Position, stream string, from eventstore.Revision, n int, limit eventstore.Position,
-) ([]eventstore.Position, error) {
-	lower, upper := eventKey(stream, 0), eventKey(stream, from)
-	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: append(upper, 0)}) // Just behind from.
-	if err != nil {
-		return dst, fmt.Errorf("look up stream %s: %w", stream, err)
-	}
-	for ok := it.Last(); ok && n > 0; ok = it.Prev() {
-		v, err := it.ValueAndErr()
-		if err != nil {
-			return dst, errors.Join(err, it.Close())
-		}
-		if at := eventstore.Position(be.Uint64(v)); at < limit {
-			dst = append(dst, at)
-			n--
-		}
-	}
-	return dst, errors.Join(it.Error(), it.Close())
-}
-
-// withID returns where the events of this id start in the stream, or in one whose name has the same hash.
-func (x *index) withID(id []byte, stream string) (starts []eventstore.Position, err error) {
-	var lower, upper [33]byte
-	putIDKey(lower[:], id, []byte(stream))
-	putIDKey(upper[:], id, []byte(stream))
-	be.PutUint64(upper[25:], 1<<64-1)
-	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower[:], UpperBound: upper[:]})
-	if err != nil {
-		return nil, fmt.Errorf("look up event id: %w", err)
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		starts = append(starts, eventstore.Position(be.Uint64(it.Key()[25:])))
-	}
-	return starts, errors.Join(it.Error(), it.Close())
-}
+// idStart is what a head tells of an id.
+func idStart(id []byte) []byte { return id[:headEntry-8] }
 
 // pebbleLogger passes on what an operator must know. Pebble relies on Fatalf not returning.
 type pebbleLogger struct {

@@ -153,7 +153,7 @@ func (s *Store) recover(segs []*segment, m mark) error {
 		return err
 	}
 	end, torn, err := sc.walk(context.Background(), m, func(_ mark, body []byte, next mark) error {
-		s.rows.add(body, nil)
+		s.rows.add(body)
 		if s.rows.len() < indexBatchBytes {
 			return nil
 		}

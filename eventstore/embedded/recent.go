@@ -127,23 +127,6 @@ func (r *recent) wrote(one *run) {
 	s.noted = one.starts[one.n-1]
 }
 
-// lengthen puts before a run's starts what is remembered of its stream's frames before it.
-func (r *recent) lengthen(one *run) {
-	if one.n == tailFrames || eventstore.Revision(one.n) > one.last { // Full, or the whole stream.
-		return
-	}
-	s := r.shardOf(one.stream)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, _ := find(s, one.stream)
-	if t == nil {
-		return
-	}
-	if beyond := int(t.last - one.last); beyond >= 0 && t.n-beyond > one.n {
-		one.n = copy(one.starts[:], t.starts[:t.n-beyond])
-	}
-}
-
 // end is the last revision of a stream, if it is remembered.
 func (r *recent) end(stream string) (last eventstore.Revision, known bool) {
 	s := r.shard(stream)

@@ -174,20 +174,40 @@ func (v *verifier) revision(pos eventstore.Position, f frame) error {
 }
 
 func (v *verifier) indexEntry(pos eventstore.Position, f frame) error {
-	stream := f.stream()
+	stream, rev := f.stream(), f.revision()
+	lost := func(err error) error {
+		return errors.Join(err, damage(pos, "index: revision %d of %s is not found here", rev, stream))
+	}
+	if rev < headFrames {
+		h, err := v.head(stream)
+		if err != nil || h.frames() <= rev || h.start(rev) != pos || !bytes.Equal(h.id(rev), idStart(f.id())) {
+			return lost(err)
+		}
+		return nil
+	}
 	key := make([]byte, 1+len(stream)+1+8)
-	putEventKey(key, stream, f.revision())
+	putEventKey(key, stream, rev)
 	got, err := v.get(key)
 	if err != nil || len(got) != 8 || be.Uint64(got) != uint64(pos) {
-		return errors.Join(err, damage(pos, "index: revision %d of %s is not found here", f.revision(), stream))
+		return lost(err)
 	}
-	var id [33]byte
+	var id [idKeyBytes]byte
 	putIDKey(id[:], f.id(), stream)
-	be.PutUint64(id[25:], uint64(pos))
-	if got, err = v.get(id[:]); err != nil || got == nil {
-		return errors.Join(err, damage(pos, "index: the id of event %d is missing", f.ordinal()))
+	for got, err = v.get(id[:]); len(got) >= 8; got = got[8:] {
+		if be.Uint64(got) == uint64(pos) {
+			return err
+		}
 	}
-	return nil
+	return errors.Join(err, damage(pos, "index: the id of event %d is missing", f.ordinal()))
+}
+
+// head gives a stream's head, nil if it has none that is sound.
+func (v *verifier) head(stream []byte) (headRow, error) {
+	got, err := v.get(append([]byte{keyHead}, stream...))
+	if err != nil || headRow(got).bad() {
+		return nil, err
+	}
+	return got, nil
 }
 
 // get returns the key's value, or nil if it is not there; an empty value is not nil.
@@ -226,88 +246,65 @@ func (v *verifier) zeroes(ctx context.Context) error {
 	return nil
 }
 
-// wholeIndex checks that the index holds nothing but what the log does: as many events and ids, each stream's
-// revisions from 0 without gaps and in the log's order, and its head at the last.
+// wholeIndex checks that the index holds nothing but what the log does: as many events and ids, and the revisions behind each
+// stream's head without gaps and in the log's order.
 func (v *verifier) wholeIndex(ctx context.Context) error {
 	if v.index == nil {
 		return nil
 	}
-	var counts [256]uint64
+	var rows, heads, events, ids uint64
 	var stream []byte
-	var rev, start, streams uint64
-	return v.guarded(func() error {
-		it, err := v.index.NewIter(nil)
-		if err != nil {
-			return err
-		}
-		defer it.Close()
-		for ok := it.First(); ok; ok = it.Next() {
-			k := it.Key()
-			if counts[k[0]]++; counts[k[0]]%4096 == 0 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if k[0] != keyEvent {
-				continue
-			}
-			name, r, at := k[1:len(k)-9], be.Uint64(k[len(k)-8:]), be.Uint64(it.Value())
-			switch same := streams > 0 && bytes.Equal(name, stream); {
-			case same && (r != rev+1 || at <= start), !same && r != 0:
-				return damage(eventstore.Position(at), "index: revision %d of %s is out of order", r, name)
-			case !same:
-				streams++
-				stream = append(stream[:0], name...)
-			}
-			rev, start = r, at
-			if r == 0 {
-				if err := v.head(name); err != nil {
-					return err
-				}
-			}
-		}
-		if err := it.Error(); err != nil {
-			return err
-		}
-		if counts[keyEvent] != v.indexed || counts[keyID] != v.indexed || counts[keyHead] != streams {
-			return damage(v.mark.pos, "index: %d events, %d ids and %d heads, the log has %d events of %d streams",
-				counts[keyEvent], counts[keyID], counts[keyHead], v.indexed, streams)
-		}
-		return nil
-	})
-}
-
-// head checks that the stream's head is its last revision and that its last frames start where it says.
-func (v *verifier) head(name []byte) error {
-	wrong := damage(v.mark.pos, "index: the head of stream %s is not its last revision", name)
-	got, done, err := v.index.Get(append([]byte{keyHead}, name...))
+	var last eventstore.Revision
+	var start uint64
+	it, err := v.index.NewIter(nil)
 	if err != nil {
-		return errors.Join(wrong, err)
-	}
-	row := headRow(bytes.Clone(got))
-	if err := done.Close(); err != nil {
 		return err
 	}
-	if row.bad() {
-		return wrong
-	}
-	key, last := make([]byte, 1+len(name)+1+8), row.last()
-	first := last - max(row.frames(), 1) + 1
-	for rev := first; rev <= last+1; rev++ {
-		putEventKey(key, name, rev)
-		at, done, err := v.index.Get(key)
-		switch {
-		case err == nil && rev > last, errors.Is(err, pebble.ErrNotFound) && rev <= last:
-			return wrong
-		case err == nil:
-			if row.frames() > 0 && be.Uint64(at) != uint64(row.start(rev-first)) {
-				return errors.Join(wrong, done.Close())
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		if rows++; rows%4096 == 0 {
+			if err := v.guarded(ctx.Err); err != nil {
+				return err
 			}
-			err = done.Close()
-		case errors.Is(err, pebble.ErrNotFound):
-			err = nil
 		}
-		if err != nil {
-			return err
+		switch k, val := it.Key(), it.Value(); k[0] {
+		case keyHead:
+			if headRow(val).bad() {
+				return damage(v.mark.pos, "index: the head of stream %s is none", k[1:])
+			}
+			heads += uint64(headRow(val).frames())
+		case keyID:
+			ids += uint64(len(val) / 8)
+		case keyEvent:
+			if len(val) != 8 || len(k) < 10 {
+				return damage(v.mark.pos, "index: a row %q is of no kind it has", k)
+			}
+			name, rev, at := k[1:len(k)-9], eventstore.Revision(be.Uint64(k[len(k)-8:])), be.Uint64(val)
+			if !bytes.Equal(name, stream) {
+				h, err := v.head(name)
+				if err != nil {
+					return err
+				}
+				stream, last, start = append(stream[:0], name...), h.frames()-1, 0
+				if h.full() {
+					start = uint64(h.start(last))
+				}
+			}
+			if rev < headFrames || rev != last+1 || at <= start {
+				return damage(eventstore.Position(at), "index: revision %d of %s is out of order", rev, name)
+			}
+			events++
+			last, start = rev, at
+		case keyMark:
+		default:
+			return damage(v.mark.pos, "index: a row %q is of no kind it has", k)
 		}
+	}
+	if err := it.Error(); err != nil {
+		return err
+	}
+	if heads+events != v.indexed || ids != events {
+		return damage(v.mark.pos, "index: %d events in heads and %d behind them with %d ids, the log has %d events", heads, events, ids, v.indexed)
 	}
 	return nil
 }
