@@ -68,18 +68,19 @@ func (v Verdict) Fired() Verdict {
 	return out
 }
 
-func (v Verdict) MarshalJSON() ([]byte, error) {
+func (v Verdict) MarshalJSON() ([]byte, error) { return v.appendJSON(make([]byte, 0, 2+10*len(v))) }
+
+func (v Verdict) appendJSON(b []byte) (_ []byte, err error) {
 	if v == nil {
-		return []byte("null"), nil
+		return append(b, "null"...), nil
 	}
-	b := append(make([]byte, 0, 2+10*len(v)), '[')
+	b = append(b, '[')
 	for i := range v {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		var err error
 		if b, err = v[i].appendJSON(b); err != nil {
-			return nil, err
+			return b, err
 		}
 	}
 	return append(b, ']'), nil
@@ -103,13 +104,16 @@ func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 	return append(b, '"'), nil
 }
 
-// lasting: what refuses is not stored, nor is a pass more than its rule and version.
+// lasting is asked of what was written: what refuses is not stored, nor is a pass more than its rule and version.
 func (r *RuleResult) lasting() bool {
-	if r.Refuses != nil || r.Rule == "" || !plain(r.Rule) || strings.Contains(r.Rule, "@") {
+	if r.Refuses != nil || r.Rule == "" || strings.IndexByte(r.Rule, '@') >= 0 {
 		return false
 	}
-	if r.Outcome == OutcomePass {
+	if r.Outcome == OutcomePass { // Its rule is plain.
 		return r.Code == "" && r.Params == nil
+	}
+	if !plain(r.Rule) {
+		return false
 	}
 	for k, x := range r.Params {
 		if !utf8.ValidString(k) || !lastingParam(x) {

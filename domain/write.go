@@ -84,8 +84,10 @@ func (w *plainWriter) value(s *shape, v reflect.Value) bool {
 		w.b = strconv.AppendUint(w.b, v.Uint(), 10)
 	case asBool:
 		w.b = strconv.AppendBool(w.b, v.Bool())
-	case asTexts, asList, asVerdict:
+	case asTexts, asList:
 		return w.list(s, v)
+	case asVerdict:
+		return w.verdict(v.Interface().(Verdict))
 	case asCounts:
 		return w.counts(v)
 	case asPointer:
@@ -135,9 +137,13 @@ func (w *plainWriter) time(v reflect.Value) bool {
 }
 
 func (w *plainWriter) text(text string) bool {
+	if plain(text) {
+		w.b = appendPlain(w.b, text)
+		return true
+	}
 	b, ok := appendText(w.b, text)
 	w.b = b
-	w.keeps(ok && (plain(text) || utf8.ValidString(text)))
+	w.keeps(ok && utf8.ValidString(text))
 	return ok
 }
 
@@ -158,10 +164,12 @@ var quoted = func() (all [256]bool) {
 	return all
 }()
 
+func appendPlain(b []byte, text string) []byte { return append(append(append(b, '"'), text...), '"') }
+
 // appendText writes a text of plain characters, or has it written.
 func appendText(b []byte, text string) ([]byte, bool) {
 	if plain(text) {
-		return append(append(append(b, '"'), text...), '"'), true
+		return appendPlain(b, text), true
 	}
 	wide := false
 	for i := range len(text) {
@@ -210,8 +218,14 @@ func (w *plainWriter) object(s *shape, v reflect.Value) bool {
 		for _, at := range f.index {
 			in = in.Field(at)
 		}
-		if f.omitEmpty && empty(in) || f.omitZero && f.shape.zero(in) {
-			w.keeps(in.IsZero()) // An empty list comes back as none.
+		switch {
+		case f.omitEmpty && empty(in):
+			if k := in.Kind(); k == reflect.Slice || k == reflect.Map {
+				w.keeps(in.IsNil()) // An empty one comes back as none.
+			}
+			continue
+		case f.omitZero && f.shape.zero(in):
+			w.keeps(in.IsZero())
 			continue
 		}
 		w.b = append(append(w.b, sep), f.key...)
@@ -261,12 +275,6 @@ func (w *plainWriter) list(s *shape, v reflect.Value) bool {
 		switch at := v.Index(i); s.kind {
 		case asTexts:
 			ok = w.text(at.String())
-		case asVerdict:
-			r := at.Addr().Interface().(*RuleResult)
-			var err error
-			w.b, err = r.appendJSON(w.b)
-			w.keeps(r.lasting())
-			ok = err == nil
 		default:
 			ok = w.value(s.elem, at)
 		}
@@ -276,6 +284,15 @@ func (w *plainWriter) list(s *shape, v reflect.Value) bool {
 	}
 	w.b = append(w.b, ']')
 	return true
+}
+
+func (w *plainWriter) verdict(v Verdict) bool {
+	b, err := v.appendJSON(w.b)
+	w.b = b
+	for i := range v {
+		w.keeps(v[i].lasting())
+	}
+	return err == nil
 }
 
 // counts writes counts in order of names.
