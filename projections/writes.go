@@ -104,19 +104,39 @@ func (w *Writes) All() []Pair { return w.all }
 
 // Last is All with only the last of each key, in order of keys.
 func (w *Writes) Last() []Pair {
-	if w.known < len(w.all) {
-		w.sorted = append(w.sorted, w.all[w.known:]...) // Behind those of before: the later of two with a key counts.
-		slices.SortStableFunc(w.sorted, func(a, b Pair) int { return strings.Compare(a.Key, b.Key) })
-		kept := w.sorted[:0]
-		for i, p := range w.sorted {
-			if i+1 == len(w.sorted) || w.sorted[i+1].Key != p.Key {
-				kept = append(kept, p)
+	fresh := w.all[w.known:]
+	w.known = len(w.all)
+	if len(fresh) <= writtenFew {
+		for _, p := range fresh {
+			i, there := placeOf(w.sorted, p.Key)
+			if there {
+				w.sorted[i] = p
+			} else {
+				w.sorted = slices.Insert(w.sorted, i, p)
 			}
 		}
-		clear(w.sorted[len(kept):])
-		w.sorted, w.known = kept, len(w.all)
+		return w.sorted
 	}
+	w.sorted = append(w.sorted, fresh...) // Behind those of before: the later of two with a key counts.
+	slices.SortStableFunc(w.sorted, func(a, b Pair) int { return strings.Compare(a.Key, b.Key) })
+	kept := w.sorted[:0]
+	for i, p := range w.sorted {
+		if i+1 == len(w.sorted) || w.sorted[i+1].Key != p.Key {
+			kept = append(kept, p)
+		}
+	}
+	clear(w.sorted[len(kept):])
+	w.sorted = kept
 	return w.sorted
+}
+
+// writtenFew is how many writes are put in their places one by one: who scans after each event has some of them. More are
+// sorted together.
+const writtenFew = 16
+
+// placeOf is where a key is in pairs in order of keys, or would be.
+func placeOf(pairs []Pair, key string) (i int, there bool) {
+	return slices.BinarySearchFunc(pairs, key, func(p Pair, key string) int { return strings.Compare(p.Key, key) })
 }
 
 // Reset empties w and keeps its memory for as many writes again; of a much larger batch it keeps nothing.
@@ -177,13 +197,10 @@ func (w *Writes) between(from, to string, reverse bool) []Pair {
 		return nil
 	}
 	all := w.Last()
-	at := func(key string) int {
-		i, _ := slices.BinarySearchFunc(all, key, func(p Pair, key string) int { return strings.Compare(p.Key, key) })
-		return i
-	}
-	low, high := at(from), len(all)
+	low, _ := placeOf(all, from)
+	high := len(all)
 	if to != "" {
-		high = at(to)
+		high, _ = placeOf(all, to)
 	}
 	if low >= high {
 		return nil

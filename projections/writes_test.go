@@ -15,9 +15,9 @@ func TestWrites(t *testing.T) {
 		var w Writes
 		for range rapid.IntRange(1, 4).Draw(t, "batches") {
 			want := map[string]string{}
-			for range rapid.IntRange(0, 30).Draw(t, "steps") {
+			for range rapid.IntRange(0, 60).Draw(t, "steps") {
 				key := rapid.SampledFrom([]string{"", "a", "b", Key("a", "1"), Key("a", "2"), Key("b", "1"), Key("", "1")}).Draw(t, "key")
-				switch rapid.IntRange(0, 3).Draw(t, "kind") {
+				switch rapid.IntRange(0, 4).Draw(t, "kind") {
 				case 0:
 					w.Set(key, nil)
 					want[key] = "+"
@@ -28,6 +28,8 @@ func TestWrites(t *testing.T) {
 					w.Delete(key)
 					want[key] = "-"
 				case 3:
+					lastly(t, &w, want)
+				case 4:
 					value, mine := w.Get(key)
 					if got := mark(Pair{Value: value}); mine != (want[key] != "") || mine && got != want[key] {
 						t.Fatalf("%q is %q %v, want %q", key, got, mine, want[key])
@@ -38,23 +40,28 @@ func TestWrites(t *testing.T) {
 			for _, p := range w.All() {
 				applied[p.Key] = mark(p)
 			}
-			last, before := map[string]string{}, ""
-			for i, p := range w.Last() {
-				if i > 0 && p.Key <= before {
-					t.Fatalf("%q comes after %q", p.Key, before)
-				}
-				before = p.Key
-				last[p.Key] = mark(p)
-			}
 			if d := cmp.Diff(applied, want); d != "" {
 				t.Fatal(d)
 			}
-			if d := cmp.Diff(last, want); d != "" {
-				t.Fatal(d)
-			}
+			lastly(t, &w, want)
 			w.Reset()
 		}
 	})
+}
+
+// lastly holds the last writes, in order, to what they should be.
+func lastly(t *rapid.T, w *Writes, want map[string]string) {
+	last, before := map[string]string{}, ""
+	for i, p := range w.Last() {
+		if i > 0 && p.Key <= before {
+			t.Fatalf("%q comes after %q", p.Key, before)
+		}
+		before = p.Key
+		last[p.Key] = mark(p)
+	}
+	if d := cmp.Diff(last, want); d != "" {
+		t.Fatal(d)
+	}
 }
 
 func mark(p Pair) string {
