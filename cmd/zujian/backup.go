@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/register"
 	"zujian/eventstore/seal"
 )
@@ -141,7 +142,7 @@ func backUpSigned(from, to string) (*backupSigned, error) {
 }
 
 func readBackup(dir string) (c backupContents, err error) {
-	raw, err := os.ReadFile(filepath.Join(dir, backupFile))
+	raw, err := folder.Read(folder.Real(), filepath.Join(dir, backupFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("%s is no finished backup: it has no %s", dir, backupFile)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"zujian/cmd/zujian/internal/wallclock"
 	"zujian/eventstore"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/register"
 )
 
@@ -40,6 +41,9 @@ func openGuard(ctx context.Context, log eventstore.Store, o wallclock.Options) (
 		}
 		o.Last = last.StoredAt
 		break
+	}
+	if _, err := wallclock.Read(o.Dir); errors.Is(err, folder.ErrNotFile) {
+		return nil, err // Unlike a damaged note it is not replaced by the next one.
 	}
 	return wallclock.Open(o), nil
 }

@@ -25,7 +25,7 @@ var layers = []struct{ part, may string }{
 	{"eventstore/seal", "eventstore/folder"},
 	{"eventstore/leaf", "eventstore"},
 	{"eventstore/folder", ""},
-	{"eventstore/room", ""},
+	{"eventstore/room", "eventstore/folder"},
 	{"eventstore/register/notary", "eventstore eventstore/register"},
 	{"eventstore/", "eventstore eventstore/folder eventstore/leaf eventstore/room"},
 	{"eventstore", ""},

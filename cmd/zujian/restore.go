@@ -12,6 +12,7 @@ import (
 
 	"zujian/domain/party"
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/register"
 	"zujian/eventstore/seal"
 )
@@ -266,7 +267,7 @@ func eraseAgain(g *globals, h *house) (n int, err error) {
 
 // copyWhole copies a file durably.
 func copyWhole(from, to string) error {
-	in, err := os.Open(from)
+	in, err := folder.Real().Open(from)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}

@@ -31,6 +31,7 @@ import (
 	"zujian/cmd/zujian/internal/wallclock"
 	"zujian/domain"
 	"zujian/eventstore/embedded"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/seal"
 	"zujian/eventstore/wire"
 )
@@ -155,7 +156,7 @@ func (c *storeCmd) secure(g *globals, o *wire.Options, at net.Addr) (connection 
 // storeKeys reads the folder's keys, or makes a writer's and a reader's. There are no default secrets.
 func storeKeys(g *globals, at net.Addr, caFile string) (keys []storeKey, err error) {
 	path := filepath.Join(g.Data, storeKeysFile)
-	raw, err := os.ReadFile(path)
+	raw, err := folder.Read(folder.Real(), path)
 	if err == nil {
 		if err := json.Unmarshal(raw, &keys); err != nil {
 			return nil, fmt.Errorf("read %s: %w", path, err)
@@ -197,9 +198,14 @@ func (f *tlsFlag) load(g *globals, at net.Addr) (*tls.Config, error) {
 			}
 		}
 	}
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
+	certPEM, err1 := folder.Read(folder.Real(), certFile)
+	keyPEM, err2 := folder.Read(folder.Real(), keyFile)
+	if err := errors.Join(err1, err2); err != nil {
 		return nil, fmt.Errorf("load certificate: %w", err)
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("load certificate %s: %w", certFile, err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
 }

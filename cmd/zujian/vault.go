@@ -18,6 +18,7 @@ import (
 
 	"zujian/api/desk"
 	"zujian/eventstore/faults"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/register/notary"
 	"zujian/eventstore/room"
 	"zujian/eventstore/seal"
@@ -182,7 +183,7 @@ func ignoreClosed(err error) error {
 // vaultToken reads the folder's token, or makes it the first time.
 func vaultToken(g *globals) (token, path string, err error) {
 	path = filepath.Join(g.Data, vaultTokenFile)
-	raw, err := os.ReadFile(path)
+	raw, err := folder.Read(folder.Real(), path)
 	if err == nil {
 		return strings.TrimSpace(string(raw)), path, nil
 	}

@@ -177,7 +177,7 @@ func (c *copier) tell(n int64) {
 // CheckCopy reads the files of a copy and compares them with what it is said to hold.
 func CheckCopy(ctx context.Context, fs vfs.FS, dir string, want Copied) error {
 	if fs == nil {
-		fs = vfs.Default
+		fs = folder.Real()
 	}
 	for _, f := range want.Files {
 		if err := ctx.Err(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"zujian/eventstore"
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -66,7 +67,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS = folder.Real()
 	}
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = segmentBytesDefault

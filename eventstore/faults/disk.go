@@ -8,6 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"zujian/eventstore/folder"
 )
 
 // Survival are the shares of unsynced data, in percent, that a power loss may leave.
@@ -24,7 +26,7 @@ type Disk struct {
 type FS = vfs.FS
 
 // Real is the machine's file system.
-func Real() FS { return vfs.Default }
+func Real() FS { return folder.Real() }
 
 // NewDisk is an empty disk.
 func NewDisk() *Disk { return &Disk{MemFS: vfs.NewCrashableMem()} }

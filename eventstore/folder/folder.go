@@ -18,13 +18,15 @@ var (
 	ErrClosedToUs = errors.New("the folder can't be written, and whoever opens it must (a copy can be)")
 )
 
-// Lock takes a folder by a file in it, made if it is missing, until it is closed. The error is ErrInUse or ErrClosedToUs.
+// Lock takes a folder by a file in it, made if it is missing, until it is closed. The error is ErrInUse, ErrClosedToUs or ErrNotFile.
 func Lock(disk vfs.FS, file string) (io.Closer, error) {
 	lock, err := disk.Lock(file)
 	var path *fs.PathError
 	switch {
 	case err == nil:
 		return lock, nil
+	case errors.Is(err, ErrNotFile):
+		return nil, err
 	case errors.As(err, &path):
 		return nil, fmt.Errorf("%w: %w", ErrClosedToUs, err)
 	}

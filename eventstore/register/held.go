@@ -131,7 +131,7 @@ func (s *Signed) Save(fs vfs.FS, dir string) error {
 
 func disk(fs vfs.FS) vfs.FS {
 	if fs == nil {
-		return vfs.Default
+		return folder.Real()
 	}
 	return fs
 }

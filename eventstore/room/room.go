@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -50,7 +52,7 @@ type Room struct {
 // New is the room on the disk of o.Dir, as it is now. Nothing is written before Watch.
 func New(o Options) *Room {
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS = folder.Real()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

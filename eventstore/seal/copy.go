@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	folders "zujian/eventstore/folder"
 )
 
@@ -57,7 +55,7 @@ func CopyKeys(dir, to string) (sum string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("seal: copy keys: %w", err)
 	}
-	return hexSum([]byte(sums)), errors.Join(folders.Sync(vfs.Default, to), folders.Sync(vfs.Default, filepath.Dir(to)))
+	return hexSum([]byte(sums)), errors.Join(folders.Sync(folders.Real(), to), folders.Sync(folders.Real(), filepath.Dir(to)))
 }
 
 // RestoreKeys copies the keys that CopyKeys copied to the folder from into DIR's key folder, which it makes, and refuses what
@@ -99,7 +97,7 @@ func RestoreKeys(from, dir, sum string) (summed bool, err error) {
 // readSums gives the lines of a copy's sums.
 func readSums(from, sum string) (lines []string, there bool, err error) {
 	path := filepath.Join(from, sumsName)
-	raw, err := os.ReadFile(path)
+	raw, err := folders.Read(folders.Real(), path)
 	if errors.Is(err, os.ErrNotExist) && sum == "" {
 		return nil, false, nil
 	}
@@ -125,7 +123,7 @@ func hexSum(b []byte) string {
 
 // copyFile copies a file durably, and gives its line of the sums.
 func copyFile(from, to string, slots bool) (line string, err error) {
-	in, err := os.Open(from)
+	in, err := folders.Real().Open(from)
 	if err != nil {
 		return "", err
 	}
@@ -151,7 +149,7 @@ func copyFile(from, to string, slots bool) (line string, err error) {
 const slotTries = 1000 // A slot that is being overwritten is whole a moment later.
 
 // copySlots copies whole slots. What a group under way leaves torn at the end was not acknowledged, and is cut at opening.
-func copySlots(in *os.File, out io.Writer) error {
+func copySlots(in io.ReaderAt, out io.Writer) error {
 	w := bufio.NewWriterSize(out, 1<<20)
 	var b [slotLen]byte
 	for n := int64(0); ; n++ {
@@ -181,7 +179,7 @@ func AddTombstones(dir, file string) (added int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("seal: add tombstones: %w", err)
 	}
-	return keyFolder(vfs.Default, dir).addTombstones(list, file)
+	return keyFolder(folders.Real(), dir).addTombstones(list, file)
 }
 
 func (d folder) addTombstones(list []byte, file string) (added int, err error) {

@@ -107,7 +107,7 @@ func Open(dir string, o Options) (*Vault, error) {
 		o.Rand = &lockedReader{r: o.Rand}
 	}
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS = folders.Real()
 	}
 	d := keyFolder(o.FS, dir)
 	if err := d.fs.MkdirAll(d.dir, privateFolder); err != nil {

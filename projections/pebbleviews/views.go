@@ -100,7 +100,7 @@ func Open(dir string, o Options) (*Views, error) {
 	}
 	disk := o.FS
 	if disk == nil {
-		disk = vfs.Default
+		disk = folder.Real()
 	}
 	cache := pebble.NewCache(orElse(o.BlockCache, blockCacheBytes))
 	defer cache.Unref() // The database holds it from here on.

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	cosignature "github.com/transparency-dev/formats/note"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
@@ -78,7 +77,7 @@ func parseKeyFile(raw string) (k keyFile, err error) {
 // openKey reads the key, or makes it where there is nothing yet.
 func (w *Witness) openKey() error {
 	path := filepath.Join(w.o.Dir, keyName)
-	raw, err := os.ReadFile(path)
+	raw, err := folder.Read(folder.Real(), path)
 	if errors.Is(err, os.ErrNotExist) {
 		return w.makeKey()
 	}
@@ -145,7 +144,7 @@ func publicOf(skey string) (string, error) {
 // remember reads what was cosigned of a log last. One that the key has not begun with begins now, as [Witness.begin] says.
 func (w *Witness) remember(path, origin string) (last state, err error) {
 	begun := slices.Contains(w.kept.logs, origin)
-	raw, err := os.ReadFile(path)
+	raw, err := folder.Read(folder.Real(), path)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && begun:
 		return last, fmt.Errorf("witness: the state of %s is missing: restore it, or begin with an empty folder and a new key", origin)
@@ -210,7 +209,7 @@ func writeFile(path string, data []byte) error {
 		err = os.Rename(path+".next", path)
 	}
 	if err == nil {
-		err = folder.Sync(vfs.Default, filepath.Dir(path))
+		err = folder.Sync(folder.Real(), filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("witness: write %s: %w", filepath.Base(path), err)

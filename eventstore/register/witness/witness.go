@@ -25,7 +25,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/transparency-dev/formats/log"
 	cosignature "github.com/transparency-dev/formats/note"
 	"github.com/transparency-dev/merkle/proof"
@@ -85,7 +84,7 @@ func Open(o Options) (_ *Witness, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("witness: make folder: %w", err)
 	}
-	if w.lock, err = folder.Lock(vfs.Default, filepath.Join(o.Dir, "lock")); err != nil {
+	if w.lock, err = folder.Lock(folder.Real(), filepath.Join(o.Dir, "lock")); err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
 	defer func() {

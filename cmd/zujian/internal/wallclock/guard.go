@@ -33,7 +33,6 @@ import (
 	"sync"
 	"time"
 
-	"zujian/eventstore/faults"
 	"zujian/eventstore/folder"
 )
 
@@ -276,7 +275,7 @@ func Confirm(dir string, now time.Time) error {
 }
 
 func read(path string) (n Note, err error) {
-	raw, err := os.ReadFile(path)
+	raw, err := folder.Read(folder.Real(), path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Note{}, nil
 	}
@@ -310,7 +309,7 @@ func write(path string, n Note) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err == nil { // Doubt that a power loss takes away is believed again.
-		err = folder.Sync(faults.Real(), filepath.Dir(path))
+		err = folder.Sync(folder.Real(), filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
