@@ -188,12 +188,15 @@ func (d folder) addTombstones(list []byte, file string) (added int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	t, err := openTombstones(d, before.graveyard, func(id subjectID) { known[id] = true })
+	t, err := openTombstones(d, before.graveyard, nil, func(id subjectID) { known[id] = true })
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, t.f.Close()) }()
 	whole, err := parseTombstones(list, func(id subjectID, at time.Time) error {
+		if at.Unix() == ownerAt {
+			return t.join(id)
+		}
 		if known[id] {
 			return nil
 		}

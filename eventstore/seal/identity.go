@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -122,6 +123,11 @@ func openIdentity(d folder, suite Suite, w KeyWrapper, rand io.Reader) (*identit
 		blind: made.hash(), // Blind indexes hang on it.
 		root:  [32]byte(parts[0]), sign: ed25519.NewKeyFromSeed(parts[1][:ed25519.SeedSize]),
 	}, nil
+}
+
+// owner names the register in files that are its own.
+func (i *identity) owner() subjectID {
+	return sha256.Sum256(append([]byte("zujian register\x00"), i.sign.Public().(ed25519.PublicKey)...))
 }
 
 // RegisterKeys are the secrets of the verifiable register: the key of its leaves' tags, which can never change, and the

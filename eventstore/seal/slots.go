@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -297,26 +298,35 @@ func (k *slotFile) sync() error {
 }
 
 // tombstones is the list of erased subjects: lines "<subject> <seconds> <CRC-32C>", only ever appended. It outlives
-// the slots, so a key file restored from an old backup stays erased.
+// the slots, so a key file restored from an old backup stays erased. One line, of the second before 1970 (ownerAt), names no
+// subject but the register whose list it is.
 type tombstones struct {
 	f      vfs.File
 	size   int64
-	failed error // As in slotFile: nothing is accepted after a failure.
+	owners []subjectID // As many as the list names.
+	failed error       // As in slotFile: nothing is accepted after a failure.
 }
 
 const (
 	tombstonesName = "erased"
 	tombstoneMax   = 2*sha256.Size + 1 + 20 + 1 + 8 + 1 // Bytes of a line.
+	ownerAt        = -1
 )
 
-// openTombstones reads the list, which is durable before each hears of it, and cuts what a crash left unfinished.
-func openTombstones(d folder, atLeast int64, each func(subjectID)) (*tombstones, error) {
+var errOthersTombstones = errors.New("seal: the list of erased people is another register's: restore the key folder from its backup")
+
+// openTombstones reads the list, which is durable before each hears of it, and cuts what a crash left unfinished. It is owner's;
+// nil takes anybody's.
+func openTombstones(d folder, atLeast int64, owner *subjectID, each func(subjectID)) (*tombstones, error) {
 	f, err := d.open(tombstonesName)
 	if err != nil {
 		return nil, fmt.Errorf("seal: open tombstones: %w", err)
 	}
 	t := &tombstones{f: f}
 	ids, err := t.load(d, atLeast)
+	if err == nil && owner != nil {
+		err = t.own(*owner)
+	}
 	if err != nil {
 		return nil, errors.Join(err, t.f.Close())
 	}
@@ -331,8 +341,12 @@ func (t *tombstones) load(d folder, atLeast int64) (ids []subjectID, err error) 
 	if err != nil {
 		return nil, fmt.Errorf("seal: read tombstones: %w", err)
 	}
-	t.size, err = parseTombstones(data, func(id subjectID, _ time.Time) error {
-		ids = append(ids, id)
+	t.size, err = parseTombstones(data, func(id subjectID, at time.Time) error {
+		if at.Unix() == ownerAt {
+			t.owners = append(t.owners, id)
+		} else {
+			ids = append(ids, id)
+		}
 		return nil
 	})
 	if err != nil {
@@ -359,6 +373,33 @@ func (t *tombstones) load(d folder, atLeast int64) (ids []subjectID, err error) 
 		return nil, fmt.Errorf("seal: sync tombstones: %w", err)
 	}
 	return ids, nil
+}
+
+// own refuses another's list, and makes one that names nobody, as a fresh one and those of earlier versions, the owner's.
+func (t *tombstones) own(owner subjectID) error {
+	switch {
+	case len(t.owners) == 0:
+		err := t.add(owner, time.Unix(ownerAt, 0))
+		if errors.Is(err, ErrFull) {
+			err = nil // The next one that opens it does.
+		}
+		return err
+	case slices.ContainsFunc(t.owners, func(id subjectID) bool { return id != owner }):
+		return errOthersTombstones
+	}
+	return nil
+}
+
+// join takes in a list of the owner's. Where nobody is named yet, whoever opens the list hears whose it then is.
+func (t *tombstones) join(owner subjectID) error {
+	switch {
+	case slices.Contains(t.owners, owner):
+		return nil
+	case len(t.owners) > 0:
+		return errOthersTombstones
+	}
+	t.owners = append(t.owners, owner)
+	return t.add(owner, time.Unix(ownerAt, 0))
 }
 
 func (t *tombstones) add(id subjectID, at time.Time) error {

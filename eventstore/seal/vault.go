@@ -174,7 +174,8 @@ func (v *Vault) load(d folder, o Options) (err error) {
 		return err
 	}
 	var unfinished error
-	v.graves, err = openTombstones(d, before.graveyard, func(id subjectID) {
+	owner := v.identity.owner()
+	v.graves, err = openTombstones(d, before.graveyard, &owner, func(id subjectID) {
 		s, known := v.subjects[id]
 		if !known {
 			v.subjects[id] = &subject{erased: true, buried: true}
