@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"bytes"
 	"encoding/json"
 	"reflect"
 	"slices"
@@ -504,38 +503,6 @@ func (r *plainReader) list(s *shape, v reflect.Value) bool {
 			return false
 		}
 	}
-}
-
-// verdict reads a list of rule results; most are texts.
-func (r *plainReader) verdict(v reflect.Value) bool {
-	if r.has("null") {
-		return true
-	}
-	if !r.next('[') {
-		return false
-	}
-	var out Verdict
-	if end := bytes.IndexByte(r.b[r.at:], ']'); end >= 0 { // Of the list, unless a result has one inside.
-		out = make(Verdict, 0, bytes.Count(r.b[r.at:r.at+end], []byte{','})+1)
-	}
-	for more := !r.next(']'); more; more = !r.next(']') {
-		if len(out) > 0 && !r.next(',') {
-			return false
-		}
-		r.space()
-		from := r.at
-		if _, ok := r.text(); !ok {
-			if raw, ok := r.raw(); !ok || !json.Valid(raw) {
-				return false
-			}
-		}
-		out = append(out, RuleResult{})
-		if out[len(out)-1].UnmarshalJSON(r.b[from:r.at]) != nil {
-			return false
-		}
-	}
-	*v.Addr().Interface().(*Verdict) = slices.Clip(out)
-	return true
 }
 
 // own lets a type read a text or a number itself.

@@ -237,14 +237,9 @@ func element(b []byte) int {
 // UnmarshalJSON keeps whole numbers in Params whole, so that a decoded verdict equals the one decided.
 func (r *RuleResult) UnmarshalJSON(b []byte) error {
 	if len(b) >= 2 && b[0] == '"' {
-		rule, version, _ := strings.Cut(string(b[1:len(b)-1]), "@")
-		*r = RuleResult{Rule: rule, Outcome: OutcomePass}
-		version, r.Unconfirmed = strings.CutSuffix(version, "?")
-		n, err := strconv.Atoi(version)
-		if err != nil {
+		if err := r.pass(string(b[1 : len(b)-1])); err != nil {
 			return fmt.Errorf("rule result %s: %w", b, err)
 		}
-		r.Version = n
 		return nil
 	}
 	type plain RuleResult
@@ -261,4 +256,13 @@ func (r *RuleResult) UnmarshalJSON(b []byte) error {
 	}
 	*r = RuleResult(p)
 	return nil
+}
+
+// pass makes it the pass that a text says.
+func (r *RuleResult) pass(text string) (err error) {
+	rule, version, _ := strings.Cut(text, "@")
+	*r = RuleResult{Rule: rule, Outcome: OutcomePass}
+	version, r.Unconfirmed = strings.CutSuffix(version, "?")
+	r.Version, err = strconv.Atoi(version)
+	return err
 }

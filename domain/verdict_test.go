@@ -58,6 +58,9 @@ func TestVerdictIsStoredAsItsResults(t *testing.T) {
 			if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(back, v) {
 				t.Fatalf("%s read back as %+v, %v; want %+v", text, back, err, v)
 			}
+			if back, err := domain.FormOf[domain.Verdict]().Unmarshal(text); err != nil || !reflect.DeepEqual(back, v) {
+				t.Fatalf("%s read by its form as %+v, %v; want %+v", text, back, err, v)
+			}
 		}
 	})
 }
