@@ -1,6 +1,9 @@
 package domain
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // prepared is what a rule set says of every day, worked out once. It changes only where a version begins or ends.
 type prepared struct {
@@ -12,30 +15,45 @@ type prepared struct {
 type span struct {
 	from   Day
 	all    []*Rule
-	stages map[Stage][]judged
+	stages map[Stage]staged
+}
+
+// staged are the rules of a stage, and by path which of them read the fact there.
+type staged struct {
+	rules   []judged
+	readers map[string]readers
 }
 
 // judged is a rule ready to be judged.
 type judged struct {
 	*Rule
 	violated term
-	reads    []string // Paths of the facts it may read, but for its scope's.
 }
 
-// readsAny tells whether the rule may read what stands at one of some paths, or around or below it.
-func (j *judged) readsAny(paths []string) bool {
-	for _, fact := range j.reads {
-		for _, path := range paths {
-			short, long := fact, path
-			if len(short) > len(long) {
-				short, long = long, short
-			}
-			if long[:len(short)] == short && (len(long) == len(short) || long[len(short)] == '.') {
-				return true
-			}
+// readers are the rules, by number, whose predicate reads the fact at a path, and those that read one there or below.
+type readers struct{ here, within []int }
+
+// reading are the rules that may read what stands at a path, or around or below it, by number.
+func (s *staged) reading(path string) []int {
+	some := s.readers[path].within
+	for i := range len(path) {
+		if path[i] == '.' {
+			some = slices.Concat(some, s.readers[path[:i]].here)
 		}
 	}
-	return false
+	return some
+}
+
+// note adds that rule number i reads the fact at a path.
+func (s *staged) note(i int, path string) {
+	r := s.readers[path]
+	r.here = append(r.here, i)
+	s.readers[path] = r
+	for end := len(path); end >= 0; end = strings.LastIndexByte(path[:end], '.') {
+		r := s.readers[path[:end]]
+		r.within = append(r.within, i)
+		s.readers[path[:end]] = r
+	}
 }
 
 // Prepared is the same policy, quick to ask: which version of which rule is in force, and judged at which stage, is
@@ -52,7 +70,7 @@ func (p Policy) Prepared() Policy {
 	slices.Sort(turns)
 	out := &prepared{rules: p.Rules}
 	for _, from := range slices.Compact(turns) {
-		s := span{from: from, all: p.workOut(from), stages: map[Stage][]judged{}}
+		s := span{from: from, all: p.workOut(from), stages: map[Stage]staged{}}
 		for _, stage := range allStages {
 			s.stages[stage] = ofStage(s.all, stage)
 		}
@@ -87,25 +105,23 @@ func (p Policy) inForce(on Day) []*Rule {
 }
 
 // atStage are those judged at a stage.
-func (p Policy) atStage(stage Stage, on Day) []judged {
+func (p Policy) atStage(stage Stage, on Day) staged {
 	if s, ok := p.on(on); ok {
 		return s.stages[stage]
 	}
 	return ofStage(p.workOut(on), stage)
 }
 
-func ofStage(rules []*Rule, stage Stage) []judged {
-	var out []judged
+func ofStage(rules []*Rule, stage Stage) staged {
+	s := staged{readers: map[string]readers{}}
 	for _, r := range rules {
-		if slices.Contains(r.Stages, stage) {
-			j := judged{Rule: r, violated: termOf(&r.Predicate, r.Params)}
-			r.Predicate.walk(func(x Expr) {
-				if x.Op == opFact && !slices.Contains(j.reads, x.Name) {
-					j.reads = append(j.reads, x.Name)
-				}
-			})
-			out = append(out, j)
+		if !slices.Contains(r.Stages, stage) {
+			continue
 		}
+		for _, path := range r.Predicate.Facts() {
+			s.note(len(s.rules), path)
+		}
+		s.rules = append(s.rules, judged{r, termOf(&r.Predicate, r.Params)})
 	}
-	return out
+	return s
 }

@@ -158,7 +158,7 @@ func (p Policy) param(rule, name string, on Day) any {
 // listing, the signing date of a contract, the value date of a payment. The verdict has a result for every rule judged.
 // With ids only those rules are judged: facts of a part of the matter answer no others.
 func (p Policy) Judge(stage Stage, on Day, f Source, ids ...string) Verdict {
-	rules := p.atStage(stage, on)
+	rules := p.atStage(stage, on).rules
 	most := len(rules)
 	if len(ids) > 0 {
 		most = min(most, len(ids))
@@ -181,20 +181,20 @@ func (p Policy) Judge(stage Stage, on Day, f Source, ids ...string) Verdict {
 // paths, none of them of "scope": only rules that may read one of those are asked again. Nobody changes the result, which
 // may be the verdict before.
 func (p Policy) JudgeAgain(before Verdict, stage Stage, on Day, f Source, changed ...string) Verdict {
-	rules := p.atStage(stage, on)
-	v, at, own := before, 0, false
-	for i := range rules {
-		r := &rules[i]
-		if !r.Scope.covers(f) {
-			continue
-		}
-		if r.readsAny(changed) {
+	s := p.atStage(stage, on)
+	v, own := before, false
+	for _, path := range changed {
+		for _, i := range s.reading(path) {
+			r := &s.rules[i]
+			at := slices.IndexFunc(before, func(x RuleResult) bool { return x.Rule == r.ID })
+			if at < 0 {
+				continue // Out of its scope, as before.
+			}
 			if !own {
 				v, own = slices.Clone(before), true
 			}
 			v[at] = p.judge(r.Rule, &r.violated, f)
 		}
-		at++
 	}
 	return v
 }
