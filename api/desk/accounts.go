@@ -110,6 +110,9 @@ func (d *Desk) AccountAct(ctx context.Context, call Call, id string, cmd account
 	if err != nil {
 		return Receipt{}, err
 	}
+	if err := expected(ctx, d, call, account.Decider, id); err != nil {
+		return Receipt{}, err
+	}
 	txn := ""
 	switch c := cmd.(type) {
 	case account.Close:

@@ -231,6 +231,9 @@ func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, 
 		return s, Receipt{}, err
 	}
 	byRole, by, err := d.filer(ctx, call, s)
+	if err == nil {
+		err = expected(ctx, d, call, contract.Decider, id)
+	}
 	if err != nil {
 		return s, Receipt{}, err
 	}

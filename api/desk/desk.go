@@ -136,6 +136,14 @@ func exec[S, C any, E domain.Event](ctx context.Context, d *Desk, call Call, dec
 	return Receipt{Position: res.Position, Revision: res.Revision}, nil
 }
 
+// expected refuses a call whose own expectation of its main stream is wrong, before it writes to others: exec would only then.
+func expected[S, C any, E domain.Event](ctx context.Context, d *Desk, call Call, dec domain.Decider[S, C, E], id string) error {
+	if call.IfMatch == nil {
+		return nil
+	}
+	return aggregate.Expected(ctx, d.o.Runner, dec, id, call.ID, *call.IfMatch)
+}
+
 // load reads one aggregate; found is false for a stream that was never written.
 func load[S, C any, E domain.Event](ctx context.Context, d *Desk, dec domain.Decider[S, C, E], id string) (s S, rev eventstore.Revision, found bool, err error) {
 	s, rev, err = aggregate.Load(ctx, d.o.Runner, dec, id)

@@ -65,6 +65,9 @@ func (d *Desk) Receive(ctx context.Context, call Call, id string, cmd escrow.Rec
 	if s.Bank != "" && s.Bank != call.Actor.Party {
 		return s, Receipt{}, ErrNotFound
 	}
+	if err := expected(ctx, d, call, escrow.Decider, id); err != nil {
+		return s, Receipt{}, err
+	}
 	cmd.Bank = call.Actor.Party
 	// One transaction of a bank belongs to one ledger: its ledger refuses other content, this other ledgers.
 	holder, err := d.claim(ctx, call, "txn", cmd.Bank+"."+derive("bank transaction", cmd.BankTxnID), id)

@@ -104,9 +104,18 @@ func (d *Desk) EditListing(ctx context.Context, call Call, id string, offer list
 	return exec(ctx, d, call, listing.Decider, id, listing.Command(listing.Edit{Offer: offer}))
 }
 
+// publisherBefore is publisherOf for what writes elsewhere before the listing: the caller's own expectation of it holds.
+func (d *Desk) publisherBefore(ctx context.Context, call Call, id string) (listing.State, error) {
+	s, err := d.publisherOf(ctx, call, id)
+	if err == nil {
+		err = expected(ctx, d, call, listing.Decider, id)
+	}
+	return s, err
+}
+
 // SubmitListing asks for verification; when every check passes the listing has its code at once.
 func (d *Desk) SubmitListing(ctx context.Context, call Call, id string) (listing.State, Receipt, error) {
-	s, err := d.publisherOf(ctx, call, id)
+	s, err := d.publisherBefore(ctx, call, id)
 	if err != nil {
 		return s, Receipt{}, err
 	}
@@ -220,7 +229,7 @@ func listingPartyFacts(s party.State) listing.PartyFacts {
 
 // PublishListing makes a verified listing public.
 func (d *Desk) PublishListing(ctx context.Context, call Call, id string) (Receipt, error) {
-	s, err := d.publisherOf(ctx, call, id)
+	s, err := d.publisherBefore(ctx, call, id)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -342,7 +351,7 @@ func (d *Desk) AuthorityListing(ctx context.Context, call Call, id string, cmd l
 
 // RenewCode gives the caller's listing a fresh code before or after the old one ends.
 func (d *Desk) RenewCode(ctx context.Context, call Call, id string) (listing.State, Receipt, error) {
-	s, err := d.publisherOf(ctx, call, id)
+	s, err := d.publisherBefore(ctx, call, id)
 	if err != nil {
 		return s, Receipt{}, err
 	}

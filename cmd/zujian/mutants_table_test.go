@@ -62,7 +62,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "If-Match is retried", file: "eventstore/aggregate/aggregate.go",
-		old: "if o.Expect != nil && *o.Expect != held.at() && !isRepeat {", new: "if false {",
+		old: "if expect != nil && *expect != e.at() && !isRepeat {", new: "if false {",
 		pkg: "eventstore/aggregate", test: "TestExecuteExpect",
 	},
 	{

@@ -47,6 +47,7 @@ type world struct {
 	keys     map[string]string // Who → key.
 	ids      map[string]string // Who → party id.
 	stop     func()
+	stale    bool // Each request that may carry If-Match is asked with a wrong one, too, before and after.
 
 	now     atomic.Int64 // µs
 	mu      sync.Mutex
@@ -176,6 +177,10 @@ func (w *world) do(who, method, path string, body any, headers ...string) answer
 
 func (w *world) asKey(who, key, method, path string, body any, headers ...string) answer {
 	w.t.Helper()
+	if w.stale && len(headers) == 0 {
+		w.askStale(who, key, method, path, body)
+		defer w.askStale(who, key, method, path, body)
+	}
 	r, err := ask(w.t.Context(), w.base, method, path, key, body, headers...)
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", method, path, err)

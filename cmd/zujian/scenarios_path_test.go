@@ -16,6 +16,7 @@ import (
 // word by word, with the ids filled in.
 func TestMainPath(t *testing.T) {
 	w := newWorld(t, worldDay)
+	w.stale = true
 	w.officers()
 	w.organisation("bank", "bank", "SUPERVISING_BANK", "示例银行", uscc(1))
 

@@ -140,13 +140,32 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 	}
 }
 
+// Expected refuses, before anything that goes before a command is done, what [Execute] of it would refuse for its expectation:
+// the stream is elsewhere, and this is no repeat.
+func Expected[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id, command string, expect eventstore.Revision) error {
+	held, err := load(ctx, r, d, id)
+	if err == nil {
+		_, _, err = held.expected(Stream(d.Category, id), command, &expect)
+	}
+	return err
+}
+
+// expected tells whether a command is a repeat, and of what. If it is none the stream must be where it is expected, if it is.
+func (e *entry[S]) expected(stream, command string, expect *eventstore.Revision) (repeated string, isRepeat bool, err error) {
+	repeated, isRepeat = e.find(EventID(command, stream, 0))
+	if expect != nil && *expect != e.at() && !isRepeat {
+		err = &eventstore.WrongRevision{Stream: stream, Expected: *expect, Actual: e.at()}
+	}
+	return repeated, isRepeat, err
+}
+
 // decide gives the events of one command on what is held, as they will be read, and adds them to out, encoded; none for a
 // repeat.
 func decide[S, C any, E domain.Event](out []eventstore.NewEvent, r Runner, d domain.Decider[S, C, E], stream string, held *entry[S], req domain.Request[C], o Options,
 ) ([]E, []eventstore.NewEvent, error) {
-	repeated, isRepeat := held.find(EventID(req.ID, stream, 0))
-	if o.Expect != nil && *o.Expect != held.at() && !isRepeat {
-		return nil, out, &eventstore.WrongRevision{Stream: stream, Expected: *o.Expect, Actual: held.at()}
+	repeated, isRepeat, err := held.expected(stream, req.ID, o.Expect)
+	if err != nil {
+		return nil, out, err
 	}
 	events, err := d.Decide(held.now(), req)
 	if err != nil || len(events) == 0 {
