@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
+	"zujian/api/desk"
 	"zujian/eventstore/register"
+	"zujian/eventstore/seal"
 )
 
 // Log, keys and register of a folder belong together, and each is made where there is none yet. So where one is there and
@@ -40,6 +43,54 @@ func (h *house) refuseLostKeys(g *globals) error {
 			return fmt.Errorf("the log has events of a register, and its keys are missing: %w", lost)
 		}
 		break // Somebody else's: a register may begin behind them.
+	}
+	return nil
+}
+
+// refuseLostVault refuses the folder of a vault that has served, or has signed, and whose keys are missing.
+func refuseLostVault(g *globals) error {
+	lost := hasKeys(g)
+	if !errors.Is(lost, fs.ErrNotExist) {
+		return lost
+	}
+	disk := g.fs()
+	for _, path := range []string{disk.PathJoin(g.Data, vaultTokenFile), disk.PathJoin(registerDir(g), "checkpoint")} {
+		if _, err := disk.Stat(path); err == nil {
+			return fmt.Errorf("%s is there, so a vault was served from %s, and its keys are missing: %w", path, g.Data, lost)
+		}
+	}
+	return nil
+}
+
+const knownWithin = 16_384 // Events of the log within which somebody is looked for whom the keys must know.
+
+// refuseOtherKeys refuses keys that do not know the first person of whom the log holds something sealed: they are another register's,
+// or were made in place of some that were lost, perhaps in a vault elsewhere. With them nobody of the log would be known any more.
+func (h *house) refuseOtherKeys(g *globals) error {
+	if h.keys == nil {
+		return nil
+	}
+	seals, wanted, n := desk.NewSeals(), desk.SealedTypes(), 0
+	for rec, err := range h.store.All(g.Ctx, 0) {
+		if n++; err != nil || n > knownWithin {
+			return err
+		}
+		if !slices.Contains(wanted, rec.Type) {
+			continue
+		}
+		e, err := h.catalogue.Decode(rec.Type, rec.Meta.Schema, rec.Data)
+		if err != nil {
+			return fmt.Errorf("event at position %d: %w", rec.Position, err)
+		}
+		for _, f := range seals.Of(rec.Stream, e) {
+			switch _, err := h.keys.Open(g.Ctx, f.Subject, f.Stream, f.Field, string(f.Value)); {
+			case errors.Is(err, seal.ErrNoKey):
+				return fmt.Errorf("the keys do not know of whom the log says something at position %d: they are another register's, or were made"+
+					" in place of some that were lost: restore the key folder, or the vault's", rec.Position)
+			case !errors.Is(err, seal.ErrErased):
+				return nil // It opens, or what is wrong is for those to say who ask for it.
+			}
+		}
 	}
 	return nil
 }

@@ -87,3 +87,63 @@ func TestLostPartsAreNotMadeAnew(t *testing.T) {
 		})
 	}
 }
+
+// TestLostVault removes the keys of a vault that has served: no other keys are made in their place. Where nothing is left of
+// the vault's folder new ones can't but be made: then no server takes them for those of the log.
+func TestLostVault(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts real processes")
+	}
+	p := startParted(t)
+	p.write()
+	p.signs()
+	stopServer(t, p.node)
+	p.vault.kill()
+	whole := copyOf(t, p.vault.data)
+	lose := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if err := os.RemoveAll(filepath.Join(p.vault.data, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	vault := []string{"vault", "--data", p.vault.data, "--listen", "127.0.0.1:0"}
+
+	lose("keys")
+	for _, left := range []string{"its register", "its token"} {
+		if said := refused(t, vault...); !strings.Contains(said, "keys are missing") {
+			t.Errorf("with %s left it says %s", left, said)
+		}
+		if _, err := os.Stat(filepath.Join(p.vault.data, "keys")); err == nil {
+			t.Errorf("with %s left new keys were made", left)
+		}
+		lose("register")
+	}
+	lose("vault-token")
+	p.vault.start()
+	node := append([]string{"serve", "--data", t.TempDir(), "--addr", "127.0.0.1:0"}, p.args()...)
+	if said := refused(t, node...); !strings.Contains(said, "the keys do not know") {
+		t.Errorf("a node of new keys says %s", said)
+	}
+	p.vault.kill()
+
+	other := t.TempDir() // Another register's keys in one folder, whose own register is lost, too.
+	s := startServer(t, other)
+	s.must(t, 201, "POST", "/v1/parties", readFirstKey(t, other), map[string]any{
+		"kind": "PERSON", "name": "测试某", "doc_type": "CN_ID", "doc_no": testID(600), "phone": "13800000001",
+	})
+	s.stop(t)
+	if err := os.RemoveAll(filepath.Join(other, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(other, "register")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(whole, "keys"), filepath.Join(other, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	if said := refused(t, "serve", "--data", other, "--addr", "127.0.0.1:0"); !strings.Contains(said, "the keys do not know") {
+		t.Errorf("with another register's keys it says %s", said)
+	}
+}

@@ -83,7 +83,10 @@ func (c *serveCmd) Run(g *globals) error {
 	if err != nil {
 		return err
 	}
-	if err := h.settle(g); err != nil {
+	if err = h.refuseOtherKeys(g); err == nil {
+		err = h.settle(g)
+	}
+	if err != nil {
 		return errors.Join(err, h.Close())
 	}
 	var r *register.Register

@@ -121,6 +121,9 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 	if g.Config.Vault.URL != "" {
 		return fmt.Errorf("%w: a vault is served from its own folder", errUsage)
 	}
+	if err := refuseLostVault(g); err != nil {
+		return err
+	}
 	h := &house{room: room.New(room.Options{
 		FS: g.disk, Dir: registerDir(g), Ballast: vaultBallast, Logger: g.Log,
 		Full: "new keys and signatures may have to wait", Again: "keys are made and checkpoints signed",
