@@ -187,6 +187,8 @@ func (s *Server) fail(c echo.Context, err error) {
 	}
 	h := c.Response().Header()
 	switch p.Status {
+	case http.StatusMethodNotAllowed:
+		allowHead(c)
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="zujian"`)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -190,6 +191,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.echo.ServeHTTP(w, r)
 }
 
+// allowHead names HEAD among the methods of a path that answers it as GET.
+func allowHead(c echo.Context) {
+	h := c.Response().Header()
+	if allow := h.Get(echo.HeaderAllow); slices.Contains(strings.Split(allow, ", "), http.MethodGet) && !streams(c.Request()) {
+		h.Set(echo.HeaderAllow, allow+", "+http.MethodHead)
+	}
+}
+
 // HTTPServer is a server for addr with every timeout set. The caller listens and shuts it down.
 func (s *Server) HTTPServer(addr string) *http.Server {
 	server := &http.Server{
@@ -220,6 +229,9 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		id := s.o.NewID().String()
 		c.Set(requestIDKey, id)
 		secure(c.Response().Header(), id)
+		if r.Method == http.MethodOptions {
+			c.Response().Before(func() { allowHead(c) })
+		}
 		defer func() {
 			if v := recover(); v != nil {
 				s.log.ErrorContext(r.Context(), "panic", "request_id", id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))

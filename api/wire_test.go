@@ -53,6 +53,23 @@ func TestHeadIsGetWithoutBody(t *testing.T) {
 	}
 }
 
+// TestAllowIsWhatIsAnswered: the methods that a path says it takes are those that it takes.
+func TestAllowIsWhatIsAnswered(t *testing.T) {
+	w := newTown(t)
+	for path, want := range map[string]string{
+		"/checkpoint": "OPTIONS, GET, HEAD", "/tile/0/000": "OPTIONS, GET, HEAD", "/v1/parties": "OPTIONS, POST", "/v1/rules": "OPTIONS, GET, HEAD",
+		"/v1/webhook-endpoints": "OPTIONS, GET, POST, HEAD", "/v1/events/stream": "OPTIONS, GET", "/healthz": "OPTIONS, GET, HEAD",
+	} {
+		for _, method := range []string{http.MethodOptions, http.MethodTrace, http.MethodDelete} {
+			rec := httptest.NewRecorder()
+			w.server.ServeHTTP(rec, httptest.NewRequest(method, path, nil))
+			if got := rec.Header().Get("Allow"); got != want {
+				t.Errorf("%s %s: %d, Allow: %s", method, path, rec.Code, got)
+			}
+		}
+	}
+}
+
 // TestTooLargeIsHeard: a client that sends its whole body before it listens hears that it was too large.
 func TestTooLargeIsHeard(t *testing.T) {
 	w := newTown(t)
