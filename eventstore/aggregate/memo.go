@@ -37,13 +37,15 @@ type memoText struct {
 	kept atomic.Pointer[string]
 }
 
+// memoSet tells by its tags, which lie together, that an event is not there: most that are looked for were never kept, and
+// those that were lie far apart. Two kept in one way at the same time may get each other's tag, and are then not found.
 type memoSet struct {
-	kept atomic.Uint32 // Events so far.
+	kept atomic.Uint32           // Events so far.
+	tags [memoWays]atomic.Uint32 // Of the hashes of the events beside them.
 	ways [memoWays]atomic.Pointer[remembered]
 }
 
 type remembered struct {
-	hash    uint64
 	name    string
 	version int
 	data    []byte
@@ -58,17 +60,19 @@ func NewMemo(events int) *Memo {
 	return &Memo{seed: maphash.MakeSeed(), sets: make([]memoSet, events/memoWays)}
 }
 
-func (m *Memo) set(data []byte) (set *memoSet, hash uint64) {
-	hash = maphash.Bytes(m.seed, data)
-	return &m.sets[hash&uint64(len(m.sets)-1)], hash
+func (m *Memo) set(data []byte) (set *memoSet, tag uint32) {
+	hash := maphash.Bytes(m.seed, data)
+	return &m.sets[hash&uint64(len(m.sets)-1)], uint32(hash >> 32)
 }
 
 // Find implements domain.Memo.
 func (m *Memo) Find(name string, version int, data []byte) (domain.Event, bool) {
-	set, hash := m.set(data)
+	set, tag := m.set(data)
 	for i := range set.ways {
-		r := set.ways[i].Load()
-		if r != nil && r.hash == hash && r.version == version && r.name == name && bytes.Equal(r.data, data) {
+		if set.tags[i].Load() != tag {
+			continue
+		}
+		if r := set.ways[i].Load(); r != nil && r.version == version && r.name == name && bytes.Equal(r.data, data) {
 			return r.event, true
 		}
 	}
@@ -78,8 +82,10 @@ func (m *Memo) Find(name string, version int, data []byte) (domain.Event, bool) 
 // Keep implements domain.Memo.
 func (m *Memo) Keep(name string, version int, data []byte, e domain.Event) {
 	if len(data) <= memoBytesMax {
-		set, hash := m.set(data)
-		set.ways[(set.kept.Add(1)-1)%memoWays].Store(&remembered{hash, name, version, data, e})
+		set, tag := m.set(data)
+		i := (set.kept.Add(1) - 1) % memoWays
+		set.ways[i].Store(&remembered{name, version, data, e})
+		set.tags[i].Store(tag)
 	}
 }
 
