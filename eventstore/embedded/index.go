@@ -131,7 +131,7 @@ func openDB(o Options, id logID, readOnly bool) (*index, error) {
 
 // damagedIndex hears that a table of the index is damaged: who reads it gets an error, and the next open rebuilds it.
 func damagedIndex(o Options, info pebble.DataCorruptionInfo, readOnly bool) {
-	o.Logger.Error("the index is damaged; the next start rebuilds it", slog.Any("err", info.Details))
+	o.Logger.Error("the index is damaged; the next start rebuilds it", slog.String("file", info.Path), slog.Any("err", info.Details))
 	if readOnly {
 		return
 	}

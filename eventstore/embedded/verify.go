@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"zujian/eventstore"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/leaf"
 )
 
@@ -27,6 +28,7 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) er
 		// Taken after the mark, so that it holds every segment up to it.
 		v = verifier{
 			scanner: scanner{segs: *s.segs.Load(), seed: s.seed, guard: s.reading, limit: m.pos}, index: snap, mark: m,
+			indexDir: s.opts.FS.PathJoin(s.opts.Dir, indexName),
 			progress: progress,
 		}
 		return err
@@ -71,7 +73,7 @@ func verifyDir(ctx context.Context, o Options, progress func(done, total int64))
 	if len(segs) == 0 {
 		return damage(0, "there is no segment")
 	}
-	v := verifier{scanner: scanner{segs: segs, seed: segs[0].id.seed(), limit: noPosition}, progress: progress}
+	v := verifier{indexDir: o.FS.PathJoin(o.Dir, indexName), scanner: scanner{segs: segs, seed: segs[0].id.seed(), limit: noPosition}, progress: progress}
 	x, err := openDB(o, segs[0].id, true)
 	if err == nil {
 		defer func() { err = errors.Join(err, x.close(false)) }()
@@ -86,6 +88,7 @@ func verifyDir(ctx context.Context, o Options, progress func(done, total int64))
 type verifier struct {
 	scanner
 	index    pebble.Reader // Nil if there is none.
+	indexDir string        // Where it is.
 	mark     mark          // How far it goes.
 	progress func(done, total int64)
 
@@ -127,7 +130,7 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	if err := v.wholeIndex(ctx); err != nil {
-		return err
+		return v.ofIndex(err)
 	}
 	if v.progress != nil {
 		v.progress(total, total)
@@ -152,7 +155,7 @@ func (v *verifier) body(start mark, body []byte) error {
 			}
 		} else if pos < v.mark.pos {
 			if err := v.indexEntry(pos, f); err != nil {
-				return err
+				return v.ofIndex(err)
 			}
 			v.indexed++
 		}
@@ -201,6 +204,14 @@ func (v *verifier) indexEntry(pos eventstore.Position, f frame) error {
 	return errors.Join(err, damage(pos, "index: the id of event %d is missing", f.ordinal()))
 }
 
+// ofIndex says where what is damaged is, and that nothing is lost.
+func (v *verifier) ofIndex(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, eventstore.ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("%w: the log itself is whole up to there; delete the folder %s, it is built again", err, v.indexDir)
+}
+
 // head gives a stream's head, nil if it has none that is sound.
 func (v *verifier) head(stream []byte) (headRow, error) {
 	got, err := v.get(append([]byte{keyHead}, stream...))
@@ -218,7 +229,7 @@ func (v *verifier) get(key []byte) (val []byte, err error) {
 			return nil
 		}
 		if err != nil {
-			return err
+			return folder.Plain(err)
 		}
 		val = append([]byte{}, got...)
 		return done.Close()
@@ -301,7 +312,7 @@ func (v *verifier) wholeIndex(ctx context.Context) error {
 		}
 	}
 	if err := it.Error(); err != nil {
-		return err
+		return folder.Plain(err)
 	}
 	if heads+events != v.indexed || ids != events {
 		return damage(v.mark.pos, "index: %d events in heads and %d behind them with %d ids, the log has %d events", heads, events, ids, v.indexed)

@@ -56,10 +56,15 @@ func checkTable(ctx context.Context, disk vfs.FS, path string) error {
 	return errors.Join(r.ValidateBlockChecksums(), r.Close())
 }
 
-// Plain is an error of Pebble's without what it carries for programs alone, which would be printed.
+// Plain is an error of Pebble's without what it carries for programs alone, which would be printed, and with the file that it is
+// about.
 func Plain(err error) error {
-	if damage := pebble.ExtractDataCorruptionInfo(err); damage != nil && damage.Details != nil {
+	damage := pebble.ExtractDataCorruptionInfo(err)
+	switch {
+	case damage == nil || damage.Details == nil:
+		return err
+	case damage.Path == "":
 		return damage.Details
 	}
-	return err
+	return fmt.Errorf("%s: %w", damage.Path, damage.Details)
 }

@@ -114,7 +114,7 @@ func (l logger) Errorf(format string, args ...any) {
 // ending the process would only keep the other views from being read.
 func damaged(log *slog.Logger) func(pebble.DataCorruptionInfo) {
 	return func(info pebble.DataCorruptionInfo) {
-		log.Error("the view store is damaged: stop, delete its folder, start", slog.Any("err", info.Details))
+		log.Error("the view store is damaged: stop, delete its folder, start", slog.String("file", info.Path), slog.Any("err", info.Details))
 	}
 }
 
