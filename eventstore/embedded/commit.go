@@ -40,13 +40,19 @@ func (s *Store) lead() {
 	}
 }
 
+const headsKept = 1024 // A larger map of heads is left to the collector: each group clears it.
+
 // commit takes what waits and makes it one durable group. The caller leads.
 func (s *Store) commit() {
-	s.taken = s.queue.take(s.taken[:0], s.heads.max)
+	s.taken = s.queue.take(s.taken[:0])
 	if len(s.taken) == 0 {
 		return
 	}
 	s.accepted, s.refused = s.accepted[:0], s.refused[:0]
+	if len(s.heads) > headsKept {
+		s.heads = map[string]eventstore.Revision{}
+	}
+	clear(s.heads)
 	var dups duplicates
 	var later []*request
 	for _, r := range s.taken {
@@ -134,7 +140,7 @@ func (s *Store) judge(r *request, dups *duplicates) (verdict, error) {
 		return judgeAnswer, nil
 	}
 	r.result.Revision = head + eventstore.Revision(r.events)
-	s.heads.put(r.stream, r.result.Revision)
+	s.heads[r.stream] = r.result.Revision
 	dups.add(r)
 	return judgeAccept, nil
 }
@@ -152,7 +158,7 @@ func (s *Store) judgeParts(r *request, dups *duplicates) {
 		}
 		p.mayRepeat = false
 		for _, before := range slices.Backward(parts[:i]) {
-			s.heads.put(before.stream, before.expected)
+			s.heads[before.stream] = before.expected
 		}
 		r.err = err
 		s.refused = append(s.refused, r)
@@ -163,16 +169,18 @@ func (s *Store) judgeParts(r *request, dups *duplicates) {
 
 // head returns the last revision of the stream, this group included.
 func (s *Store) head(stream string) (eventstore.Revision, error) {
-	if rev, ok := s.heads.get(stream); ok {
+	if rev, ok := s.heads[stream]; ok {
 		return rev, nil
 	}
-	if rev, ok := s.recent.end(stream); ok { // Usually: who writes a stream has just read it.
+	rev, known, upTo := s.recent.end(stream)
+	if known { // Usually: who writes a stream has just read it.
 		return rev, nil
 	}
-	if err := s.indexed.wait(context.Background(), s.heads.dropped); err != nil {
+	written := min(upTo+1, s.end.pos)
+	if err := s.indexed.wait(context.Background(), written); err != nil {
 		return 0, err
 	}
-	return s.index.head(stream, s.heads.dropped)
+	return s.index.head(stream, written)
 }
 
 // find looks for an append at any revision in the stream, which goes to last, by its first id. seen without a position means
@@ -247,7 +255,6 @@ func (s *Store) write() error {
 	}
 	g, err := s.room(size)
 	if err != nil {
-		s.forgetHeads()
 		return err
 	}
 	buf, next := s.layOut(int(size), events)
@@ -263,7 +270,6 @@ func (s *Store) write() error {
 		s.synced = next.pos
 	}
 	s.end = next
-	s.heads.written(next.pos)
 	s.recent.group(buf[groupHeader:])
 	s.durable.set(next)
 	s.count(int64(events))
@@ -287,13 +293,6 @@ func (s *Store) count(events int64) {
 	s.counts.groups.Add(1)
 	s.counts.appends.Add(int64(len(s.accepted)))
 	s.counts.storedAt.Store(s.end.storedAt)
-}
-
-// forgetHeads drops what judge noted about appends that were then not written.
-func (s *Store) forgetHeads() {
-	fresh := newHeads(2 * s.heads.max)
-	fresh.dropped, fresh.frozen = s.end.pos, s.end.pos
-	s.heads = fresh
 }
 
 // noticeClock says when the clock was set back behind what is recorded, and when it is there again.

@@ -20,9 +20,8 @@
 //
 // The index follows behind the durable position. Who reads a stream waits for it only where the stream's own frames may
 // not be in it yet: what was written lately is in memory. A revision is checked against the heads of recent streams in
-// memory, which always hold more than the index may lag, then against the index. A stream's head in the index says where
-// its first frames start, so that one look-up gives all of a short stream, and its events need no rows of their own: half of
-// them less make appending and looking up cheaper.
+// memory, then against the index, once it has come as far as the memory goes back. A stream's head in the index says where its
+// first frames start, so that one look-up gives all of a short stream, and its events need no rows of their own.
 //
 // A failed write or sync is fatal: nothing is acknowledged afterwards, since what reached the disk is unknown. A
 // segment that cannot be made ready (disk full) is not: nothing was written, and the append may be tried again.

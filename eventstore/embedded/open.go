@@ -33,7 +33,7 @@ func open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{
-		opts: o, lock: lock, salt: salts{from: o.Rand}, heads: newHeads(o.Heads), recent: newRecent(o.Heads),
+		opts: o, lock: lock, salt: salts{from: o.Rand}, heads: map[string]eventstore.Revision{}, recent: newRecent(o.Heads),
 		spareWant: make(chan int64, 1), spareMade: make(chan spare, 1),
 		free: make(chan []byte, indexLagGroups+2), toIndex: make(chan indexWork, indexLagGroups),
 	}
@@ -73,7 +73,7 @@ func open(o Options) (_ *Store, err error) {
 	s.counts.storedAt.Store(s.end.storedAt)
 	s.indexed.set(s.end.pos)
 	s.index.opened = s.durable.load()
-	s.heads.dropped, s.heads.frozen, s.synced = s.end.pos, s.end.pos, s.end.pos // What indexed says, too.
+	s.synced = s.end.pos
 	s.names.seed = maphash.MakeSeed()
 	s.latest.bytes, s.latest.rd = eventstore.Position(min(latestBytes, o.SegmentBytes/4)), s.reader()
 	s.latest.from, s.latest.to = s.durable.load(), s.durable.load()

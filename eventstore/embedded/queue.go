@@ -146,13 +146,12 @@ func (q *queue) withdraw(r *request) bool {
 }
 
 // take moves appends that fit one group to dst. Parts stay together.
-func (q *queue) take(dst []*request, partsMax int) []*request {
+func (q *queue) take(dst []*request) []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, parts, bytes := 0, 0, 0
+	n, bytes := 0, 0
 	for _, r := range q.waiting {
-		parts += 1 + len(r.rest)
-		if parts > partsMax || (n > 0 && bytes+r.size() > groupBytesMax) {
+		if n > 0 && bytes+r.size() > groupBytesMax {
 			break
 		}
 		bytes += r.size()

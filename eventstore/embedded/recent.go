@@ -10,9 +10,8 @@ import (
 )
 
 const (
-	recentShards  = 64
-	recentStreams = 1 << 16 // In each of two generations.
-	tailFrames    = 8       // Of one stream: what a request that writes it is likely to read back.
+	recentShards = 64
+	tailFrames   = 8 // Of one stream: what a request that writes it is likely to read back.
 )
 
 // recent remembers where the streams used last end and where their last frames start. A reader who knows a stream so far
@@ -44,11 +43,11 @@ type tail struct {
 	starts [tailFrames]eventstore.Position // The first n, oldest first.
 }
 
-// newRecent remembers two generations of so many streams, or a few of each shard.
+// newRecent remembers two generations of half as many streams, or a few of each shard.
 func newRecent(streams int) *recent {
 	r := &recent{seed: maphash.MakeSeed()}
 	for i := range r.shards {
-		r.shards[i].max = max(min(streams, recentStreams)/recentShards, 1)
+		r.shards[i].max = max(streams/2/recentShards, 1)
 	}
 	return r
 }
@@ -127,16 +126,17 @@ func (r *recent) wrote(one *run) {
 	s.noted = one.starts[one.n-1]
 }
 
-// end is the last revision of a stream, if it is remembered.
-func (r *recent) end(stream string) (last eventstore.Revision, known bool) {
+// end is the last revision of a stream, if it is remembered. If not, all of it is in the index once that has the frame that
+// starts at upTo.
+func (r *recent) end(stream string) (last eventstore.Revision, known bool, upTo eventstore.Position) {
 	s := r.shard(stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.get(stream)
 	if t == nil || t.most {
-		return 0, false
+		return 0, false, s.forgot
 	}
-	return t.last, true
+	return t.last, true, 0
 }
 
 // readTo notes that a stream was read from a revision to its end, and where that was: just before from if nothing was

@@ -57,7 +57,7 @@ func TestRecentAndALaggingIndexGiveEveryFrame(t *testing.T) {
 					t.Fatalf("%s from %d: frames at %v, want %v (known %t, index at %d)", stream, from, starts, want, w.known, indexed)
 				}
 			case 3:
-				if last, ok := r.end(stream); ok && last != eventstore.Revision(len(log[stream])-1) {
+				if last, ok, _ := r.end(stream); ok && last != eventstore.Revision(len(log[stream])-1) {
 					t.Fatalf("%s ends at %d, remembered is %d", stream, len(log[stream])-1, last)
 				}
 			}

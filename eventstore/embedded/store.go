@@ -27,9 +27,9 @@ type Store struct {
 	disk  *room.Room // Of the log's disk; nil if nobody watches it.
 
 	// The leader's own: only whoever leads touches these.
-	end       mark                // Of the log as written.
-	synced    eventstore.Position // Up to here it is durable.
-	heads     *heads
+	end       mark                           // Of the log as written.
+	synced    eventstore.Position            // Up to here it is durable.
+	heads     map[string]eventstore.Revision // Of the streams that the group being made has accepted appends to.
 	taken     []*request
 	accepted  []*request
 	refused   []*request
