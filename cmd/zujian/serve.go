@@ -154,6 +154,7 @@ func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 	}
 	run(func() error { return h.runner.Run(ctx, views(h.city)) })
 	run(func() error { return bell.Run(ctx) })
+	run(func() error { return h.sweepReplies(ctx, g) })
 	if dates != nil {
 		run(func() error { return dates.Run(ctx) })
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
@@ -158,3 +160,26 @@ func (r replies) Put(_ context.Context, key string, value []byte, expires time.T
 }
 
 var _ api.Replies = replies{}
+
+// sweepEvery is how often kept replies that have expired are deleted.
+const sweepEvery = time.Minute
+
+// sweepReplies deletes what has expired, at once and then now and then, until ctx ends. Redis forgets by itself.
+func (h *house) sweepReplies(ctx context.Context, g *globals) error {
+	kept, ok := h.replies.(replies)
+	if !ok {
+		return nil
+	}
+	turn := time.NewTicker(cmp.Or(g.resumeEvery, sweepEvery))
+	defer turn.Stop()
+	for {
+		if _, err := kept.Sweep(ctx); err != nil && ctx.Err() == nil {
+			g.Log.WarnContext(ctx, "replies not swept", slog.Any("err", err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-turn.C:
+		}
+	}
+}

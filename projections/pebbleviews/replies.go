@@ -1,6 +1,7 @@
 package pebbleviews
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type Replies struct {
 
 	mu    sync.Mutex
 	begun map[string]int64 // When replies put once expire: who puts one again with the same expiry need not note it.
+	swept int64            // What expires before is gone: a sweep need not pass over what earlier ones left of it.
 }
 
 const (
@@ -55,6 +57,7 @@ func (r *Replies) note(key string, at int64) {
 		clear(r.begun)
 	}
 	r.begun[key] = at
+	r.swept = min(r.swept, at)
 }
 
 // Get finds a reply that has not expired. Its bytes are the caller's.
@@ -112,12 +115,16 @@ func (r *Replies) Put(key string, value []byte, expires time.Time) error {
 	return nil
 }
 
-// Sweep deletes what has expired and says how many replies that were. Call it now and then; Get never shows an expired one.
-func (r *Replies) Sweep() (swept int, err error) {
+// Sweep deletes what has expired, at least a first part of it when ctx ends, and says how many replies that were. Call it
+// now and then; Get never shows an expired one.
+func (r *Replies) Sweep(ctx context.Context) (swept int, err error) {
 	for {
 		n, more, err := r.sweep()
 		swept += n
 		if err != nil || !more {
+			return swept, err
+		}
+		if err := ctx.Err(); err != nil {
 			return swept, err
 		}
 	}
@@ -128,10 +135,11 @@ func (r *Replies) sweep() (n int, more bool, err error) {
 		return 0, false, err
 	}
 	defer r.views.leave()
+	r.mu.Lock()
+	from, now := r.swept, r.now().UnixMicro()
+	r.mu.Unlock()
 	db := r.views.db
-	it, err := db.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{keyExpiry}, UpperBound: expiryKey(r.now().UnixMicro()+1, ""),
-	})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: expiryKey(from, ""), UpperBound: expiryKey(now+1, "")})
 	if err != nil {
 		return 0, false, fmt.Errorf("sweep replies: %w", err)
 	}
@@ -153,5 +161,10 @@ func (r *Replies) sweep() (n int, more bool, err error) {
 	if err := errors.Join(append(errs, it.Error(), it.Close(), b.Commit(pebble.NoSync))...); err != nil {
 		return 0, false, fmt.Errorf("sweep replies: %w", err)
 	}
-	return n, entries == sweepBatch, nil
+	if more = entries == sweepBatch; !more {
+		r.mu.Lock()
+		r.swept = max(r.swept, now)
+		r.mu.Unlock()
+	}
+	return n, more, nil
 }

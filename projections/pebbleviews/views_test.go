@@ -142,16 +142,16 @@ func TestReplies(t *testing.T) {
 	now = now.Add(time.Hour)
 	get("old7", "", false)
 	get("k", "second", true)
-	if n, err := r.Sweep(); n != 2500 || err != nil {
+	if n, err := r.Sweep(t.Context()); n != 2500 || err != nil {
 		t.Errorf("Sweep = %d, %v", n, err)
 	}
-	if n, err := r.Sweep(); n != 0 || err != nil {
+	if n, err := r.Sweep(t.Context()); n != 0 || err != nil {
 		t.Errorf("second Sweep = %d, %v", n, err)
 	}
 	get("k", "second", true)
 	now = now.Add(23 * time.Hour)
 	get("k", "", false)
-	if n, err := r.Sweep(); n != 2 || err != nil {
+	if n, err := r.Sweep(t.Context()); n != 2 || err != nil {
 		t.Errorf("last Sweep = %d, %v", n, err)
 	}
 	for range 2 { // The same expiry again, and it is swept; and once more, when it has expired and was swept.
@@ -159,12 +159,12 @@ func TestReplies(t *testing.T) {
 		put("again", "done", 1)
 		put("late", "begun", 1)
 		now = now.Add(time.Hour)
-		if n, err := r.Sweep(); n != 2 || err != nil {
+		if n, err := r.Sweep(t.Context()); n != 2 || err != nil {
 			t.Errorf("Sweep of replies put twice = %d, %v", n, err)
 		}
 		put("late", "done", 0)
 		get("late", "", false)
-		if n, err := r.Sweep(); n != 1 || err != nil {
+		if n, err := r.Sweep(t.Context()); n != 1 || err != nil {
 			t.Errorf("Sweep of a reply put again after it expired = %d, %v", n, err)
 		}
 	}
