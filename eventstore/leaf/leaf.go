@@ -37,6 +37,7 @@
 package leaf
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -150,6 +151,9 @@ func Of(r *eventstore.Recorded) Committed {
 type Tagger struct {
 	inner, outer [sha256.BlockSize]byte // The key's two pads (RFC 2104).
 	buf          []byte
+
+	stream []byte // Of the leaf before, and its key: the next is of the same stream half of the time. None is "".
+	key    [32]byte
 }
 
 // NewTagger returns the tagger of a log key of 32 bytes.
@@ -173,10 +177,14 @@ func (*Tagger) GoString() string { return "[redacted]" }
 // StreamKey is the key that ties the tags of one stream to it. It is HMAC written out, since one is made for every leaf
 // and crypto/hmac takes five times as long over its general form; a test holds the two together.
 func (t *Tagger) StreamKey(stream []byte) [32]byte {
+	if len(t.stream) > 0 && bytes.Equal(stream, t.stream) {
+		return t.key
+	}
 	t.buf = append(append(append(t.buf[:0], t.inner[:]...), streamDomain...), stream...)
 	sum := sha256.Sum256(t.buf)
 	t.buf = append(append(t.buf[:0], t.outer[:]...), sum[:]...)
-	return sha256.Sum256(t.buf)
+	t.stream, t.key = append(t.stream[:0], stream...), sha256.Sum256(t.buf)
+	return t.key
 }
 
 // Tag is the tag of one event of the stream whose key it is.

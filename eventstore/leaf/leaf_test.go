@@ -110,11 +110,14 @@ func TestTagsLinkOnlyWithTheStreamKey(t *testing.T) {
 	tagger := leaf.NewTagger([32]byte{9})
 	seen := map[[leaf.TagSize]byte]bool{}
 	for _, stream := range []string{"contract-1", "contract-2"} {
-		key := tagger.StreamKey([]byte(stream))
-		mac := hmac.New(sha256.New, append([]byte{9}, make([]byte, 31)...))
-		mac.Write([]byte("zujian.stream.v1" + stream))
-		if string(mac.Sum(nil)) != string(key[:]) {
-			t.Fatal("the stream key is not the HMAC it is said to be")
+		var key [32]byte
+		for _, stream := range []string{"", "contract-", "contract-", stream + "1", stream, stream} { // In whatever order they are asked for.
+			key = tagger.StreamKey([]byte(stream))
+			mac := hmac.New(sha256.New, append([]byte{9}, make([]byte, 31)...))
+			mac.Write([]byte("zujian.stream.v1" + stream))
+			if string(mac.Sum(nil)) != string(key[:]) {
+				t.Fatalf("the stream key of %q is not the HMAC it is said to be", stream)
+			}
 		}
 		for rev := range eventstore.Revision(100) {
 			r := recorded(int(rev))
