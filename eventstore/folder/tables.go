@@ -2,6 +2,7 @@ package folder
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,7 +54,51 @@ func checkTable(ctx context.Context, disk vfs.FS, path string) error {
 	if err != nil {
 		return errors.Join(err, readable.Close())
 	}
-	return errors.Join(r.ValidateBlockChecksums(), r.Close())
+	err = r.ValidateBlockChecksums()
+	if err == nil {
+		err = checkFooter(f)
+	}
+	return errors.Join(err, r.Close())
+}
+
+// What a table ends with in the format that all of ours have, Pebble's fifth, as its package sstable writes it: the kind of
+// checksum, two places of blocks as varints, zeroes, the number of the format, and eight bytes by which tables are known.
+const (
+	footerLen     = 53
+	footerSum     = 1 // CRC-32C.
+	footerHandles = 4 // Numbers.
+	footerFormat  = 5 // From 6 on a footer has a checksum, to which its reader holds it.
+	footerMagic   = "\xf0\x9f\xaa\xb3\xf0\x9f\xaa\xb3"
+)
+
+// checkFooter compares the end of a table, whose blocks are whole, with what would be written there: most of it no reader
+// looks at, and it has no checksum.
+func checkFooter(f vfs.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	var got, want [footerLen]byte
+	if _, err := f.ReadAt(got[:], info.Size()-footerLen); err != nil {
+		return err
+	}
+	const format = footerLen - len(footerMagic) - 4
+	if binary.LittleEndian.Uint32(got[format:]) > footerFormat {
+		return nil
+	}
+	want[0] = footerSum
+	from, to := 1, 1
+	for range footerHandles {
+		n, size := binary.Uvarint(got[from:format])
+		from += max(size, 0)
+		to += binary.PutUvarint(want[to:], n)
+	}
+	binary.LittleEndian.PutUint32(want[format:], footerFormat)
+	copy(want[format+4:], footerMagic)
+	if got != want {
+		return errors.New("its last bytes are damaged")
+	}
+	return nil
 }
 
 // Plain is an error of Pebble's without what it carries for programs alone, which would be printed, and with the file that it is
