@@ -10,7 +10,7 @@ import (
 
 // latestBytes is how much of the log's end is kept as events: what is written in some tenths of a second under full load,
 // and nobody who follows the log at its head stays longer behind.
-const latestBytes = 1 << 20
+const latestBytes = 4 << 20
 
 // latestRoom is how many times what is kept has room at once: so much is read until it is moved.
 const latestRoom = 4
