@@ -51,7 +51,7 @@ func (e *Effect) leave() {
 	}
 }
 
-// spot is a key: rest itself, or with a kind the key of kind, area and rest in every area.
+// spot is a key: rest itself, or with a kind the key of kind, area and rest in every area. A rest is a Key too.
 type spot struct{ kind, rest string }
 
 func (s spot) compare(t spot) int {
@@ -85,7 +85,7 @@ func (e *Effect) Over(areas []string) { e.areas = areas }
 // Mark adds an index entry.
 func (e *Effect) Mark(key, value string) { e.mark(spot{rest: key}, value) }
 
-// MarkEach adds the index entry Key(kind, area, rest), or Key(kind, area) without a rest, for every area.
+// MarkEach adds an index entry for every area: Key(kind, area, …), with rest the Key of what follows, or Key(kind, area) without.
 func (e *Effect) MarkEach(kind, rest, value string) { e.mark(spot{kind, rest}, value) }
 
 func (e *Effect) mark(at spot, value string) {
@@ -96,7 +96,8 @@ func (e *Effect) mark(at spot, value string) {
 // Sum adds n to a counter of a cell.
 func (e *Effect) Sum(cell, counter string, n int64) { e.sum(spot{rest: cell}, counter, n) }
 
-// SumEach adds n to a counter of the cell Key(kind, area, rest), or Key(kind, area) without a rest, for every area.
+// SumEach adds n to a counter of a cell for every area: Key(kind, area, …), with rest the Key of what follows, or Key(kind, area)
+// without.
 func (e *Effect) SumEach(kind, rest, counter string, n int64) { e.sum(spot{kind, rest}, counter, n) }
 
 func (e *Effect) sum(at spot, counter string, n int64) {

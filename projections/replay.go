@@ -108,11 +108,11 @@ func compare(ctx context.Context, name string, kept, fresh Reader) error {
 		case !okA && !okB:
 			return nil
 		case !okB || (okA && a.Key < b.Key):
-			return fmt.Errorf("%w: %s holds key %q, which no event put there", ErrDiffers, name, a.Key)
+			return fmt.Errorf("%w: %s holds key %q, which no event put there", ErrDiffers, name, KeyText(a.Key))
 		case !okA || b.Key < a.Key:
-			return fmt.Errorf("%w: %s lacks key %q", ErrDiffers, name, b.Key)
+			return fmt.Errorf("%w: %s lacks key %q", ErrDiffers, name, KeyText(b.Key))
 		case !bytes.Equal(a.Value, b.Value):
-			return fmt.Errorf("%w: %s has another value at key %q", ErrDiffers, name, a.Key)
+			return fmt.Errorf("%w: %s has another value at key %q", ErrDiffers, name, KeyText(a.Key))
 		}
 	}
 }

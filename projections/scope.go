@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -60,29 +59,6 @@ func ID(stream string) string {
 	return id
 }
 
-// Key joins the parts of a key. Ids hold no control characters, so no part can reach into the next.
-func Key(parts ...string) string { return strings.Join(parts, keySeparator) }
-
-// Prefix is the beginning of all keys that have these parts and at least one more.
-func Prefix(parts ...string) string { return Key(parts...) + keySeparator }
-
-// kindOf is the first part of a key, "" of one that has no parts.
-func kindOf(key string) string { return key[:max(0, strings.IndexByte(key, keySeparator[0]))] }
-
-// Tail is the last part of a key.
-func Tail(key string) string { return key[strings.LastIndex(key, keySeparator)+1:] }
-
-const (
-	keySeparator = "\x00"
-	keyAfter     = "\x01" // The byte after the separator: ends a prefix's range.
-)
-
-// PrefixEnd is the first key after all keys that begin with Prefix(parts...).
-func PrefixEnd(parts ...string) string { return Key(parts...) + keyAfter }
-
-// PositionKey is a position as a key part: sixteen hexadecimal digits, in order.
-func PositionKey(p eventstore.Position) string { return fmt.Sprintf("%016x", uint64(p)) }
-
 // LimitMax is the longest page; LimitDefault that of a Page without one.
 const (
 	LimitMax     = 200
@@ -124,7 +100,7 @@ func ListBetween[T any](
 		if err != nil || len(tail) == 0 || len(tail) > 1024 {
 			return nil, "", ErrCursor
 		}
-		if at := Prefix(prefix...) + string(tail); reverse {
+		if at := Prefix(prefix...) + Key(strings.Split(string(tail), keySeparator)...); reverse {
 			to = min(to, at)
 		} else {
 			from = max(from, at+"\x00")
@@ -139,7 +115,7 @@ func ListBetween[T any](
 			return nil, "", err
 		}
 		if len(rows) == limit || seen == scanMax {
-			return rows, base64.RawURLEncoding.EncodeToString([]byte(last[len(Prefix(prefix...)):])), nil
+			return rows, base64.RawURLEncoding.EncodeToString([]byte(KeyText(last[len(Prefix(prefix...)):]))), nil
 		}
 		seen, last = seen+1, pair.Key
 		t, keep, err := row(pair)

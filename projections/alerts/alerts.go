@@ -25,7 +25,7 @@ type Projection struct{}
 func (Projection) Name() string { return "alerts" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types the view reads.
 func (Projection) Types() []string {

@@ -29,7 +29,7 @@ type Projection struct{}
 func (Projection) Name() string { return "guidance" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 3 }
+func (Projection) Version() int { return 4 }
 
 // Types the view reads.
 func (Projection) Types() []string {

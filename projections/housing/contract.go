@@ -270,7 +270,7 @@ func (c Contract) inAreas(e *projections.Effect) {
 			fileBy := c.FileBy.String()
 			e.MarkEach(keyUnfiled, projections.Key(fileBy, c.ID), "")
 			for _, lessor := range c.Lessors {
-				e.SumEach(keyUnfiledBy, lessor, fileBy, 1)
+				e.SumEach(keyUnfiledBy, projections.Key(lessor), fileBy, 1)
 			}
 		}
 	}

@@ -28,7 +28,7 @@ type Projection struct{}
 func (Projection) Name() string { return "housing" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 6 }
+func (Projection) Version() int { return 7 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -240,7 +240,7 @@ func unitEffect(r unitRow) (e projections.Effect) {
 	}
 	s, h := r.State, r.State.Home
 	e.Over(areas(h.AdminCode, h.ReportUnit, h.Street))
-	e.MarkEach(keyUnitArea, projections.ID(r.Trail.Stream), "")
+	e.MarkEach(keyUnitArea, projections.Key(projections.ID(r.Trail.Stream)), "")
 	if len(s.Successors) > 0 || s.Stage == unit.StageRetired {
 		e.SumEach(keyStock, "", "units_retired", 1)
 		return e

@@ -12,7 +12,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"zujian/domain"
 	"zujian/domain/account"
@@ -28,7 +27,7 @@ type Projection struct{}
 func (Projection) Name() string { return "money" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 4 }
+func (Projection) Version() int { return 5 }
 
 // Types the view reads: everything about accounts, ledgers and statements.
 func (Projection) Types() []string {
@@ -303,8 +302,6 @@ func boards(s escrow.State) []string {
 
 // boardParts are the id and the bank in a board's key.
 func boardParts(key string) (id, bank string) {
-	rest := key[len(projections.Prefix(keyBoard)):]
-	_, rest, _ = strings.Cut(rest, "\x00")
-	id, bank, _ = strings.Cut(rest, "\x00")
-	return id, bank
+	parts := projections.Parts(key) // keyBoard, kind, id, bank
+	return parts[2], parts[3]
 }

@@ -24,7 +24,7 @@ type Projection struct{}
 func (Projection) Name() string { return "people" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 4 }
+func (Projection) Version() int { return 5 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -254,7 +254,7 @@ func effect(s Subject) (e projections.Effect) {
 	}
 	over := append(s.districts(), countAll)
 	e.Over(over)
-	e.SumEach(keyArea, s.ID, "own", 1)
+	e.SumEach(keyArea, projections.Key(s.ID), "own", 1)
 	if s.OpeningState != "" {
 		for _, d := range over {
 			e.Mark(projections.Key(keyOpening, s.OpeningState, d, s.ID), "")

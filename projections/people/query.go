@@ -217,8 +217,8 @@ func Mandators(ctx context.Context, r projections.Reader, scope projections.Scop
 		return nil, "", nil
 	}
 	return projections.List(ctx, r, []string{keyMandate, to}, false, p, func(pair projections.Pair) (Mandator, bool, error) {
-		id := projections.Tail(pair.Key)
-		from := projections.Tail(pair.Key[:len(pair.Key)-len(id)-1])
+		parts := projections.Parts(pair.Key)
+		from, id := parts[2], parts[3]
 		s, err := projections.Get[Subject](ctx, r, projections.Key(keySubject, from))
 		if err != nil {
 			return Mandator{}, false, err

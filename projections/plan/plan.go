@@ -29,7 +29,7 @@ type Projection struct{}
 func (Projection) Name() string { return "plan" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 2 }
+func (Projection) Version() int { return 3 }
 
 // Types the view reads.
 func (Projection) Types() []string {

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -187,7 +186,7 @@ func reports(ctx context.Context, r projections.Reader, plan, code string, s spa
 		if err != nil {
 			return nil, err
 		}
-		area, _, _ := strings.Cut(strings.TrimPrefix(pair.Key, projections.Prefix(keyReport, plan, code)), "\x00")
+		area := projections.Parts(pair.Key)[3]
 		if p.On >= s.from && p.On <= s.on {
 			out[area] = append(out[area], p)
 		}

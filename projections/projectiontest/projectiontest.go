@@ -71,7 +71,7 @@ func Fold(t testing.TB, p projections.Projection, events []projections.Event, si
 	return got
 }
 
-// Dump prints every pair of a view, one a line; rows that are packed as JSON behind the mark of their form.
+// Dump prints every pair of a view, one a line; UUIDs of keys as text, rows that are packed as JSON behind the mark of their form.
 func Dump(t testing.TB, r projections.Reader) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -79,7 +79,7 @@ func Dump(t testing.TB, r projections.Reader) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "%s = %s\n", strings.ReplaceAll(pair.Key, "\x00", " | "), projections.RowText(pair.Value))
+		fmt.Fprintf(&b, "%s = %s\n", strings.Join(projections.Parts(pair.Key), " | "), projections.RowText(pair.Value))
 	}
 	return b.String()
 }

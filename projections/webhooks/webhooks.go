@@ -17,7 +17,7 @@ type Projection struct{}
 func (Projection) Name() string { return "webhooks" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types the view reads: not what becomes of each message.
 func (Projection) Types() []string {

@@ -31,8 +31,14 @@ func (Process) Types() []string {
 // overdueMax bounds what one call of Resume sends; the rest waits a minute.
 const overdueMax = 500
 
-func dueKey(by, period, id string) string { return projections.Key("due", by, period, id) }
-func openKey(id string) string            { return projections.Key("open", id) }
+// Keys of a process outlive versions: these are as they always were.
+const keySeparator = "\x00"
+
+func dueKey(by, period, id string) string {
+	return strings.Join([]string{"due", by, period, id}, keySeparator)
+}
+
+func openKey(id string) string { return "open" + keySeparator + id }
 
 // React implements process.Process.
 func (Process) React(ctx context.Context, v projections.View, e projections.Event) ([]process.Outgoing, error) {
@@ -63,11 +69,11 @@ func done(ctx context.Context, v projections.View, period, id string) error {
 func (Process) Resume(ctx context.Context, r projections.Reader, now time.Time) ([]process.Outgoing, error) {
 	var out []process.Outgoing
 	today := domain.DayOf(now)
-	for p, err := range r.Scan(ctx, projections.Prefix("due"), projections.Key("due", today.String()), false) {
+	for p, err := range r.Scan(ctx, "due"+keySeparator, "due"+keySeparator+today.String(), false) {
 		if err != nil {
 			return nil, err
 		}
-		parts := strings.Split(p.Key, projections.Key("", ""))
+		parts := strings.Split(p.Key, keySeparator)
 		if len(parts) != 4 {
 			return nil, fmt.Errorf("objections: a key of its own is broken: %q", p.Key)
 		}
