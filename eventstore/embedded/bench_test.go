@@ -86,6 +86,34 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkAppendAny appends at any revision to streams in turn, in groups of 64, as clients of the protocol do.
+func BenchmarkAppendAny(b *testing.B) {
+	for _, streams := range []int{256, 1 << 20} {
+		b.Run(fmt.Sprint(streams), func(b *testing.B) {
+			s := mustOpen(b, Options{Dir: b.TempDir(), DeferSync: true})
+			b.ReportAllocs()
+			b.SetParallelism(32)
+			c := make(chan int, 1024)
+			go func() {
+				for n := range b.N {
+					c <- n
+				}
+				close(c)
+			}()
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					n := <-c
+					e := storetest.Event(n)
+					e.ID[0], e.ID[1], e.ID[2] = byte(n), byte(n>>8), byte(n>>16)
+					if _, err := s.Append(t0, fmt.Sprintf("contract-%08d", n%streams), eventstore.AnyRevision, e); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
+
 // BenchmarkStreamCold loads streams nobody used since the open, and streams that are not there, in a log that has been
 // written to since: what a filing finds.
 func BenchmarkStreamCold(b *testing.B) {

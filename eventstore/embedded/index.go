@@ -57,6 +57,7 @@ type index struct {
 	id     logID
 	tables tables
 	opened eventstore.Position // Up to here nobody remembers what was written.
+	full   map[string]headRow  // The leader's own.
 
 	failing chan error // Holds one error of writing tables behind the index, which Pebble tries again for ever.
 }
@@ -103,7 +104,7 @@ func openIndex(o Options, id logID) (*index, mark, error) {
 
 func openDB(o Options, id logID, readOnly bool) (*index, error) {
 	cache := pebble.NewCache(indexCache + 2*indexMemory) // Pebble takes what it holds in memory, and what it is writing down, off it.
-	x := &index{cache: cache, id: id, failing: make(chan error, 1)}
+	x := &index{cache: cache, id: id, full: map[string]headRow{}, failing: make(chan error, 1)}
 	opts := &pebble.Options{
 		FS: folder.Ordered(o.FS), DisableWAL: true, Cache: cache, MemTableSize: indexMemory, ReadOnly: readOnly,
 		L0CompactionThreshold: indexL0, L0StopWritesThreshold: 3 * indexL0,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -167,16 +168,27 @@ func (x *index) startsBack(dst []eventstore.Position, stream string, from events
 	return dst, err
 }
 
+const fullKept = 4096 // Heads of 192 bytes.
+
 // withID returns where events start that may have this id: in the stream, whose last revision is last, or in one whose name has
-// the same hash.
+// the same hash. Only the leader asks, of the same long streams again and again: their full heads, which stay as they are, are
+// kept, since each lies in pieces that are merged until it is compacted.
 func (x *index) withID(id []byte, stream string, last eventstore.Revision) (starts []eventstore.Position, err error) {
-	err = x.headOf(stream, noPosition, func(h headRow) {
-		for i := range h.frames() {
-			if bytes.Equal(h.id(i), idStart(id)) {
-				starts = append(starts, h.start(i))
+	head := x.full[stream]
+	if head == nil {
+		err = x.headOf(stream, noPosition, func(h headRow) { head = bytes.Clone(h) })
+		if head.full() {
+			if len(x.full) == fullKept {
+				clear(x.full)
 			}
+			x.full[strings.Clone(stream)] = head
 		}
-	})
+	}
+	for i := range head.frames() {
+		if bytes.Equal(head.id(i), idStart(id)) {
+			starts = append(starts, head.start(i))
+		}
+	}
 	if err != nil || last < headFrames {
 		return starts, err
 	}
