@@ -33,7 +33,8 @@ type Memo struct {
 
 // memoText is a place for a text. One is kept when it comes twice before another does: most that come once never come again.
 type memoText struct {
-	last atomic.Uint64 // Hash of the text that came last and was not kept.
+	last atomic.Uint32 // Tag of the text that came last and was not kept.
+	tag  atomic.Uint32 // Of the text that is kept, as of events: another is seen without looking at it.
 	kept atomic.Pointer[string]
 }
 
@@ -61,8 +62,14 @@ func NewMemo(events int) *Memo {
 }
 
 func (m *Memo) set(data []byte) (set *memoSet, tag uint32) {
-	hash := maphash.Bytes(m.seed, data)
-	return &m.sets[hash&uint64(len(m.sets)-1)], uint32(hash >> 32)
+	at, tag := m.hash(data)
+	return &m.sets[at&uint32(len(m.sets)-1)], tag
+}
+
+// hash gives a place, to be cut down to how many there are, and a tag.
+func (m *Memo) hash(b []byte) (at, tag uint32) {
+	hash := maphash.Bytes(m.seed, b)
+	return uint32(hash), uint32(hash >> 32)
 }
 
 // Find implements domain.Memo.
@@ -94,19 +101,24 @@ func (m *Memo) Text(b []byte) string {
 	if len(b) == 0 || len(b) > memoTextsMax {
 		return string(b)
 	}
-	hash := maphash.Bytes(m.seed, b)
-	place := &m.texts[hash%memoTexts]
-	if kept := place.kept.Load(); kept != nil && *kept == string(b) {
-		return *kept
+	at, tag := m.hash(b)
+	place := &m.texts[at%memoTexts]
+	if place.tag.Load() == tag {
+		if kept := place.kept.Load(); kept != nil && *kept == string(b) {
+			return *kept
+		}
 	}
 	text := string(b)
-	if place.last.Swap(hash) == hash {
-		place.keep(text)
+	if place.last.Swap(tag) == tag {
+		place.keep(text, tag)
 	}
 	return text
 }
 
-func (t *memoText) keep(text string) { t.kept.Store(&text) }
+func (t *memoText) keep(text string, tag uint32) {
+	t.kept.Store(&text)
+	t.tag.Store(tag)
+}
 
 // Check decodes again all that is kept, by a catalogue without memo, and names an event that a reader has changed. Tests
 // call it after running everything that reads events.
