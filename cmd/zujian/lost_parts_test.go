@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"zujian/cmd/zujian/internal/soak"
+	"zujian/eventstore/seal"
 )
 
 // TestLostPartsAreNotMadeAnew removes whole parts of a folder that was in use. What was lost is named, and neither an empty
@@ -145,5 +148,26 @@ func TestLostVault(t *testing.T) {
 	}
 	if said := refused(t, "serve", "--data", other, "--addr", "127.0.0.1:0"); !strings.Contains(said, "the keys do not know") {
 		t.Errorf("with another register's keys it says %s", said)
+	}
+}
+
+// TestEmptyVaultToken: a token that a power loss or a full disk left empty is no token that everybody has.
+func TestEmptyVaultToken(t *testing.T) {
+	data := t.TempDir()
+	v, err := seal.Open(data, seal.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, vaultTokenFile), []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out, errs lockedBuffer
+	if code := run(ctx, []string{"vault", "--data", data, "--listen", "127.0.0.1:0"}, &out, &errs); code != exitFailed || !strings.Contains(errs.String(), "holds no token") {
+		t.Errorf("exit %d, said %s%s", code, out.String(), errs.String())
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"zujian/cmd/zujian/internal/wallclock"
 	"zujian/domain"
 	"zujian/domain/plan"
+	"zujian/eventstore/folder"
 	"zujian/eventstore/register"
 	"zujian/projections"
 	"zujian/projections/feed"
@@ -297,18 +297,11 @@ func operator(g *globals) desk.Call {
 	return desk.Call{ID: id, At: g.Now().UTC(), Actor: domain.Actor{ID: "operator", Role: domain.RoleSystem}, Correlation: id}
 }
 
-// writeSecret writes a file only its owner may read, whole or not at all.
+// writeSecret writes a file only its owner may read, whole or not at all, and durably: what it opens is durable.
 func writeSecret(path string, v any) error {
 	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	next := path + ".next"
-	if err := os.WriteFile(next, append(raw, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(next, path); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return folder.File{Path: path, Data: append(raw, '\n'), Mode: 0o600}.Write(folder.Real())
 }

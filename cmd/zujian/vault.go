@@ -109,6 +109,7 @@ type vaultCmd struct {
 
 const (
 	vaultTokenFile = "vault-token"
+	tokenMin       = 16      // Of one that somebody else made, perhaps; nobody finds it by asking.
 	vaultBallast   = 1 << 20 // Eight thousand keys, or a checkpoint and as many more as replace it.
 )
 
@@ -187,8 +188,11 @@ func ignoreClosed(err error) error {
 func vaultToken(g *globals) (token, path string, err error) {
 	path = filepath.Join(g.Data, vaultTokenFile)
 	raw, err := folder.Read(folder.Real(), path)
+	if token = strings.TrimSpace(string(raw)); err == nil && len(token) < tokenMin {
+		return "", path, fmt.Errorf("%s holds no token of %d characters or more: delete it, and give the servers the one that is then made", path, tokenMin)
+	}
 	if err == nil {
-		return strings.TrimSpace(string(raw)), path, nil
+		return token, path, nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", path, err
@@ -198,9 +202,5 @@ func vaultToken(g *globals) (token, path string, err error) {
 		return "", path, err
 	}
 	token = "zjv_" + base64.RawURLEncoding.EncodeToString(secret[:])
-	next := path + ".next"
-	if err := os.WriteFile(next, []byte(token+"\n"), 0o600); err != nil {
-		return "", path, err
-	}
-	return token, path, os.Rename(next, path)
+	return token, path, folder.File{Path: path, Data: []byte(token + "\n"), Mode: 0o600}.Write(folder.Real())
 }

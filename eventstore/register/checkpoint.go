@@ -103,27 +103,8 @@ func (s *signed) save(fs vfs.FS, dir string) error {
 		return err
 	}
 	raw = append(fmt.Appendf(nil, "%s%08x\n", checkpointHead, crc32.Checksum(raw, castagnoli)), raw...)
-	path := fs.PathJoin(dir, checkpointName)
-	f, err := fs.Create(path+".next", "register")
-	if err != nil {
-		return fmt.Errorf("write checkpoint: %w", err)
-	}
-	_, err = f.Write(raw)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = fs.Rename(path+".next", path)
-	}
-	if err != nil {
-		return fmt.Errorf("write checkpoint: %w", err)
-	}
-	err = folder.Sync(fs, dir)
-	if vfs.IsNoSpaceError(err) {
-		err = errors.New(err.Error()) // Not to be tried again: which of both checkpoints is kept is unknown.
-	}
-	if err != nil {
-		return fmt.Errorf("write checkpoint: %w", err)
+	if err := (folder.File{Path: fs.PathJoin(dir, checkpointName), Data: raw, Category: "register"}).Write(fs); err != nil {
+		return fmt.Errorf("register: %w", err)
 	}
 	return nil
 }

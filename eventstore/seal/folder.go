@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -122,26 +121,9 @@ func (d folder) write(name string, data []byte) error {
 
 // writeBy is write of what the file itself is asked for.
 func (d folder) writeBy(name string, data func(vfs.File) []byte) error {
-	next := d.path(name) + ".tmp"
-	f, err := d.fs.Create(next, "keys")
-	if err != nil {
-		return fmt.Errorf("seal: write %s: %w", name, err)
-	}
-	err = d.hide(f, name+".tmp")
-	if err == nil {
-		_, err = f.Write(bytes.Clone(data(f))) // What a file system was given it may scramble; the caller goes on with it.
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = d.fs.Rename(next, d.path(name))
-	}
-	if err == nil {
-		err = d.sync()
-	}
-	if err != nil {
-		return fmt.Errorf("seal: write %s: %w", name, err)
+	path := d.path(name)
+	if err := (folders.File{Path: path, By: data, Mode: privateFile, Next: path + ".tmp", Category: "keys"}).Write(d.fs); err != nil {
+		return fmt.Errorf("seal: %w", err)
 	}
 	return nil
 }

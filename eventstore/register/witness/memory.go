@@ -199,20 +199,8 @@ func (w *Witness) save(path string, s *state) error {
 
 // writeFile writes a file whole and durably.
 func writeFile(path string, data []byte) error {
-	f, err := os.OpenFile(path+".next", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := (folder.File{Path: path, Data: data, Mode: 0o600}).Write(folder.Real()); err != nil {
 		return fmt.Errorf("witness: %w", err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(path+".next", path)
-	}
-	if err == nil {
-		err = folder.Sync(folder.Real(), filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("witness: write %s: %w", filepath.Base(path), err)
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ package wallclock
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -299,20 +300,13 @@ func write(path string, n Note) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.next") // Two operators may say it at once.
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	w := folder.File{
+		Path: path, Data: fmt.Appendf(nil, "%s\n%s", raw, sumOf(raw)),
+		Mode: 0o644,                              // An operator may confirm as another user than the server's. The folder lets nobody else in.
+		Next: path + "." + rand.Text() + ".next", // Two operators may say it at once.
 	}
-	_, err = fmt.Fprintf(f, "%s\n%s", raw, sumOf(raw))
-	// An operator may confirm as another user than the server's. The folder lets nobody else in.
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err == nil { // Doubt that a power loss takes away is believed again.
-		err = folder.Sync(folder.Real(), filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
+	if err := w.Write(folder.Real()); err != nil { // Durably: doubt that a power loss takes away is believed again.
+		return fmt.Errorf("note the time: %w", err)
 	}
 	return nil
 }
