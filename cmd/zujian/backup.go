@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"zujian/eventstore/embedded"
@@ -40,6 +44,30 @@ type backupContents struct {
 	Log     embedded.Copied `json:"log"`
 	Keys    string          `json:"keys,omitempty"`   // SHA-256 of the sums of the keys; empty in backups of before they had it, and of a log alone.
 	Signed  *backupSigned   `json:"signed,omitempty"` // nil in backups of before they had it, and of a log that was never served.
+	Sum     string          `json:"sum,omitempty"`    // SHA-256 of the file with noSum here; empty in backups of before they had it.
+}
+
+var noSum = strings.Repeat("0", 2*sha256.Size)
+
+// write writes the list, its sum in it.
+func (c backupContents) write(path string) error {
+	c.Sum = noSum
+	raw, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return folder.File{Path: path, Data: withSum(raw, noSum, hexSum(raw)), Mode: 0o600}.Write(folder.Real())
+}
+
+// withSum puts another sum in place of the one in a list.
+func withSum(raw []byte, was, is string) []byte {
+	at := max(bytes.LastIndex(raw, []byte(was)), 0)
+	return append(append(bytes.Clone(raw[:at]), is...), raw[min(at+len(was), len(raw)):]...)
+}
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // backupSigned says what the register had signed when the backup began. The note, with its cosignatures, is beside it in
@@ -111,7 +139,7 @@ func (c *backupCmd) Run(g *globals) error {
 			return fmt.Errorf("%w (--only log backs up the folder of a zujian store, which has none)", err)
 		}
 	}
-	if err := writeSecret(filepath.Join(c.To, backupFile), contents); err != nil {
+	if err := contents.write(filepath.Join(c.To, backupFile)); err != nil {
 		return err
 	}
 	took := g.Now().Sub(started)
@@ -151,6 +179,9 @@ func readBackup(dir string) (c backupContents, err error) {
 	}
 	if err := json.Unmarshal(raw, &c); err != nil {
 		return c, fmt.Errorf("read backup %s: %s: %w", dir, backupFile, err)
+	}
+	if c.Sum != "" && hexSum(withSum(raw, c.Sum, noSum)) != c.Sum {
+		return c, fmt.Errorf("backup %s: %s is damaged: use another backup", dir, backupFile)
 	}
 	if c.Format != backupFormat && c.Format != backupFormatPart {
 		return c, fmt.Errorf("backup %s has format %d; this program reads formats %d and %d", dir, c.Format, backupFormat, backupFormatPart)
