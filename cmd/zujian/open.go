@@ -101,7 +101,7 @@ type openOptions struct {
 }
 
 const (
-	stateCache = 16_000           // Aggregate states kept in memory, a KB and a dozen objects each. Others are read again.
+	stateCache = 4096             // Aggregate states kept in memory, a KB and a dozen objects each. Others are read again.
 	eventMemo  = 4096             // Events kept decoded: what a quarter of a second writes under full load.
 	connectMax = 30 * time.Second // To a log elsewhere, at the start.
 	viewTries  = 3                // Of a view in the folder, in short work.
