@@ -85,8 +85,8 @@ func (h *house) refuseOtherKeys(g *globals) error {
 		for _, f := range seals.Of(rec.Stream, e) {
 			switch _, err := h.keys.Open(g.Ctx, f.Subject, f.Stream, f.Field, string(f.Value)); {
 			case errors.Is(err, seal.ErrNoKey):
-				return fmt.Errorf("the keys do not know of whom the log says something at position %d: they are another register's, or were made"+
-					" in place of some that were lost: restore the key folder, or the vault's", rec.Position)
+				return fmt.Errorf("the keys do not know of whom the log says something at position %d: keys or log are another register's, or the"+
+					" keys were made in place of some that were lost: restore the key folder, or the vault's", rec.Position)
 			case !errors.Is(err, seal.ErrErased):
 				return nil // It opens, or what is wrong is for those to say who ask for it.
 			}
