@@ -58,19 +58,10 @@ func (v streamsService) Append(call streams.Streams_AppendServer) error {
 	if o == nil {
 		return invalid("the first message of an append must hold its options")
 	}
-	stream, err := streamName(o.GetStreamIdentifier())
-	if err != nil {
-		return err
-	}
-	expect, err := expectedOf(o)
-	if err != nil {
-		return err
-	}
-	if err := firstOf(n.mayWrite(ctx), n.leadIfAsked(ctx)); err != nil {
-		return err
-	}
+	stream, unnamed := streamName(o.GetStreamIdentifier())
+	expect, unclear := expectedOf(o)
+	refused := firstOf(unnamed, unclear, n.mayWrite(ctx), n.leadIfAsked(ctx))
 	var g gathered
-	var refused error
 	for left := drainMax; ; { // What was refused is read to its end: a client that is still sending would not see why.
 		msg, err := call.Recv()
 		if errors.Is(err, io.EOF) {

@@ -13,7 +13,9 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -256,6 +258,37 @@ func TestIllegalAppends(t *testing.T) {
 func (p *party) storeHead() (int, error) {
 	got, _, err := p.read(reading("", nil))
 	return len(got), err
+}
+
+// TestRefusedAppendIsReadToItsEnd: a client that is still sending when its append is refused, for whatever reason, is told why
+// once it has sent it all. The official clients would say EOF, and no more.
+func TestRefusedAppendIsReadToItsEnd(t *testing.T) {
+	p := newParty(t, &memory.Store{})
+	for _, c := range []struct {
+		what, who, stream string
+		code              codes.Code
+		exception         string
+	}{
+		{"of a reader", reader, "theirs", codes.PermissionDenied, "access-denied"},
+		{"to a stream without a name", admin, "", codes.InvalidArgument, ""},
+	} {
+		var trailer metadata.MD
+		call, err := p.streams.Append(as(t, c.who), grpc.Trailer(&trailer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := call.Send(&streams.AppendReq{Content: &streams.AppendReq_Options_{Options: &streams.AppendReq_Options{
+			StreamIdentifier: name(c.stream), ExpectedStreamRevision: &streams.AppendReq_Options_Any{Any: none},
+		}}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond) // A server that ended the call at once has done so.
+		if err := call.Send(&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: proposal("{}")}}); err != nil {
+			t.Errorf("an append %s was ended while it was sent: %v", c.what, err)
+		}
+		_, err = call.CloseAndRecv()
+		fails(t, "an append "+c.what, err, trailer, c.code, c.exception)
+	}
 }
 
 func TestTruncatedStreams(t *testing.T) {
