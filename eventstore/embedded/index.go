@@ -38,6 +38,8 @@ const (
 	indexBatchBytes = 4 << 20 // A batch takes no further group beyond this.
 	rowsKept        = 1 << 20 // More room for rows is left to the collector.
 	indexCache      = 32 << 20
+	tableBytes      = 32 << 20              // At every level: who looks up a key opens less of few tables than of many.
+	tableIndexBytes = 1 << 20               // More than a table needs: its index is one block, not blocks behind another.
 	retryPause      = 50 * time.Millisecond // Between two tries to write a table on a disk that refuses it.
 )
 
@@ -120,6 +122,8 @@ func openDB(o Options, id logID, readOnly bool) (*index, error) {
 	opts.Levels[1].Compression = func() *block.CompressionProfile { return block.SnappyCompression }
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		opts.Levels[i].IndexBlockSize = tableIndexBytes
+		opts.TargetFileSizes[i] = tableBytes
 	}
 	db, err := pebble.Open(o.FS.PathJoin(o.Dir, indexName), opts)
 	if err != nil {
