@@ -316,7 +316,7 @@ func (s *benchServer) ask(body []byte, key string, want int) (answer []byte, at 
 
 // filingBody is the whole contract in one document.
 func filingBody(f benchFlat, today domain.Day, method string) []byte {
-	evidence := func(who string) map[string]any {
+	evidence := func(who uuid.UUID) map[string]any {
 		e := map[string]any{"party": who, "method": method, "document_sha256": strings.Repeat("ab", 32)}
 		if method == "PAPER" {
 			delete(e, "document_sha256")
@@ -328,7 +328,7 @@ func filingBody(f benchFlat, today domain.Day, method string) []byte {
 		"contract": map[string]any{
 			"kind": "OUT", "unit_id": f.unit, "rooms": []string{}, "let_mode": "WHOLE", "lessors": []any{map[string]any{"party_id": f.owner}},
 			"lessees":   []any{map[string]any{"party_id": f.tenant}},
-			"occupants": []any{map[string]any{"name": "示例", "doc_type": domain.DocCNID, "doc_no": f.occupant, "relation": "SELF"}},
+			"occupants": []any{map[string]any{"name": "示例", "doc_type": domain.DocCNID, "doc_no": benchID(f.occupant), "relation": "SELF"}},
 			"use":       "RESIDENTIAL", "start": today.AddDays(1), "end": today.AddDays(1).AddMonths(12).AddDays(-1), "signed_on": today,
 			"monthly_rent_fen": 350_000, "pay_cycle_months": 3, "deposit_fen": 350_000, "deposit_return_days": 7,
 			"deduction_grounds": []string{"ARREARS", "DAMAGE"}, "escrow": map[string]any{"mode": "VOLUNTARY"},

@@ -15,11 +15,12 @@ import (
 	"zujian/domain/unit"
 )
 
-// benchFlat is a home ready to be let once: owned, under its company's mandate, its tenant registered and verified.
+// benchFlat is a home ready to be let once: owned, under its company's mandate, its tenant registered and verified. Tens of
+// thousands of them live while the product is measured: there is nothing of their own in them that a collector would look at.
 type benchFlat struct {
-	unit, owner, tenant string
+	unit, owner, tenant uuid.UUID
 	key                 string // The company's.
-	occupant            string // Document number of who will live there.
+	occupant            int    // Who will live there has this made-up identity number, see benchID.
 }
 
 const (
@@ -137,12 +138,14 @@ func (w *benchWorld) house(flats []benchFlat, n int, company, key string, today 
 		var ids []string
 		for i := from; i < to; i++ {
 			f := &flats[i]
-			*f = benchFlat{unit: units[i].ID, owner: owner, key: key, occupant: benchID(3*(n+i) + 2)}
-			ids = append(ids, f.unit)
-			if f.tenant, err = w.person(3*(n+i) + 1); err != nil {
+			home := units[i].ID
+			tenant, err := w.person(3*(n+i) + 1)
+			if err != nil {
 				return err
 			}
-			if _, err := w.h.desk.UnitAct(w.b.ctx, w.city(), f.unit, unit.RecordOwnership{
+			*f = benchFlat{unit: uuid.MustParse(home), owner: uuid.MustParse(owner), tenant: uuid.MustParse(tenant), key: key, occupant: 3*(n+i) + 2}
+			ids = append(ids, home)
+			if _, err := w.h.desk.UnitAct(w.b.ctx, w.city(), home, unit.RecordOwnership{
 				Owners: []unit.Owner{{Party: owner, ShareBP: 10_000}}, TitleNo: fmt.Sprintf("示例%07d", n+i), From: today.AddDays(-1000),
 			}); err != nil {
 				return err

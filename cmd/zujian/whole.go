@@ -131,22 +131,22 @@ func (l *wholeLife) File(ctx context.Context, n int) (faults.Filing, error) {
 		return faults.Filing{}, err
 	}
 	days := 7
-	sign := func(party string) desk.Evidence {
-		return desk.Evidence{Party: party, Method: contract.MethodESign, DocumentSHA256: strings.Repeat("ab", 32)}
+	sign := func(party uuid.UUID) desk.Evidence {
+		return desk.Evidence{Party: party.String(), Method: contract.MethodESign, DocumentSHA256: strings.Repeat("ab", 32)}
 	}
-	share := func(party string) []desk.OneParty {
-		return []desk.OneParty{{PartyShare: contract.PartyShare{Party: party}}}
+	share := func(party uuid.UUID) []desk.OneParty {
+		return []desk.OneParty{{PartyShare: contract.PartyShare{Party: party.String()}}}
 	}
 	id := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)).String()
 	contractID, s, receipt, err := l.h.desk.FileOneCall(ctx, desk.Call{ID: id, At: l.g.Now(), Actor: actor, Correlation: id}, desk.OneCall{
 		Terms: contract.Terms{
-			Kind: contract.KindOut, Unit: f.unit, LetMode: "WHOLE", Use: "RESIDENTIAL", Start: today.AddDays(1), End: today.AddDays(365),
+			Kind: contract.KindOut, Unit: f.unit.String(), LetMode: "WHOLE", Use: "RESIDENTIAL", Start: today.AddDays(1), End: today.AddDays(365),
 			SignedOn: today, MonthlyRentFen: 350_000, PayCycleMonths: 3, DepositFen: 350_000, DepositReturnDays: &days,
 			DeductionGrounds: []string{"DAMAGE"}, Escrow: contract.Escrow{Mode: "VOLUNTARY"},
 		},
 		Occupants: []desk.NewOccupant{{
 			Occupant:  contract.Occupant{DocType: domain.DocCNID, Relation: "SELF"},
-			ClearName: "示例", ClearDoc: f.occupant,
+			ClearName: "示例", ClearDoc: benchID(f.occupant),
 		}},
 		Lessors: share(f.owner), Lessees: share(tenant), Evidence: []desk.Evidence{sign(f.owner), sign(tenant)},
 	})
@@ -200,7 +200,7 @@ func (l *wholeLife) settled(ctx context.Context, made map[int]faults.Filing) err
 		if other, twice := acked[f.ID]; twice {
 			return fmt.Errorf("CHANGED: filings %s and %d are one contract", other.number, n)
 		}
-		acked[f.ID] = filed{contract: f.ID, number: f.Number, unit: l.w.flats[n/2].unit}
+		acked[f.ID] = filed{contract: f.ID, number: f.Number, unit: l.w.flats[n/2].unit.String()}
 	}
 	for waited := time.Duration(0); ; waited += wholeLook {
 		h := newHalves()
