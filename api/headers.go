@@ -61,6 +61,12 @@ func (c *call) on() domain.Day {
 	return domain.DayOf(c.At)
 }
 
+// Years of ?asOf, in UTC: earlier nothing is recorded, and the zero time is of year 1; later no answer could be written.
+const (
+	asOfYearMin = 1970
+	asOfYearMax = 9999
+)
+
 // asOf is the instant whose knowledge a question wants; the zero time is now.
 func (c *call) asOf() (time.Time, error) {
 	text := c.query["asOf"]
@@ -68,10 +74,11 @@ func (c *call) asOf() (time.Time, error) {
 		return time.Time{}, nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
+	t = t.UTC()
+	if err != nil || t.Year() < asOfYearMin || t.Year() > asOfYearMax {
 		return time.Time{}, errParameter.With("parameter", "asOf")
 	}
-	return t.UTC(), nil
+	return t, nil
 }
 
 // cursorMACBytes is how much of the MAC a cursor carries: 128 bits.

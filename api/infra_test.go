@@ -391,6 +391,10 @@ func TestOddRequests(t *testing.T) {
 		{"an id that can't be one", "city", "GET", "/v1/parties/" + strings.Repeat("x", 100), "", nil, 404, "resource.not_found"},
 		{"an impossible day", "city", "GET", "/v1/buildings/x?on=2026-02-30", "", nil, 400, "request.parameter"},
 		{"an impossible instant", "city", "GET", "/v1/buildings/x?asOf=yesterday", "", nil, 400, "request.parameter"},
+		{"the day that stands for none", "", "GET", "/v1/plan/145?area=city&on=1970-01-01", "", nil, 400, "request.parameter"},
+		{"the instant that stands for now", "city", "GET", "/v1/buildings/x?asOf=0001-01-01T00:00:00Z", "", nil, 400, "request.parameter"},
+		{"the same elsewhere", "city", "GET", "/v1/buildings/x?asOf=0001-01-01T08:00:00%2B08:00", "", nil, 400, "request.parameter"},
+		{"an instant that can't be written in UTC", "city", "GET", "/v1/views/housing/units/x?asOf=9999-12-31T23:59:59-01:00", "", nil, 400, "request.parameter"},
 		{"another host", "", "GET", "/", "", []string{"Host: attack.example"}, 421, "request.wrong_host"},
 		{"an unknown event type", "auditor", "GET", "/v1/events?types=nope.happened", "", nil, 400, "request.parameter"},
 		{"an unknown index area", "", "GET", "/v1/rent-index?area=999999", "", nil, 404, "resource.not_found"},
@@ -412,6 +416,27 @@ func TestOddRequests(t *testing.T) {
 	w.do("", "GET", "/readyz", "").want(http.StatusOK)
 	if m := w.do("", "GET", "/metrics", "").want(http.StatusOK); !strings.Contains(string(m.body), `zujian_http_requests_total{method="GET",route="unmatched",status="404"}`) {
 		t.Errorf("metrics: %s", m.body)
+	}
+}
+
+func TestDatesThatStandForNone(t *testing.T) {
+	w := newTown(t)
+	w.people()
+	home := w.home()
+	for pointer, ask := range map[string][2]string{
+		"/month":          {"/v1/rent-index/releases", `{"month":"1970-01"}`},
+		"/from":           {"/v1/units/" + home + "/ownership", fmt.Sprintf(`{"owners":[{"party_id":%q,"share_bp":10000}],"title_no":"T9","from":"1970-01-01"}`, w.ids["landlord"])},
+		"/available_from": {"/v1/listings", fmt.Sprintf(`{"unit_id":%q,"rooms":[],"let_mode":"WHOLE","rent_fen":1,"deposit_fen":1,"pay_cycle_months":1,"available_from":"1970-01-01"}`, home)},
+	} {
+		who := "city"
+		if pointer == "/available_from" {
+			who = "landlord"
+		}
+		r := w.do(who, "POST", ask[0], ask[1])
+		r.problem(400, "request.invalid")
+		if !strings.Contains(string(r.body), `"pointer":"`+pointer+`"`) {
+			t.Errorf("%s names no %s: %s", ask[0], pointer, r.body)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ type Account struct {
 	// BankPartyId In force
 	BankPartyId string `json:"bank_party_id,omitempty,omitzero"`
 
-	// ClosedOn A civil date in Asia/Shanghai
+	// ClosedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ClosedOn DayText         `json:"closed_on,omitempty,omitzero"`
 	District string          `json:"district"`
 	Draws    []Draw          `json:"draws"`
@@ -31,7 +31,7 @@ type Account struct {
 	// Number In full for its operator and its bank
 	Number string `json:"number,omitempty,omitzero"`
 
-	// OpenedOn A civil date in Asia/Shanghai
+	// OpenedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	OpenedOn           DayText    `json:"opened_on,omitempty,omitzero"`
 	OperatorId         string     `json:"operator_id"`
 	ReserveFen         domain.Fen `json:"reserve_fen"`
@@ -83,7 +83,7 @@ type AlertMiss struct {
 	Kind      SubjectKind `json:"kind"`
 	Note      string      `json:"note"`
 
-	// On A civil date in Asia/Shanghai
+	// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	On DayText `json:"on"`
 
 	// SubjectId An id
@@ -105,7 +105,7 @@ type Amendment struct {
 	// ContentHash What each party signs
 	ContentHash string `json:"content_hash"`
 
-	// EffectiveFrom A civil date in Asia/Shanghai
+	// EffectiveFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EffectiveFrom DayText  `json:"effective_from"`
 	Id            string   `json:"id"`
 	Signed        []string `json:"signed,omitempty,omitzero"`
@@ -116,7 +116,7 @@ type AppliedAt struct {
 	BankPartyId string `json:"bank_party_id"`
 	Last4       string `json:"last4,omitempty,omitzero"`
 
-	// OpenedOn A civil date in Asia/Shanghai
+	// OpenedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	OpenedOn DayText `json:"opened_on,omitempty,omitzero"`
 }
 
@@ -135,7 +135,7 @@ type BankConfirmation struct {
 	BankTxnId TxnId        `json:"bank_txn_id,omitempty,omitzero"`
 	Failure   OptionalLine `json:"failure,omitempty,omitzero"`
 
-	// ValueDate A civil date in Asia/Shanghai
+	// ValueDate A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ValueDate DayText `json:"value_date,omitempty,omitzero"`
 }
 
@@ -150,7 +150,7 @@ type Building struct {
 	Id         string `json:"id"`
 	MetroM     int    `json:"metro_m,omitempty,omitzero"`
 
-	// On A civil date in Asia/Shanghai
+	// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	On         DayText        `json:"on,omitempty,omitzero"`
 	ReportUnit string         `json:"report_unit,omitempty,omitzero"`
 	Street     string         `json:"street,omitempty,omitzero"`
@@ -193,19 +193,19 @@ type Certificate struct {
 	// ChangeNo The hash covers this and the next three too, where they are
 	ChangeNo int `json:"change_no,omitempty,omitzero"`
 
-	// ChangedOn A civil date in Asia/Shanghai
+	// ChangedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ChangedOn   DayText `json:"changed_on,omitempty,omitzero"`
 	ContentHash string  `json:"content_hash"`
 	ContractId  string  `json:"contract_id"`
 	DepositFen  Fen     `json:"deposit_fen,omitempty,omitzero"`
 
-	// EffectiveFrom A civil date in Asia/Shanghai
+	// EffectiveFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EffectiveFrom DayText `json:"effective_from,omitempty,omitzero"`
 
-	// End A civil date in Asia/Shanghai
+	// End A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	End DayText `json:"end"`
 
-	// FiledOn A civil date in Asia/Shanghai
+	// FiledOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	FiledOn        DayText            `json:"filed_on"`
 	FilingNo       string             `json:"filing_no"`
 	Lessees        []CertificateParty `json:"lessees"`
@@ -217,11 +217,11 @@ type Certificate struct {
 	ReplacesSha256 string   `json:"replaces_sha256,omitempty,omitzero"`
 	Rooms          []string `json:"rooms,omitempty,omitzero"`
 
-	// SignedOn A civil date in Asia/Shanghai
+	// SignedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	SignedOn DayText `json:"signed_on,omitempty,omitzero"`
 	Stage    string  `json:"stage,omitempty,omitzero"`
 
-	// Start A civil date in Asia/Shanghai
+	// Start A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Start DayText `json:"start"`
 
 	// UnitId Part of what certificate_hash covers
@@ -254,7 +254,7 @@ type Changes struct {
 	DepositFen        *domain.Fen `json:"deposit_fen,omitempty,omitzero"`
 	DepositReturnDays *int        `json:"deposit_return_days,omitempty,omitzero"`
 
-	// End A civil date in Asia/Shanghai
+	// End A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	End    DayText      `json:"end,omitempty,omitzero"`
 	Escrow EscrowChoice `json:"escrow,omitempty,omitzero"`
 
@@ -335,7 +335,7 @@ type CodeAnswer struct {
 	Signature Signature `json:"signature,omitempty,omitzero"`
 	State     string    `json:"state"`
 
-	// ValidUntil A civil date in Asia/Shanghai
+	// ValidUntil A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ValidUntil DayText `json:"valid_until,omitempty,omitzero"`
 }
 
@@ -359,16 +359,16 @@ type Contract struct {
 	DepositFen           Fen       `json:"deposit_fen,omitempty,omitzero"`
 	DepositReturnDays    *int      `json:"deposit_return_days,omitempty,omitzero"`
 
-	// End A civil date in Asia/Shanghai
+	// End A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	End       DayText `json:"end,omitempty,omitzero"`
 	EndReason string  `json:"end_reason,omitempty,omitzero"`
 
-	// EndedOn A civil date in Asia/Shanghai
+	// EndedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EndedOn     DayText      `json:"ended_on,omitempty,omitzero"`
 	Escrow      EscrowChoice `json:"escrow,omitempty,omitzero"`
 	FiledByRole string       `json:"filed_by_role,omitempty,omitzero"`
 
-	// FiledOn A civil date in Asia/Shanghai
+	// FiledOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	FiledOn  DayText `json:"filed_on,omitempty,omitzero"`
 	FilingNo string  `json:"filing_no,omitempty,omitzero"`
 
@@ -395,18 +395,18 @@ type Contract struct {
 	Rooms          []string        `json:"rooms,omitempty,omitzero"`
 	Signatures     []SignatureMade `json:"signatures,omitempty,omitzero"`
 
-	// SignedOn A civil date in Asia/Shanghai
+	// SignedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	SignedOn DayText `json:"signed_on,omitempty,omitzero"`
 
 	// Stage DRAFTED, SIGNED, HELD, RETURNED, FILED, ENDED, ABANDONED, DECLINED, CANCELLED, ANNULLED
 	Stage string `json:"stage"`
 
-	// Start A civil date in Asia/Shanghai
+	// Start A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Start           DayText `json:"start,omitempty,omitzero"`
 	SubleaseConsent bool    `json:"sublease_consent,omitempty,omitzero"`
 	UnitId          string  `json:"unit_id,omitempty,omitzero"`
 
-	// UpstreamEndedOn A civil date in Asia/Shanghai
+	// UpstreamEndedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	UpstreamEndedOn DayText `json:"upstream_ended_on,omitempty,omitzero"`
 	Use             string  `json:"use,omitempty,omitzero"`
 }
@@ -416,7 +416,7 @@ type Conversion struct {
 	DecisionNo Line `json:"decision_no"`
 }
 
-// DayText A civil date in Asia/Shanghai
+// DayText A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 type DayText = domain.Day
 
 // Decision defines model for Decision.
@@ -432,7 +432,7 @@ type DeclaredMonth struct {
 	IncomeFen domain.Fen `json:"income_fen"`
 	LoanFen   domain.Fen `json:"loan_fen"`
 
-	// Month A civil date in Asia/Shanghai
+	// Month A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Month DayText `json:"month"`
 }
 
@@ -493,7 +493,7 @@ type Draw struct {
 	Id        string     `json:"id"`
 	OrderNo   string     `json:"order_no"`
 
-	// ReplenishBy A civil date in Asia/Shanghai
+	// ReplenishBy A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ReplenishBy DayText `json:"replenish_by"`
 
 	// State ORDERED, PAID, CANCELLED
@@ -521,7 +521,7 @@ type Escrow struct {
 	Balances  []Balance `json:"balances"`
 	BankId    string    `json:"bank_id,omitempty,omitzero"`
 
-	// ClosedOn A civil date in Asia/Shanghai
+	// ClosedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ClosedOn   DayText      `json:"closed_on,omitempty,omitzero"`
 	ContractId string       `json:"contract_id"`
 	Deductions []Deduction  `json:"deductions,omitempty,omitzero"`
@@ -596,7 +596,7 @@ type Filing struct {
 	ContentHash string         `json:"content_hash,omitempty,omitzero"`
 	ContractId  string         `json:"contract_id"`
 
-	// FiledOn A civil date in Asia/Shanghai
+	// FiledOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	FiledOn      DayText        `json:"filed_on,omitempty,omitzero"`
 	FilingNo     string         `json:"filing_no,omitempty,omitzero"`
 	HeldRules    []string       `json:"held_rules,omitempty,omitzero"`
@@ -614,20 +614,20 @@ type FilingAnswer struct {
 	CertificateHash string    `json:"certificate_hash"`
 	CheckedAt       time.Time `json:"checked_at"`
 
-	// End A civil date in Asia/Shanghai
+	// End A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	End DayText `json:"end,omitempty,omitzero"`
 
-	// EndedOn A civil date in Asia/Shanghai
+	// EndedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EndedOn DayText `json:"ended_on,omitempty,omitzero"`
 
-	// FiledOn A civil date in Asia/Shanghai
+	// FiledOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	FiledOn  DayText `json:"filed_on"`
 	FilingNo string  `json:"filing_no"`
 
 	// Signature Over the canonical JSON (RFC 8785) of the answer without this member
 	Signature Signature `json:"signature,omitempty,omitzero"`
 
-	// Start A civil date in Asia/Shanghai
+	// Start A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Start DayText `json:"start,omitempty,omitzero"`
 
 	// State FILED, ENDED, CANCELLED or ANNULLED
@@ -667,7 +667,7 @@ type Guidance struct {
 	Answers []string       `json:"answers,omitempty,omitzero"`
 	Cells   []GuidanceCell `json:"cells"`
 
-	// EffectiveFrom A civil date in Asia/Shanghai
+	// EffectiveFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EffectiveFrom DayText `json:"effective_from"`
 
 	// Inputs SHA-256 of parameters and integer cells
@@ -681,7 +681,7 @@ type Guidance struct {
 	// Position Every event up to it is in the prices
 	Position int64 `json:"position,omitempty,omitzero"`
 
-	// PublishedOn A civil date in Asia/Shanghai
+	// PublishedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	PublishedOn DayText `json:"published_on,omitempty,omitzero"`
 
 	// Reason Of a revision
@@ -826,7 +826,7 @@ type GuidanceEstimate struct {
 	// ComparablesWithheld Why there are none
 	ComparablesWithheld string `json:"comparables_withheld,omitempty,omitzero"`
 
-	// EffectiveFrom A civil date in Asia/Shanghai
+	// EffectiveFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EffectiveFrom DayText `json:"effective_from"`
 
 	// From Area whose lettings cell and comparables are of
@@ -865,7 +865,7 @@ type GuidanceHead struct {
 	// Answers Objections it followed
 	Answers []string `json:"answers,omitempty,omitzero"`
 
-	// EffectiveFrom A civil date in Asia/Shanghai
+	// EffectiveFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EffectiveFrom DayText `json:"effective_from"`
 
 	// Inputs SHA-256 of parameters and integer cells
@@ -879,7 +879,7 @@ type GuidanceHead struct {
 	// Position Every event up to it is in the prices
 	Position int64 `json:"position,omitempty,omitzero"`
 
-	// PublishedOn A civil date in Asia/Shanghai
+	// PublishedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	PublishedOn DayText `json:"published_on,omitempty,omitzero"`
 
 	// Reason Of a revision
@@ -906,7 +906,7 @@ type GuidanceObjections struct {
 		Cell     GuidanceCellId `json:"cell"`
 		Evidence []string       `json:"evidence,omitempty,omitzero"`
 
-		// FiledOn A civil date in Asia/Shanghai
+		// FiledOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 		FiledOn DayText `json:"filed_on"`
 		Id      string  `json:"id"`
 		PartyId string  `json:"party_id,omitempty,omitzero"`
@@ -931,7 +931,7 @@ type GuidanceParameters struct {
 	MinContracts   int64  `json:"min_contracts"`
 	MinLessors     int64  `json:"min_lessors"`
 
-	// On A civil date in Asia/Shanghai
+	// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	On             DayText `json:"on"`
 	ParentWorthMin int64   `json:"parent_worth_min"`
 	Show           string  `json:"show"`
@@ -985,7 +985,7 @@ type HandoverMade struct {
 	Items       []InventoryItem `json:"items,omitempty,omitzero"`
 	Keys        int             `json:"keys,omitempty,omitzero"`
 
-	// On A civil date in Asia/Shanghai
+	// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	On DayText `json:"on"`
 
 	// PartyId Who put it
@@ -1164,7 +1164,7 @@ type Line = string
 type Listing struct {
 	AreaC int64 `json:"area_c,omitempty,omitzero"`
 
-	// AvailableFrom A civil date in Asia/Shanghai
+	// AvailableFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	AvailableFrom DayText  `json:"available_from,omitempty,omitzero"`
 	Channels      []string `json:"channels,omitempty,omitzero"`
 	Code          string   `json:"code,omitempty,omitzero"`
@@ -1192,7 +1192,7 @@ type Listing struct {
 	Text   string `json:"text,omitempty,omitzero"`
 	UnitId string `json:"unit_id"`
 
-	// ValidUntil A civil date in Asia/Shanghai
+	// ValidUntil A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ValidUntil DayText `json:"valid_until,omitempty,omitzero"`
 	VerifyUrl  string  `json:"verify_url,omitempty,omitzero"`
 }
@@ -1278,7 +1278,7 @@ type Mandate struct {
 	To    string   `json:"to"`
 	Units []string `json:"units,omitempty,omitzero"`
 
-	// Until A civil date in Asia/Shanghai
+	// Until A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Until DayText `json:"until"`
 }
 
@@ -1322,7 +1322,7 @@ type NewAdjustment struct {
 type NewAmendment struct {
 	Changes Changes `json:"changes"`
 
-	// EffectiveFrom A civil date in Asia/Shanghai
+	// EffectiveFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EffectiveFrom DayText `json:"effective_from"`
 
 	// PartyId An id
@@ -1333,7 +1333,7 @@ type NewAmendment struct {
 type NewBan struct {
 	OrderNo string `json:"order_no"`
 
-	// Until A civil date in Asia/Shanghai
+	// Until A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Until DayText `json:"until"`
 }
 
@@ -1387,10 +1387,10 @@ type NewContract struct {
 	// Rooms None = the whole flat
 	Rooms []Ref `json:"rooms,omitempty,omitzero"`
 
-	// SignedOn A civil date in Asia/Shanghai
+	// SignedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	SignedOn DayText `json:"signed_on,omitempty,omitzero"`
 
-	// Start A civil date in Asia/Shanghai
+	// Start A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Start           DayText `json:"start"`
 	SubleaseConsent bool    `json:"sublease_consent,omitempty,omitzero"`
 
@@ -1431,7 +1431,7 @@ type NewDraw struct {
 	OrderNo       Line        `json:"order_no"`
 	Reason        Line        `json:"reason"`
 
-	// ReplenishBy A civil date in Asia/Shanghai
+	// ReplenishBy A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ReplenishBy DayText `json:"replenish_by"`
 }
 
@@ -1476,7 +1476,7 @@ type NewGuidance struct {
 		SizeBand string `json:"size_band"`
 	} `json:"cells,omitempty,omitzero"`
 
-	// EffectiveFrom A civil date in Asia/Shanghai
+	// EffectiveFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	EffectiveFrom DayText `json:"effective_from"`
 
 	// Inputs Of the draft that was seen
@@ -1506,7 +1506,7 @@ type NewHandover struct {
 	Items     []InventoryItem `json:"items,omitempty,omitzero"`
 	Keys      int             `json:"keys,omitempty,omitzero"`
 
-	// On A civil date in Asia/Shanghai
+	// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	On DayText `json:"on"`
 
 	// PartyId An id
@@ -1525,7 +1525,7 @@ type NewIndexRelease struct {
 type NewKey struct {
 	Area string `json:"area,omitempty,omitzero"`
 
-	// ExpiresOn A civil date in Asia/Shanghai
+	// ExpiresOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ExpiresOn DayText      `json:"expires_on,omitempty,omitzero"`
 	Label     OptionalLine `json:"label,omitempty,omitzero"`
 
@@ -1536,7 +1536,7 @@ type NewKey struct {
 
 // NewLessors defines model for NewLessors.
 type NewLessors struct {
-	// From A civil date in Asia/Shanghai
+	// From A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	From    DayText      `json:"from"`
 	Lessors []PartyShare `json:"lessors"`
 	TitleNo Line         `json:"title_no"`
@@ -1549,7 +1549,7 @@ type NewListing struct {
 	// AreaC 0.01 ㎡
 	AreaC AreaC `json:"area_c,omitempty,omitzero"`
 
-	// AvailableFrom A civil date in Asia/Shanghai
+	// AvailableFrom A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	AvailableFrom DayText  `json:"available_from,omitempty,omitzero"`
 	Channels      []string `json:"channels,omitempty,omitzero"`
 	DepositFen    Fen      `json:"deposit_fen,omitempty,omitzero"`
@@ -1579,7 +1579,7 @@ type NewMandate struct {
 	// Units None = all
 	Units []Ref `json:"units,omitempty,omitzero"`
 
-	// Until A civil date in Asia/Shanghai
+	// Until A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Until DayText `json:"until"`
 }
 
@@ -1593,7 +1593,7 @@ type NewMediation struct {
 
 // NewMerge defines model for NewMerge.
 type NewMerge struct {
-	// From A civil date in Asia/Shanghai
+	// From A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	From DayText `json:"from"`
 	Into NewUnit `json:"into"`
 	With []Ref   `json:"with"`
@@ -1613,13 +1613,13 @@ type NewNotice struct {
 	By     string `json:"by"`
 	Ground string `json:"ground"`
 
-	// NoticeDate A civil date in Asia/Shanghai
+	// NoticeDate A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	NoticeDate DayText `json:"notice_date"`
 
 	// PartyId An id
 	PartyId Ref `json:"party_id,omitempty,omitzero"`
 
-	// VacateBy A civil date in Asia/Shanghai
+	// VacateBy A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	VacateBy DayText `json:"vacate_by"`
 }
 
@@ -1641,7 +1641,7 @@ type NewOpeningReport struct {
 
 // NewOwnership defines model for NewOwnership.
 type NewOwnership struct {
-	// From A civil date in Asia/Shanghai
+	// From A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	From    DayText `json:"from"`
 	Owners  []Owner `json:"owners"`
 	TitleNo Line    `json:"title_no"`
@@ -1653,7 +1653,7 @@ type NewParty struct {
 	DocType DocType `json:"doc_type"`
 	Kind    string  `json:"kind"`
 
-	// LicenceIssued A civil date in Asia/Shanghai
+	// LicenceIssued A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	LicenceIssued DayText    `json:"licence_issued,omitempty,omitzero"`
 	Name          PersonName `json:"name"`
 	OrgKind       string     `json:"org_kind,omitempty,omitzero"`
@@ -1691,7 +1691,7 @@ type NewReceipt struct {
 	BankTxnId TxnId  `json:"bank_txn_id"`
 	PayerMask string `json:"payer_mask,omitempty,omitzero"`
 
-	// ValueDate A civil date in Asia/Shanghai
+	// ValueDate A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ValueDate DayText `json:"value_date"`
 }
 
@@ -1711,14 +1711,14 @@ type NewRelease struct {
 type NewRenewal struct {
 	DepositFen *domain.Fen `json:"deposit_fen,omitempty,omitzero"`
 
-	// End A civil date in Asia/Shanghai
+	// End A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	End            DayText `json:"end"`
 	MonthlyRentFen Fen     `json:"monthly_rent_fen,omitempty,omitzero"`
 
-	// SignedOn A civil date in Asia/Shanghai
+	// SignedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	SignedOn DayText `json:"signed_on,omitempty,omitzero"`
 
-	// Start A civil date in Asia/Shanghai
+	// Start A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Start DayText `json:"start"`
 }
 
@@ -1727,7 +1727,7 @@ type NewRepresentative struct {
 	// RepresentativeId An id
 	RepresentativeId Ref `json:"representative_id"`
 
-	// Until A civil date in Asia/Shanghai
+	// Until A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Until DayText `json:"until"`
 }
 
@@ -1769,7 +1769,7 @@ type NewRosterEntry struct {
 	// BrokerageId An id
 	BrokerageId Ref `json:"brokerage_id"`
 
-	// From A civil date in Asia/Shanghai
+	// From A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	From DayText `json:"from"`
 }
 
@@ -1811,7 +1811,7 @@ type NewSimulation struct {
 	// Ceiling Filed rents above this price of guidance are hit too
 	Ceiling string `json:"ceiling,omitempty,omitzero"`
 
-	// From A civil date in Asia/Shanghai
+	// From A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	From DayText `json:"from,omitempty,omitzero"`
 
 	// Guidance A changed table of guidance prices: cells, and effective_from if not the whole period
@@ -1823,7 +1823,7 @@ type NewSimulation struct {
 	// Rules A whole rule set in rules, or what is different: change (rules by id, with any field or parameter anew; with effective_from from that day on), add (whole rules) and remove ("C-09", or "C-09@1" for one version). Absent, the rules in force are simulated, which changes nothing.
 	Rules map[string]any `json:"rules,omitempty,omitzero"`
 
-	// To A civil date in Asia/Shanghai
+	// To A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	To DayText `json:"to,omitempty,omitzero"`
 }
 
@@ -1831,7 +1831,7 @@ type NewSimulation struct {
 type NewSplit struct {
 	Children []NewUnit `json:"children"`
 
-	// From A civil date in Asia/Shanghai
+	// From A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	From DayText `json:"from"`
 
 	// Mapping For each running lease, the unit_no of the child it moves to
@@ -1846,7 +1846,7 @@ type NewSplit struct {
 type NewStatement struct {
 	ClosingFen SignedFen `json:"closing_fen"`
 
-	// Date A civil date in Asia/Shanghai
+	// Date A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Date       DayText         `json:"date"`
 	Lines      []StatementLine `json:"lines"`
 	OpeningFen SignedFen       `json:"opening_fen"`
@@ -1919,12 +1919,12 @@ type Occupancy struct {
 	Confirmed  bool   `json:"confirmed,omitempty,omitzero"`
 	ContractId string `json:"contract_id"`
 
-	// From A civil date in Asia/Shanghai
+	// From A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	From  DayText  `json:"from"`
 	Kind  string   `json:"kind"`
 	Rooms []string `json:"rooms,omitempty,omitzero"`
 
-	// Until A civil date in Asia/Shanghai
+	// Until A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Until DayText `json:"until"`
 }
 
@@ -1937,7 +1937,7 @@ type Occupant struct {
 	FamilyId Ref  `json:"family_id,omitempty,omitzero"`
 	Minor    bool `json:"minor,omitempty,omitzero"`
 
-	// MoveIn A civil date in Asia/Shanghai
+	// MoveIn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	MoveIn DayText    `json:"move_in,omitempty,omitzero"`
 	Name   PersonName `json:"name,omitempty,omitzero"`
 
@@ -1977,7 +1977,7 @@ type OpeningReport struct {
 	PartyId     string   `json:"party_id"`
 	Place       string   `json:"place,omitempty,omitzero"`
 
-	// PublishedOn A civil date in Asia/Shanghai
+	// PublishedOn A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	PublishedOn  DayText `json:"published_on,omitempty,omitzero"`
 	ReturnReason string  `json:"return_reason,omitempty,omitzero"`
 	Staff        int     `json:"staff,omitempty,omitzero"`
@@ -2123,7 +2123,7 @@ type PlanReport struct {
 	Area      string `json:"area"`
 	Indicator string `json:"indicator"`
 
-	// On A civil date in Asia/Shanghai
+	// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	On     DayText   `json:"on"`
 	Source Line      `json:"source"`
 	Value  PlanValue `json:"value"`
@@ -2191,7 +2191,7 @@ type Receipt struct {
 	ReversedBy  string     `json:"reversed_by,omitempty,omitzero"`
 	SuspenseFen domain.Fen `json:"suspense_fen,omitempty,omitzero"`
 
-	// ValueDate A civil date in Asia/Shanghai
+	// ValueDate A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ValueDate DayText `json:"value_date"`
 }
 
@@ -2321,7 +2321,7 @@ type Replay struct {
 type Representative struct {
 	RepresentativeId string `json:"representative_id"`
 
-	// Until A civil date in Asia/Shanghai
+	// Until A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Until DayText `json:"until"`
 }
 
@@ -2332,7 +2332,7 @@ type ReserveDeposit struct {
 	// BankTxnId The bank's transaction id: ASCII, case counts
 	BankTxnId TxnId `json:"bank_txn_id"`
 
-	// ValueDate A civil date in Asia/Shanghai
+	// ValueDate A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ValueDate DayText `json:"value_date"`
 }
 
@@ -2341,7 +2341,7 @@ type ReservePayment struct {
 	// BankTxnId The bank's transaction id: ASCII, case counts
 	BankTxnId TxnId `json:"bank_txn_id"`
 
-	// ValueDate A civil date in Asia/Shanghai
+	// ValueDate A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ValueDate DayText `json:"value_date"`
 }
 
@@ -2378,7 +2378,7 @@ type RosterRemoval struct {
 	// BrokerageId An id
 	BrokerageId Ref `json:"brokerage_id"`
 
-	// On A civil date in Asia/Shanghai
+	// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	On DayText `json:"on"`
 }
 
@@ -2393,7 +2393,7 @@ type Rows struct {
 
 // Rules defines model for Rules.
 type Rules struct {
-	// On A civil date in Asia/Shanghai
+	// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	On    DayText       `json:"on"`
 	Rules []domain.Rule `json:"rules"`
 
@@ -2498,7 +2498,7 @@ type SimulationResult struct {
 	Escrow map[string]interface{} `json:"escrow"`
 	Events int64                  `json:"events"`
 
-	// From A civil date in Asia/Shanghai
+	// From A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	From DayText `json:"from"`
 
 	// Guidance Where filed rents stand in the prices of then and in the changed table
@@ -2519,7 +2519,7 @@ type SimulationResult struct {
 	// Subjects Contracts, listings, ledgers, accounts, parties and units that any effect falls on
 	Subjects int `json:"subjects"`
 
-	// To A civil date in Asia/Shanghai
+	// To A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	To DayText `json:"to"`
 }
 
@@ -2536,7 +2536,7 @@ type Statement struct {
 	BankId     string     `json:"bank_id,omitempty,omitzero"`
 	ClosingFen domain.Fen `json:"closing_fen"`
 
-	// Date A civil date in Asia/Shanghai
+	// Date A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Date          DayText       `json:"date"`
 	Discrepancies []Discrepancy `json:"discrepancies"`
 	Id            string        `json:"id"`
@@ -2556,7 +2556,7 @@ type StatementLine struct {
 	// TxnId The bank's transaction id: ASCII, case counts
 	TxnId TxnId `json:"txn_id"`
 
-	// ValueDate A civil date in Asia/Shanghai
+	// ValueDate A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	ValueDate DayText `json:"value_date"`
 }
 
@@ -2585,7 +2585,7 @@ type TrancheRow struct {
 	AmountFen domain.Fen `json:"amount_fen"`
 	BankTxnId string     `json:"bank_txn_id,omitempty,omitzero"`
 
-	// Due A civil date in Asia/Shanghai
+	// Due A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 	Due     DayText `json:"due"`
 	Payee   string  `json:"payee"`
 	Source  string  `json:"source,omitempty,omitzero"`
@@ -2761,7 +2761,7 @@ type MessageId = Ref
 // ObjectionPath An id
 type ObjectionPath = Ref
 
-// On A civil date in Asia/Shanghai
+// On A civil date in Asia/Shanghai; 1970-01-01, which many programs write for no date, is not taken
 type On = DayText
 
 // OrderNo defines model for OrderNo.
@@ -2833,7 +2833,7 @@ type ApplyAccountParams struct {
 
 // ReadAccountParams defines parameters for ReadAccount.
 type ReadAccountParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3004,7 +3004,7 @@ type ReadAlertQualityParams struct {
 
 // ReadAlertParams defines parameters for ReadAlert.
 type ReadAlertParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3093,7 +3093,7 @@ type ReadBuildingParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3108,7 +3108,7 @@ type DraftContractParams struct {
 
 // ReadContractParams defines parameters for ReadContract.
 type ReadContractParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3207,7 +3207,7 @@ type ConfirmHandoverParams struct {
 
 // ReadContractHistoryParams defines parameters for ReadContractHistory.
 type ReadContractHistoryParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3300,7 +3300,7 @@ type TerminateContractParams struct {
 
 // ReadEscrowParams defines parameters for ReadEscrow.
 type ReadEscrowParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3613,7 +3613,7 @@ type DraftListingParams struct {
 
 // ReadListingParams defines parameters for ReadListing.
 type ReadListingParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3721,7 +3721,7 @@ type RegisterPartyParams struct {
 
 // ReadPartyParams defines parameters for ReadParty.
 type ReadPartyParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3774,7 +3774,7 @@ type ErasePartyParams struct {
 
 // ListMandatesParams defines parameters for ListMandates.
 type ListMandatesParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3816,7 +3816,7 @@ type DecideOpeningParams struct {
 
 // ReadOpeningParams defines parameters for ReadOpening.
 type ReadOpeningParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4113,7 +4113,7 @@ type ReadUnitParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4226,7 +4226,7 @@ type ViewMatrixParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4352,7 +4352,7 @@ type ViewUnitParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4394,7 +4394,7 @@ type ViewLedgersParams struct {
 
 // ViewLedgerParams defines parameters for ViewLedger.
 type ViewLedgerParams struct {
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4448,7 +4448,7 @@ type ViewSubjectParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant
+	// AsOf As recorded at this instant, of the years 1970 to 9999
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
