@@ -16,23 +16,22 @@ func (r *plainReader) verdict(v reflect.Value) bool {
 	if !r.next('[') {
 		return false
 	}
-	var out Verdict
+	var out results
 	list := verdictText{from: r.at}
 	if end := bytes.IndexByte(r.b[r.at:], ']'); end >= 0 { // Of the list, unless a result has one inside.
 		list.text = string(r.b[r.at : r.at+end])
-		out = make(Verdict, 0, strings.Count(list.text, ",")+1)
+		out = resultsOf(strings.Count(list.text, ",") + 1)
 	}
 	for more := !r.next(']'); more; more = !r.next(']') {
-		if len(out) > 0 && !r.next(',') {
+		if len(out.all) > 0 && !r.next(',') {
 			return false
 		}
 		r.space()
-		out = append(out, RuleResult{})
-		if !r.result(&out[len(out)-1], list) {
+		if !r.result(out.next(), list) {
 			return false
 		}
 	}
-	*v.Addr().Interface().(*Verdict) = slices.Clip(out)
+	*v.Addr().Interface().(*Verdict) = slices.Clip(out.all)
 	return true
 }
 

@@ -28,6 +28,7 @@ type staged struct {
 type judged struct {
 	*Rule
 	violated term
+	pass     *RuleResult // Of whatever does not violate it.
 }
 
 // readers are the rules, by number, whose predicate reads the fact at a path, and those that read one there or below.
@@ -121,7 +122,8 @@ func ofStage(rules []*Rule, stage Stage) staged {
 		for _, path := range r.Predicate.Facts() {
 			s.note(len(s.rules), path)
 		}
-		s.rules = append(s.rules, judged{r, termOf(&r.Predicate, r.Params)})
+		pass := &RuleResult{Rule: r.ID, Version: r.Version, Outcome: OutcomePass, Unconfirmed: r.Status == RuleUnconfirmed}
+		s.rules = append(s.rules, judged{r, termOf(&r.Predicate, r.Params), pass})
 	}
 	return s
 }

@@ -172,7 +172,7 @@ func (p Policy) Judge(stage Stage, on Day, f Source, ids ...string) Verdict {
 		if v == nil {
 			v = make(Verdict, 0, most)
 		}
-		v = append(v, p.judge(r.Rule, &r.violated, f))
+		v = append(v, p.judge(r, f))
 	}
 	return v
 }
@@ -186,14 +186,14 @@ func (p Policy) JudgeAgain(before Verdict, stage Stage, on Day, f Source, change
 	for _, path := range changed {
 		for _, i := range s.reading(path) {
 			r := &s.rules[i]
-			at := slices.IndexFunc(before, func(x RuleResult) bool { return x.Rule == r.ID })
+			at := slices.IndexFunc(before, func(x *RuleResult) bool { return x.Rule == r.ID })
 			if at < 0 {
 				continue // Out of its scope, as before.
 			}
 			if !own {
 				v, own = slices.Clone(before), true
 			}
-			v[at] = p.judge(r.Rule, &r.violated, f)
+			v[at] = p.judge(r, f)
 		}
 	}
 	return v
@@ -213,26 +213,26 @@ func (s *Scope) covers(f Source) bool {
 	return true
 }
 
-func (p Policy) judge(r *Rule, violated *term, f Source) RuleResult {
-	res := RuleResult{Rule: r.ID, Version: r.Version, Outcome: OutcomePass, Unconfirmed: r.Status == RuleUnconfirmed}
+func (p Policy) judge(r *judged, f Source) *RuleResult {
 	ev := evaluation{facts: f, calendar: p.Calendar}
-	got := ev.eval(violated)
+	got := ev.eval(&r.violated)
 	if got.kind == kindBool && !got.truth() {
-		return res
+		return r.pass
 	}
-	res.Code, res.Params = r.Code, used(r, f)
+	res := *r.pass
+	res.Code, res.Params = r.Code, used(r.Rule, f)
 	if got.kind != kindBool {
 		res.Outcome = OutcomeUnknown
-		return res
+		return &res
 	}
 	res.Outcome = r.Outcome
 	if res.Unconfirmed && !mayUnconfirmed(r.Outcome) {
 		res.Outcome = OutcomeAlert
 	}
 	if res.Outcome == OutcomeReject || res.Outcome == OutcomeRequireDoc {
-		res.Refuses = r
+		res.Refuses = r.Rule
 	}
-	return res
+	return &res
 }
 
 func mayUnconfirmed(o Outcome) bool {

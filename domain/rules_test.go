@@ -410,7 +410,10 @@ func TestJudgeAgainSaysWhatJudgeSays(t *testing.T) {
 			}
 		}
 		first := p.Judge(domain.StageSign, someDay, before)
-		kept := append(domain.Verdict(nil), first...)
+		var kept domain.Verdict
+		for _, r := range first {
+			kept = append(kept, new(*r))
+		}
 		got, want := p.JudgeAgain(first, domain.StageSign, someDay, after, changed...), p.Judge(domain.StageSign, someDay, after)
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("after %v: %v, want %v", changed, got, want)

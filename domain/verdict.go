@@ -26,8 +26,8 @@ type RuleResult struct {
 }
 
 // Verdict is what all rules of a stage said, in rule order. Most results of most events are passes, so it reads and
-// writes those itself.
-type Verdict []RuleResult
+// writes those itself, and verdicts of one rule set share them: nobody changes a result.
+type Verdict []*RuleResult
 
 // Err is the refusal of the first rule that rejects, else of the first that wants a document, else nil.
 func (v Verdict) Err() error {
@@ -47,14 +47,14 @@ func (v Verdict) Err() error {
 
 // Holds is true when a human must look first: a rule holds, or a confirmed rule lacks a fact.
 func (v Verdict) Holds() bool {
-	return slices.ContainsFunc(v, func(r RuleResult) bool {
+	return slices.ContainsFunc(v, func(r *RuleResult) bool {
 		return r.Outcome == OutcomeHold || (r.Outcome == OutcomeUnknown && !r.Unconfirmed)
 	})
 }
 
 // Routed is true when rule changes the process.
 func (v Verdict) Routed(rule string) bool {
-	return slices.ContainsFunc(v, func(r RuleResult) bool { return r.Rule == rule && r.Outcome == OutcomeRoute })
+	return slices.ContainsFunc(v, func(r *RuleResult) bool { return r.Rule == rule && r.Outcome == OutcomeRoute })
 }
 
 // Fired is every result that did not pass.
@@ -90,6 +90,9 @@ func (v Verdict) appendJSON(b []byte) (_ []byte, err error) {
 func (r RuleResult) MarshalJSON() ([]byte, error) { return r.appendJSON(nil) }
 
 func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
+	if r == nil {
+		return append(b, "null"...), nil // As encoding/json does. No rule says it.
+	}
 	if r.Outcome != OutcomePass {
 		return r.appendObject(b)
 	}
@@ -106,7 +109,7 @@ func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 
 // lasting is asked of what was written: what refuses is not stored, nor is a pass more than its rule and version.
 func (r *RuleResult) lasting() bool {
-	if r.Refuses != nil || r.Rule == "" || strings.IndexByte(r.Rule, '@') >= 0 {
+	if r == nil || r.Refuses != nil || r.Rule == "" || strings.IndexByte(r.Rule, '@') >= 0 {
 		return false
 	}
 	if r.Outcome == OutcomePass { // Its rule is plain.
@@ -189,11 +192,10 @@ func (v *Verdict) UnmarshalJSON(b []byte) error {
 		return errVerdict
 	}
 	b = bytes.TrimSpace(b[1 : len(b)-1])
-	out := make(Verdict, 0, bytes.Count(b, []byte{','})+1) // A few more, for what objects hold.
+	out := resultsOf(bytes.Count(b, []byte{','}) + 1) // A few more, for what objects hold.
 	for len(b) > 0 {
 		n := element(b)
-		out = append(out, RuleResult{})
-		if err := out[len(out)-1].UnmarshalJSON(b[:n]); err != nil {
+		if err := out.next().UnmarshalJSON(b[:n]); err != nil {
 			return err
 		}
 		if b = bytes.TrimLeft(b[n:], " \t\r\n"); len(b) == 0 {
@@ -204,8 +206,26 @@ func (v *Verdict) UnmarshalJSON(b []byte) error {
 		}
 		b = bytes.TrimLeft(b[1:], " \t\r\n")
 	}
-	*v = slices.Clip(out)
+	*v = slices.Clip(out.all)
 	return nil
+}
+
+// results are those of a verdict that is read, with room for as many as it may have.
+type results struct {
+	all  Verdict
+	room []RuleResult
+}
+
+func resultsOf(most int) results { return results{make(Verdict, 0, most), make([]RuleResult, most)} }
+
+// next is one more.
+func (r *results) next() *RuleResult {
+	one := new(RuleResult)
+	if n := len(r.all); n < len(r.room) {
+		one = &r.room[n]
+	}
+	r.all = append(r.all, one)
+	return one
 }
 
 // element is the length of the first value of valid JSON.

@@ -19,7 +19,7 @@ func TestVerdictIsStoredAsItsResults(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := domain.Verdict{}
 		for i := range rapid.IntRange(0, 8).Draw(t, "results") {
-			r := domain.RuleResult{
+			r := &domain.RuleResult{
 				Rule: fmt.Sprintf("C-%02d", i), Version: rapid.IntRange(1, 200).Draw(t, "version"), Outcome: domain.OutcomePass,
 				Unconfirmed: rapid.Bool().Draw(t, "unconfirmed"),
 			}
@@ -33,7 +33,7 @@ func TestVerdictIsStoredAsItsResults(t *testing.T) {
 					r.Params, r.Code = nil, ""
 				}
 				type plain domain.RuleResult // As encoding/json writes it.
-				want, err1 := json.Marshal(plain(r))
+				want, err1 := json.Marshal(plain(*r))
 				got, err2 := r.MarshalJSON()
 				if err := errors.Join(err1, err2); err != nil || string(got) != string(want) {
 					t.Fatalf("stored as %s, want %s, %v", got, want, err)
@@ -45,7 +45,7 @@ func TestVerdictIsStoredAsItsResults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := json.Marshal([]domain.RuleResult(v))
+		want, err := json.Marshal([]*domain.RuleResult(v))
 		if err != nil || string(got) != string(want) {
 			t.Fatalf("stored as %s, its results as %s, %v", got, want, err)
 		}

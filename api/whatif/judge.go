@@ -71,7 +71,7 @@ func answerOf(p domain.Policy, again func(domain.Policy) desk.Taken) answer {
 		if r, ok := p.Rule(no.Rule, no.RuleVersion); ok && r.Outcome == domain.OutcomeRequireDoc {
 			outcome = r.Outcome
 		}
-		fallen = append(fallen, domain.RuleResult{Rule: no.Rule, Version: no.RuleVersion, Outcome: outcome, Code: no.Code})
+		fallen = append(fallen, &domain.RuleResult{Rule: no.Rule, Version: no.RuleVersion, Outcome: outcome, Code: no.Code})
 		if p = without(p, no.Rule); slices.Contains(a.refused[:len(a.refused)-1], no.Rule) {
 			break // An invariant under a rule's name.
 		}
@@ -187,7 +187,7 @@ func fired(v, before domain.Verdict) []string {
 
 // routes says whether rules do nothing but route.
 func routes(v domain.Verdict, rules []string) bool {
-	return !slices.ContainsFunc(v, func(r domain.RuleResult) bool {
+	return !slices.ContainsFunc(v, func(r *domain.RuleResult) bool {
 		return r.Outcome != domain.OutcomePass && r.Outcome != domain.OutcomeRoute && slices.Contains(rules, r.Rule)
 	})
 }

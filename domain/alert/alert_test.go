@@ -196,7 +196,7 @@ func TestRuleIsTheSource(t *testing.T) {
 		owed := rapid.Int64Range(1, 1_000_000_000_000).Draw(t, "owed")
 		has := rapid.OneOf(rapid.Int64Range(0, 3*owed), rapid.Just(owed*share/10_000), rapid.Just(owed*share/10_000-1)).Draw(t, "has")
 		facts := domain.Facts{"operator": domain.Facts{"balance_fen": has, "liabilities_fen": owed}}
-		fired := slices.ContainsFunc(p.Judge(domain.StagePeriodic, day, facts).Fired(), func(r domain.RuleResult) bool { return r.Rule == "M-14" && r.Outcome == domain.OutcomeAlert })
+		fired := slices.ContainsFunc(p.Judge(domain.StagePeriodic, day, facts).Fired(), func(r *domain.RuleResult) bool { return r.Rule == "M-14" && r.Outcome == domain.OutcomeAlert })
 		level, reason := b.Judge(by["SHORTFALL"].Resolve(p, day), alert.Figure{Num: has, Den: owed, N: 1}, alert.None)
 		if reason != "" || fired && level < alert.Orange || !fired && level >= alert.Orange && has != owed*share/10_000 { // The rule's limit is whole fen.
 			t.Errorf("%d of %d at %d bp: rule %v, level %s %s", has, owed, share, fired, level, reason)

@@ -251,7 +251,7 @@ func addOccupant(s State, r request, c AddOccupant) ([]Event, error) {
 
 // judgeOccupants keeps, of the rules of today, those about how many people live where.
 func judgeOccupants(p domain.Policy, q Question, today domain.Day) domain.Verdict {
-	return slices.DeleteFunc(p.Judge(domain.StageSign, today, &q), func(res domain.RuleResult) bool {
+	return slices.DeleteFunc(p.Judge(domain.StageSign, today, &q), func(res *domain.RuleResult) bool {
 		return !strings.HasPrefix(res.Rule, "U-02") && !strings.HasPrefix(res.Rule, "U-03") && !strings.HasPrefix(res.Rule, "U-04")
 	})
 }

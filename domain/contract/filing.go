@@ -85,8 +85,8 @@ func holding(filing, signing domain.Verdict) []string {
 
 // unjudged are the results of rules that judged does not have.
 func unjudged(judged, more domain.Verdict) domain.Verdict {
-	return slices.DeleteFunc(slices.Clone(more), func(res domain.RuleResult) bool {
-		return slices.ContainsFunc(judged, func(j domain.RuleResult) bool { return j.Rule == res.Rule })
+	return slices.DeleteFunc(slices.Clone(more), func(res *domain.RuleResult) bool {
+		return slices.ContainsFunc(judged, func(j *domain.RuleResult) bool { return j.Rule == res.Rule })
 	})
 }
 

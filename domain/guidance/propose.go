@@ -205,7 +205,7 @@ func adjust(s State, r domain.Request[Command], c Adjust) ([]Event, error) {
 
 // judge keeps what the rules of the stage say that have their facts here.
 func judge(r domain.Request[Command], facts domain.Facts) (domain.Verdict, error) {
-	v := slices.DeleteFunc(r.Policy.Judge(domain.StageGuidance, r.Today(), facts), func(x domain.RuleResult) bool {
+	v := slices.DeleteFunc(r.Policy.Judge(domain.StageGuidance, r.Today(), facts), func(x *domain.RuleResult) bool {
 		return x.Outcome == domain.OutcomeUnknown
 	})
 	return v, v.Err()

@@ -108,7 +108,7 @@ func (s State) judgeDeal(r domain.Request[Command], deal domain.Fen) domain.Verd
 		return nil
 	}
 	facts := domain.Facts{"listing": domain.Facts{"deal_rent_fen": deal, "rent_fen": s.Offer.RentFen, "today": r.Today()}}
-	return slices.DeleteFunc(r.Policy.Judge(domain.StageListing, r.Today(), facts), func(res domain.RuleResult) bool {
+	return slices.DeleteFunc(r.Policy.Judge(domain.StageListing, r.Today(), facts), func(res *domain.RuleResult) bool {
 		return !strings.HasPrefix(res.Rule, "L-10")
 	})
 }

@@ -177,7 +177,7 @@ func TestEachRuleAtItsBoundary(t *testing.T) {
 	for _, e := range f.Cases {
 		t.Run(e.Rule+" "+e.Name, func(t *testing.T) {
 			verdict := p.Judge(e.Stage, e.On, f.record(t, e))
-			i := slices.IndexFunc(verdict, func(r domain.RuleResult) bool { return r.Rule == e.Rule })
+			i := slices.IndexFunc(verdict, func(r *domain.RuleResult) bool { return r.Rule == e.Rule })
 			if i < 0 {
 				if e.Want != "" {
 					t.Fatalf("the rule is not judged on %s", e.On)

@@ -103,7 +103,7 @@ const minutesMax = 999_999 // Longer waits count as this long.
 
 // stopped is 1 when the rule on double listings (L-06) fired.
 func stopped(v domain.Verdict) int {
-	if slices.ContainsFunc(v.Fired(), func(r domain.RuleResult) bool { return r.Rule == "L-06" }) {
+	if slices.ContainsFunc(v.Fired(), func(r *domain.RuleResult) bool { return r.Rule == "L-06" }) {
 		return 1
 	}
 	return 0

@@ -370,7 +370,7 @@ func (m made) testRemoved(t *testing.T) {
 	for e := range m.events(t) {
 		switch x := e.Event.(type) {
 		case contract.Filed:
-			if slices.ContainsFunc(x.Rules, func(r domain.RuleResult) bool { return r.Rule == "C-14" && r.Outcome == domain.OutcomeAlert }) {
+			if slices.ContainsFunc(x.Rules, func(r *domain.RuleResult) bool { return r.Rule == "C-14" && r.Outcome == domain.OutcomeAlert }) {
 				late++
 			}
 		case contract.FilingHeld:
