@@ -118,9 +118,8 @@ func (d Day) AddDays(n int) Day { return d + Day(n) }
 // AddMonths adds n months and clamps to the month's end: 31 January plus one month is 28 or 29 February.
 func (d Day) AddMonths(n int) Day {
 	y, m, day := d.Date()
-	first := time.Date(y, m+time.Month(n), 1, 0, 0, 0, 0, time.UTC)
-	last := time.Date(first.Year(), first.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day()
-	return Date(first.Year(), first.Month(), min(day, last))
+	first, next := Date(y, m+time.Month(n), 1), Date(y, m+time.Month(n)+1, 1)
+	return min(first+Day(day)-1, next-1)
 }
 
 // MonthsUntil counts whole months from d to end, where end is the last day included: 2026-12-01 to 2027-11-30 is 12.

@@ -163,5 +163,12 @@ func TestDays(t *testing.T) {
 		if err != nil || back != d || domain.DayOf(d.Start()) != d || d.Month().First().Month() != d.Month() {
 			t.Fatalf("%d %s does not round-trip: %v %v", d, d, back, err)
 		}
+		n := rapid.IntRange(-10_000, 10_000).Draw(t, "months")
+		later := d.AddMonths(n)
+		_, _, day := d.Date()
+		_, _, got := later.Date()
+		if last := (d.Month() + domain.Month(n) + 1).First() - 1; later.Month() != last.Month() || got > day || got < day && later != last {
+			t.Fatalf("%s + %d months: got %s", d, n, later)
+		}
 	})
 }

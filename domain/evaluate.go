@@ -39,7 +39,7 @@ func termOf(e *Expr, params map[string]Param) term {
 	return t
 }
 
-// evaluation is one judgement of one rule. Every operation is total: what can't be computed is unknown.
+// evaluation is one judgement, rule by rule. Every operation is total: what can't be computed is unknown.
 type evaluation struct {
 	facts    Source
 	item     Value // The list item at hand.
@@ -66,38 +66,45 @@ func (ev *evaluation) eval(e *term) Value {
 		}
 		return Value{}
 	}
-	var buf [4]Value
-	args := buf[:0]
-	for i := range e.args {
-		args = append(args, ev.eval(&e.args[i]))
-	}
+	return ev.operate(e)
+}
+
+// operate is an operation on all of its arguments: unknown if one is, unless it asks just that.
+func (ev *evaluation) operate(e *term) Value {
+	a := ev.eval(&e.args[0])
 	switch e.op {
 	case "present":
-		return FactBool(args[0].kind != kindUnknown && args[0].kind != kindNull)
+		return FactBool(a.kind != kindUnknown && a.kind != kindNull)
 	case "not":
-		if args[0].kind != kindBool {
+		if a.kind != kindBool {
 			return Value{}
 		}
-		return FactBool(!args[0].truth())
+		return FactBool(!a.truth())
 	}
-	for _, a := range args {
-		if a.kind == kindUnknown {
-			return Value{}
-		}
+	b := ev.eval(&e.args[1])
+	if a.kind == kindUnknown || b.kind == kindUnknown {
+		return Value{}
 	}
 	switch e.op {
 	case "==", "!=":
-		return equal(args[0], args[1], e.op == "==")
-	case "<", "<=", ">", ">=", "between":
-		return compare(e.op, args)
+		return equal(&a, &b, e.op == "==")
+	case "<", "<=", ">", ">=":
+		return compare(e.op, &a, &b)
+	case "between":
+		c := ev.eval(&e.args[2])
+		return both(compare(">=", &a, &b), compare("<=", &a, &c))
 	case "in":
-		return member(args[1], args[0])
+		return member(b, a)
 	case "contains":
-		return member(args[0], args[1])
+		return member(a, b)
 	case "+", "-", "*", "pct":
-		return arithmetic(e.op, args)
+		sum := arithmetic(e.op, a, b)
+		for i := 2; i < len(e.args); i++ {
+			sum = arithmetic(e.op, sum, ev.eval(&e.args[i]))
+		}
+		return sum
 	}
-	return ev.dates(e.op, args[0], args[1])
+	return ev.dates(e.op, a, b)
 }
 
 func (ev *evaluation) field(name string) Value {
@@ -107,7 +114,7 @@ func (ev *evaluation) field(name string) Value {
 	if ev.item.kind != kindRecord {
 		return Value{}
 	}
-	return ev.item.record().Fact(name)
+	return ev.item.many.(Source).Fact(name)
 }
 
 // logic is Kleene's and/or: deciding is the value that settles it alone.
@@ -129,7 +136,7 @@ func (ev *evaluation) overList(e *term) Value {
 	var n int
 	switch list.kind {
 	case kindRecords:
-		n = len(list.records())
+		n = list.many.(records).len()
 	case kindTexts:
 		n = len(list.texts())
 	default:
@@ -164,7 +171,7 @@ func (ev *evaluation) overList(e *term) Value {
 
 func item(list Value, i int) Value {
 	if list.kind == kindRecords {
-		return Value{kind: kindRecord, many: list.records()[i]}
+		return Value{kind: kindRecord, many: list.many.(records).at(i)}
 	}
 	return FactText(list.texts()[i])
 }
@@ -197,7 +204,7 @@ func reduce(op string, i int, sum, r Value) (next Value, done bool) {
 		}
 		sum.n += r.n
 	case "sum":
-		sum = arithmetic("+", []Value{sum, r})
+		sum = arithmetic("+", sum, r)
 	default:
 		if i == 0 {
 			sum = r
@@ -234,7 +241,7 @@ func extreme(op string, a, b Value) Value {
 	return b
 }
 
-func equal(a, b Value, want bool) Value {
+func equal(a, b *Value, want bool) Value {
 	switch {
 	case a.kind == kindNull || b.kind == kindNull:
 		return FactBool((a.kind == b.kind) == want)
@@ -244,24 +251,27 @@ func equal(a, b Value, want bool) Value {
 	return FactBool((a.n == b.n && a.text == b.text) == want)
 }
 
-func compare(op string, args []Value) Value {
-	for _, a := range args {
-		if a.kind != args[0].kind || (a.kind != kindInt && a.kind != kindDay) {
-			return Value{}
-		}
+func compare(op string, a, b *Value) Value {
+	if a.kind != b.kind || (a.kind != kindInt && a.kind != kindDay) {
+		return Value{}
 	}
-	x, y := args[0].n, args[1].n
 	switch op {
 	case "<":
-		return FactBool(x < y)
+		return FactBool(a.n < b.n)
 	case "<=":
-		return FactBool(x <= y)
+		return FactBool(a.n <= b.n)
 	case ">":
-		return FactBool(x > y)
-	case ">=":
-		return FactBool(x >= y)
+		return FactBool(a.n > b.n)
 	}
-	return FactBool(x >= y && x <= args[2].n)
+	return FactBool(a.n >= b.n)
+}
+
+// both is unknown if one is.
+func both(a, b Value) Value {
+	if a.kind != kindBool || b.kind != kindBool {
+		return Value{}
+	}
+	return FactBool(a.truth() && b.truth())
 }
 
 func member(list, x Value) Value {
@@ -276,21 +286,15 @@ func member(list, x Value) Value {
 	return Value{}
 }
 
-func arithmetic(op string, args []Value) Value {
-	for _, a := range args {
-		if a.kind != kindInt {
-			return Value{}
-		}
+func arithmetic(op string, a, b Value) Value {
+	if a.kind != kindInt || b.kind != kindInt {
+		return Value{}
 	}
-	out := args[0]
-	for _, b := range args[1:] {
-		n, ok := calculate(op, out.n, b.n)
-		if !ok {
-			return Value{}
-		}
-		out.n = n
+	n, ok := calculate(op, a.n, b.n)
+	if !ok {
+		return Value{}
 	}
-	return out
+	return FactInt(n)
 }
 
 func calculate(op string, a, b int64) (int64, bool) {

@@ -47,7 +47,7 @@ type Value struct {
 	kind kind
 	n    int64 // Of a bool, int or day.
 	text string
-	many any // []string, []Facts or Facts.
+	many any // []string, records or a Source.
 }
 
 // FactInt is a whole number: fen, days, 0.01 ㎡, basis points.
@@ -75,8 +75,26 @@ func FactDay(d Day) Value {
 // FactTexts is a list of texts.
 func FactTexts(list []string) Value { return Value{kind: kindTexts, many: list} }
 
-// FactRecords is a list of records.
-func FactRecords(list []Facts) Value { return Value{kind: kindRecords, many: list} }
+// FactRecords is a list of records, each of which gives its fields.
+func FactRecords[T any, P recordOf[T]](list []T) Value {
+	return Value{kind: kindRecords, many: recordList[T, P](list)}
+}
+
+// recordOf is where a record stands.
+type recordOf[T any] interface {
+	*T
+	Source
+}
+
+type records interface {
+	len() int
+	at(i int) Source
+}
+
+type recordList[T any, P recordOf[T]] []T
+
+func (l recordList[T, P]) len() int        { return len(l) }
+func (l recordList[T, P]) at(i int) Source { return P(&l[i]) }
 
 // FactNone is known to be none.
 func FactNone() Value { return Value{kind: kindNull} }
@@ -91,16 +109,6 @@ func (v Value) truth() bool { return v.n != 0 }
 func (v Value) texts() []string {
 	list, _ := v.many.([]string)
 	return list
-}
-
-func (v Value) records() []Facts {
-	list, _ := v.many.([]Facts)
-	return list
-}
-
-func (v Value) record() Facts {
-	f, _ := v.many.(Facts)
-	return f
 }
 
 func valueOf(some any) Value {

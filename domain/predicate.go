@@ -209,8 +209,8 @@ const (
 	KindInt     FactKind = "int"
 	KindText    FactKind = "text"
 	KindDay     FactKind = "day"
-	KindTexts   FactKind = "texts"   // []string
-	KindRecords FactKind = "records" // []Facts
+	KindTexts   FactKind = "texts" // []string
+	KindRecords FactKind = "records"
 )
 
 // operator is an operator's shape: how many arguments of which kind, and what it gives.

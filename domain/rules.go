@@ -163,6 +163,7 @@ func (p Policy) Judge(stage Stage, on Day, f Source, ids ...string) Verdict {
 	if len(ids) > 0 {
 		most = min(most, len(ids))
 	}
+	ev := evaluation{facts: f, calendar: p.Calendar}
 	var v Verdict
 	for i := range rules {
 		r := &rules[i]
@@ -172,7 +173,7 @@ func (p Policy) Judge(stage Stage, on Day, f Source, ids ...string) Verdict {
 		if v == nil {
 			v = make(Verdict, 0, most)
 		}
-		v = append(v, p.judge(r, f))
+		v = append(v, ev.judge(r))
 	}
 	return v
 }
@@ -181,7 +182,7 @@ func (p Policy) Judge(stage Stage, on Day, f Source, ids ...string) Verdict {
 // paths, none of them of "scope": only rules that may read one of those are asked again. Nobody changes the result, which
 // may be the verdict before.
 func (p Policy) JudgeAgain(before Verdict, stage Stage, on Day, f Source, changed ...string) Verdict {
-	s := p.atStage(stage, on)
+	s, ev := p.atStage(stage, on), evaluation{facts: f, calendar: p.Calendar}
 	v, own := before, false
 	for _, path := range changed {
 		for _, i := range s.reading(path) {
@@ -193,7 +194,7 @@ func (p Policy) JudgeAgain(before Verdict, stage Stage, on Day, f Source, change
 			if !own {
 				v, own = slices.Clone(before), true
 			}
-			v[at] = p.judge(r, f)
+			v[at] = ev.judge(r)
 		}
 	}
 	return v
@@ -213,14 +214,14 @@ func (s *Scope) covers(f Source) bool {
 	return true
 }
 
-func (p Policy) judge(r *judged, f Source) *RuleResult {
-	ev := evaluation{facts: f, calendar: p.Calendar}
+// judge is what one rule says.
+func (ev *evaluation) judge(r *judged) *RuleResult {
 	got := ev.eval(&r.violated)
 	if got.kind == kindBool && !got.truth() {
 		return r.pass
 	}
 	res := *r.pass
-	res.Code, res.Params = r.Code, used(r.Rule, f)
+	res.Code, res.Params = r.Code, used(r.Rule, ev.facts)
 	if got.kind != kindBool {
 		res.Outcome = OutcomeUnknown
 		return &res

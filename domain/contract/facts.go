@@ -161,7 +161,7 @@ func (q *Question) money(name string) domain.Value {
 	case "escrow_mode": // NONE, VOLUNTARY, MANDATORY
 		return domain.FactText(cmp.Or(t.Escrow.Mode, EscrowNone))
 	case "fees":
-		return domain.FactRecords(q.fees())
+		return domain.FactRecords(t.Fees)
 	case "filing_fee_fen": // Σ fees of kind FILING; at most feesMax amounts of at most FenMax: far from overflow.
 		return domain.FactInt(q.filingFees())
 	case "commission_payees": // Different payees of COMMISSION.
@@ -191,7 +191,7 @@ func (q *Question) people(name string) domain.Value {
 	case "lessees":
 		return q.side(&q.lessees, t.Lessees)
 	case "occupants":
-		return domain.FactRecords(q.occupants())
+		return domain.FactRecords(q.Occupants)
 	case "heads": // Occupants, at least one for each lessee who is a person, at least 1.
 		return domain.FactInt(q.heads())
 	case "room_heads_max": // Most heads in one room; those with no room named are spread over the bedrooms let.

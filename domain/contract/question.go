@@ -134,14 +134,19 @@ func (q *Question) rise() (prev domain.Fen, bp domain.Fen) {
 	return prev, bp
 }
 
-func (q *Question) fees() []domain.Facts {
-	fees := []domain.Facts{}
-	for _, fee := range q.Terms.Fees {
-		fees = append(fees, domain.Facts{
-			"kind": fee.Kind, "amount_fen": int64(fee.AmountFen), "listed": fee.Listed, "payee": fee.Payee,
-		})
+// Fact implements domain.Source, for lease.fees.
+func (f *Fee) Fact(name string) domain.Value {
+	switch name {
+	case "kind":
+		return domain.FactText(f.Kind)
+	case "amount_fen":
+		return domain.FactInt(f.AmountFen)
+	case "listed":
+		return domain.FactBool(f.Listed)
+	case "payee":
+		return domain.FactText(f.Payee)
 	}
-	return fees
+	return domain.Value{}
 }
 
 func (q *Question) filingFees() (sum domain.Fen) {
@@ -171,22 +176,51 @@ func (q *Question) loan() Loan {
 	return Loan{PayCycleMonths: q.Terms.PayCycleMonths, ToLessee: true}
 }
 
-// side are records {id, kind, org_kind, capacity text; level, share_bp int; minor, suspended bool}.
+// side are the parties on one side.
 func (q *Question) side(known *domain.Value, parties []PartyShare) domain.Value {
 	if known.Kind() != "" {
 		return *known
 	}
-	out := make([]domain.Facts, 0, len(parties))
-	for _, s := range parties {
-		f := domain.Facts{"id": s.Party, "capacity": cmp.Or(s.Capacity, CapacityOwner), "share_bp": int64(s.ShareBP)}
-		if p := q.known(s.Party); p != nil {
-			f["kind"], f["org_kind"], f["level"] = p.Kind, p.OrgKind, int64(p.Level)
-			f["minor"], f["suspended"] = p.Minor, p.Suspended
-		}
-		out = append(out, f)
+	out := make([]sideParty, len(parties))
+	for i := range parties {
+		out[i] = sideParty{&parties[i], q.known(parties[i].Party)}
 	}
 	*known = domain.FactRecords(out)
 	return *known
+}
+
+// sideParty is a party with its share; who is nil if nobody knows it.
+type sideParty struct {
+	share *PartyShare
+	who   *PartyFacts
+}
+
+// Fact implements domain.Source, for lease.lessors and lease.lessees.
+func (s *sideParty) Fact(name string) domain.Value {
+	switch name {
+	case "id":
+		return domain.FactText(s.share.Party)
+	case "capacity":
+		return domain.FactText(cmp.Or(s.share.Capacity, CapacityOwner))
+	case "share_bp":
+		return domain.FactInt(s.share.ShareBP)
+	}
+	if s.who == nil {
+		return domain.Value{}
+	}
+	switch name {
+	case "kind":
+		return domain.FactText(s.who.Kind)
+	case "org_kind":
+		return domain.FactText(s.who.OrgKind)
+	case "level":
+		return domain.FactInt(s.who.Level)
+	case "minor":
+		return domain.FactBool(s.who.Minor)
+	case "suspended":
+		return domain.FactBool(s.who.Suspended)
+	}
+	return domain.Value{}
 }
 
 func (q *Question) docs() []string {

@@ -19,15 +19,19 @@ func (q *Question) heads() int {
 	return max(len(q.Occupants), persons, 1)
 }
 
-// occupants are records {room, relation, family_id text; minor bool}.
-func (q *Question) occupants() []domain.Facts {
-	out := make([]domain.Facts, 0, len(q.Occupants))
-	for _, o := range q.Occupants {
-		out = append(out, domain.Facts{
-			"room": o.Room, "relation": o.Relation, "family_id": o.FamilyID, "minor": o.Minor,
-		})
+// Fact implements domain.Source, for lease.occupants.
+func (o *Occupant) Fact(name string) domain.Value {
+	switch name {
+	case "room":
+		return domain.FactText(o.Room)
+	case "relation":
+		return domain.FactText(o.Relation)
+	case "family_id":
+		return domain.FactText(o.FamilyID)
+	case "minor":
+		return domain.FactBool(o.Minor)
 	}
-	return out
+	return domain.Value{}
 }
 
 // roomHeads is the most heads in one room, and the most where they are not one family. People without a room are
@@ -157,13 +161,11 @@ func (q *Question) space(name string) domain.Value {
 	case "retired":
 		return domain.FactBool(u.Retired)
 	case "kinds": // Of the rooms let; empty for a whole flat.
-		return domain.FactTexts(eachRoom(q, func(r RoomFacts) string { return r.Kind }))
+		return domain.FactTexts(q.eachRoom(func(r RoomFacts) string { return r.Kind }))
 	case "origins": // The same.
-		return domain.FactTexts(eachRoom(q, func(r RoomFacts) string { return r.Origin }))
-	case "rooms": // Records {id, kind, origin text; usable_area_c int} of the rooms let.
-		return domain.FactRecords(eachRoom(q, func(r RoomFacts) domain.Facts {
-			return domain.Facts{"id": r.ID, "kind": r.Kind, "origin": r.Origin, "usable_area_c": r.UsableAreaC}
-		}))
+		return domain.FactTexts(q.eachRoom(func(r RoomFacts) string { return r.Origin }))
+	case "rooms": // Those let.
+		return domain.FactRecords(q.roomsLet())
 	case "gross_area_c": // Of the whole flat.
 		return domain.FactInt(u.GrossAreaC)
 	case "let_area_c": // Gross area of a flat, usable area of rooms.
@@ -195,8 +197,23 @@ func (q *Question) headsTotal() int64 {
 	return int64(q.heads()) + max(int64(q.Subject.Unit.OtherHeads), 0)
 }
 
-func eachRoom[T any](q *Question, f func(RoomFacts) T) []T {
-	var out []T
+// Fact implements domain.Source, for space.rooms.
+func (r *RoomFacts) Fact(name string) domain.Value {
+	switch name {
+	case "id":
+		return domain.FactText(r.ID)
+	case "kind":
+		return domain.FactText(r.Kind)
+	case "origin":
+		return domain.FactText(r.Origin)
+	case "usable_area_c":
+		return domain.FactInt(r.UsableAreaC)
+	}
+	return domain.Value{}
+}
+
+func (q *Question) eachRoom(f func(RoomFacts) string) []string {
+	var out []string
 	for _, r := range q.roomsLet() {
 		out = append(out, f(r))
 	}
