@@ -24,7 +24,7 @@ const (
 	queueBytesMax       = 64 << 20              // The same in bytes.
 	queueAgeDefault     = time.Second
 	clockBehind         = time.Minute // The clock may be set back so far, or jitter, without a word.
-	headsDefault        = 1 << 17     // Streams whose end is kept in memory: about 40 MiB.
+	headsDefault        = 1 << 18     // Streams whose end is kept in memory: about 26 MiB.
 	indexLagGroups      = 8           // Groups the index may be behind the log.
 	indexMemory         = 16 << 20    // Held before it is written as a table; twice that while it is.
 	indexL0             = 8           // Tables above each other, each of one memory, that are merged: twice as many as usual, of half the size.
@@ -46,7 +46,7 @@ type Options struct {
 	Suite        byte             // Of the salts it draws: eventstore.SaltINTL, also if 0, or SaltGM.
 	Logger       *slog.Logger     // Discarded if nil.
 	QueueAge     time.Duration    // An append is shed when one has waited this long unwritten; a second if 0.
-	Heads        int              // Streams whose end is kept in memory, 131,072 if 0.
+	Heads        int              // Streams whose end is kept in memory, 262,144 if 0.
 	NoMmap       bool             // Read with pread even where a segment could be mapped.
 
 	// ReserveBytes of the disk are left free: below it appends are refused with ErrFull. A quarter of it lies ready as a

@@ -108,3 +108,33 @@ func TestStreamDoesNotWaitForOthersInTheIndex(t *testing.T) {
 	}
 	s.indexed.mu.Unlock()
 }
+
+// TestAGenerationFindsWhatIsInIt holds it to a map, with names whose hashes are alike where it looks first.
+func TestAGenerationFindsWhatIsInIt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var g generation
+		limit := rapid.IntRange(1, 60).Draw(t, "limit")
+		for range 2 {
+			held := map[hashed]eventstore.Revision{}
+			for step := range rapid.IntRange(1, 200).Draw(t, "steps") {
+				h := hashed{rapid.Uint64Range(0, 3).Draw(t, "place") * recentShards, rapid.Uint64Range(0, 15).Draw(t, "rest") << 14}
+				want, in := held[h]
+				got := g.find(h)
+				switch {
+				case (got != nil) != in, in && (got.stream != h || got.last != want):
+					t.Fatalf("%v: found %+v, want revision %d (held %t) of %d", h, got, want, in, len(held))
+				case in:
+					got.last++
+					held[h]++
+				case len(held) < limit:
+					held[h] = eventstore.Revision(step)
+					g.add(tail{stream: h, last: held[h]}, limit)
+				}
+			}
+			if len(g.tails) != len(held) || cap(g.tails) > limit {
+				t.Fatalf("%d tails in room for %d, want %d of at most %d", len(g.tails), cap(g.tails), len(held), limit)
+			}
+			g.clear()
+		}
+	})
+}
