@@ -108,7 +108,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "an erasure leaves the key", file: "eventstore/seal/vault.go",
-		old: "\tif err := v.slots.overwrite(s.slot, slot{status: slotErased, subject: id}); err != nil {\n\t\treturn err\n\t}\n\tif s.key", new: "\tif s.key",
+		old: "\tif err := v.slots.overwrite(s.slot, slot{status: slotErased, subject: id}); err != nil {\n\t\treturn err\n\t}\n\tv.ready.forget", new: "\tv.ready.forget",
 		pkg: "eventstore/seal", test: "TestErase",
 	},
 	{

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // readyMax bounds the ciphers kept: several fields of one subject are sealed or opened in a row, those of the companies and
@@ -15,26 +16,42 @@ const readyMax = 2048
 
 // readyCipher is a subject's cipher, ready for use by many at once.
 type readyCipher struct {
+	of    *subject
 	suite Suite
 	aead  cipher.AEAD
 }
 
-// readySubjects are those whose ciphers are kept, by when they were made.
-type readySubjects struct {
-	mu   sync.Mutex
-	ring [readyMax]*subject
-	next int // The oldest.
+// readyCiphers are those made last.
+type readyCiphers struct {
+	made atomic.Uint32 // How many were, wrapping round.
+	ring [readyMax]atomic.Pointer[readyCipher]
 }
 
-// keep adds a subject and lets go of the oldest one's cipher.
-func (r *readySubjects) keep(s *subject) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if oldest := r.ring[r.next]; oldest != nil && oldest != s {
-		oldest.ready.Store(nil)
+// keep puts a cipher in the place of the oldest. The caller holds the lock of its subject.
+func (r *readyCiphers) keep(c *readyCipher) {
+	place := (r.made.Add(1) - 1) % readyMax
+	r.ring[place].Store(c)
+	c.of.ready.Store(place + 1)
+}
+
+// get gives the cipher of a subject, or nil if it is not kept any more.
+func (r *readyCiphers) get(s *subject) *readyCipher {
+	place := s.ready.Load()
+	if place == 0 {
+		return nil
 	}
-	r.ring[r.next] = s
-	r.next = (r.next + 1) % readyMax
+	if c := r.ring[place-1].Load(); c != nil && c.of == s {
+		return c
+	}
+	return nil
+}
+
+// forget lets go of a subject's cipher. The caller holds the lock of the subject: none is kept meanwhile.
+func (r *readyCiphers) forget(s *subject) {
+	if c := r.get(s); c != nil {
+		r.ring[s.ready.Load()-1].CompareAndSwap(c, nil)
+	}
+	s.ready.Store(0)
 }
 
 // cipher gives the cipher of a suite under the subject's key; create allows making the key.
@@ -43,7 +60,7 @@ func (v *Vault) cipher(ctx context.Context, id subjectID, suite Suite, create bo
 	if err != nil {
 		return nil, err
 	}
-	if c := s.ready.Load(); c != nil && c.suite == suite {
+	if c := v.ready.get(s); c != nil && c.suite == suite {
 		return c.aead, nil
 	}
 	return v.newCipher(ctx, id, s, suite)
@@ -56,7 +73,7 @@ func (v *Vault) newCipher(ctx context.Context, id subjectID, s *subject, suite S
 	if s.erased {
 		return nil, ErrErased
 	}
-	if s.key == nil {
+	if !s.opened {
 		raw, err := v.wrapper.Unwrap(ctx, s.kek, s.suite, label(id), s.sealed[:])
 		if err != nil {
 			return nil, err
@@ -64,13 +81,12 @@ func (v *Vault) newCipher(ctx context.Context, id subjectID, s *subject, suite S
 		if len(raw) != keyLen {
 			return nil, fmt.Errorf("seal: the wrapper gave a key of %d bytes", len(raw))
 		}
-		key := secret(raw)
-		s.key = &key
+		s.key, s.opened = secret(raw), true
 	}
-	aead, err := suite.aead(s.key)
+	aead, err := suite.aead(&s.key)
 	if err == nil {
-		s.ready.Store(&readyCipher{suite, aead})
-		v.ready.keep(s)
+		v.ready.forget(s)
+		v.ready.keep(&readyCipher{s, suite, aead})
 	}
 	return aead, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func TestReadyMost(t *testing.T) {
 		}
 	}
 	for i := range subjects {
-		if kept := v.subjects[idOf(fmt.Sprint("party-", i))].ready.Load() != nil; kept != (i >= subjects-readyMax) {
+		if kept := v.ready.get(v.subjects.get(idOf(fmt.Sprint("party-", i)))) != nil; kept != (i >= subjects-readyMax) {
 			t.Fatalf("the cipher of subject %d of %d is kept: %v", i, subjects, kept)
 		}
 	}
@@ -149,7 +150,7 @@ func TestNoCipherOutlivesItsKey(t *testing.T) {
 	wg.Wait()
 	kept := 0
 	for i := range subjects {
-		if v.subjects[idOf(name(i))].ready.Load() == nil {
+		if v.ready.get(v.subjects.get(idOf(name(i)))) == nil {
 			continue
 		}
 		if i%2 == 0 {
@@ -159,5 +160,29 @@ func TestNoCipherOutlivesItsKey(t *testing.T) {
 	}
 	if kept == 0 {
 		t.Error("no cipher is kept at all")
+	}
+}
+
+// TestSubjectsHoldNoPointer: there is a subject for everybody ever known, and a collector must not have to follow each.
+func TestSubjectsHoldNoPointer(t *testing.T) {
+	var follow func(reflect.Type) bool
+	follow = func(of reflect.Type) bool {
+		switch of.Kind() {
+		case reflect.Struct:
+			for i := range of.NumField() {
+				if follow(of.Field(i).Type) {
+					return true
+				}
+			}
+			return false
+		case reflect.Array:
+			return follow(of.Elem())
+		case reflect.Bool, reflect.Uint8, reflect.Int32, reflect.Uint32, reflect.Uint64:
+			return false
+		}
+		return true
+	}
+	if follow(reflect.TypeFor[subject]()) {
+		t.Error("a subject holds a pointer")
 	}
 }

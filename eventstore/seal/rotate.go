@@ -98,7 +98,7 @@ func (v *Vault) rewrapSubjects(ctx context.Context, progress func(done, total in
 	err = errors.Join(f.Close(), v.slots.f.Close())
 	v.slots.f, v.slots.size = renamed, int64(v.slots.done)*slotLen
 	for id, s := range moved {
-		subject := v.subjects[id]
+		subject := v.subjects.get(id)
 		subject.suite, subject.kek, subject.sealed = s.suite, s.kek, s.wrapped
 	}
 	return len(moved), err

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -56,26 +55,12 @@ type Vault struct {
 	copied   bool // See Copied.
 
 	mu       sync.RWMutex
-	subjects map[subjectID]*subject
+	subjects subjects
 	making   map[subjectID]*making
-	ready    readySubjects
+	ready    readyCiphers
 
 	erasing sync.Mutex // One erasure at a time; guards graves.
 	graves  *tombstones
-}
-
-// subject is one key, which is durable.
-type subject struct {
-	ready  atomic.Pointer[readyCipher] // nil if it is not among those used last.
-	slot   uint64
-	suite  Suite
-	kek    byte
-	sealed [wrappedLen]byte
-
-	mu     sync.Mutex
-	key    *secret // Cached once unwrapped.
-	erased bool
-	buried bool // There is a tombstone.
 }
 
 // making is a subject's key on its way to the disk: when done is closed the subject is there, or err says why not.
@@ -119,7 +104,7 @@ func Open(dir string, o Options) (*Vault, error) {
 	}
 	v := &Vault{
 		suite: o.Suite, now: o.Now, rand: o.Rand, folder: d, wrapper: o.Wrapper, lock: lock,
-		subjects: map[subjectID]*subject{}, making: map[subjectID]*making{},
+		subjects: subjects{at: map[subjectID]uint32{}}, making: map[subjectID]*making{},
 	}
 	if err := v.load(d, o); err != nil {
 		return nil, errors.Join(err, v.Close())
@@ -151,7 +136,7 @@ func (v *Vault) load(d folder, o Options) (err error) {
 	var first, last slot
 	var repeated []uint64 // Slots of a subject seen twice: never written by us, so the folder was tampered with.
 	v.slots, err = openSlots(d, before.slots, o, func(n uint64, s slot) {
-		if _, twice := v.subjects[s.subject]; twice {
+		if v.subjects.get(s.subject) != nil {
 			repeated = append(repeated, n)
 			return
 		}
@@ -160,9 +145,7 @@ func (v *Vault) load(d folder, o Options) (err error) {
 				first = s
 			}
 		}
-		v.subjects[s.subject] = &subject{
-			slot: n, suite: s.suite, kek: s.kek, sealed: s.wrapped, erased: s.status == slotErased,
-		}
+		v.subjects.add(s.subject).holds(n, s)
 	})
 	if err != nil {
 		return err
@@ -176,9 +159,9 @@ func (v *Vault) load(d folder, o Options) (err error) {
 	var unfinished error
 	owner := v.identity.owner()
 	v.graves, err = openTombstones(d, before.graveyard, &owner, func(id subjectID) {
-		s, known := v.subjects[id]
-		if !known {
-			v.subjects[id] = &subject{erased: true, buried: true}
+		s := v.subjects.get(id)
+		if s == nil {
+			v.subjects.bury(id)
 			return
 		}
 		s.buried = true
@@ -322,9 +305,9 @@ func (v *Vault) Erase(_ context.Context, name string) error {
 func (v *Vault) bury(id subjectID) *subject {
 	for {
 		v.mu.Lock()
-		s, m := v.subjects[id], v.making[id]
+		s, m := v.subjects.get(id), v.making[id]
 		if s == nil && m == nil {
-			v.subjects[id] = &subject{erased: true, buried: true}
+			v.subjects.bury(id)
 		}
 		v.mu.Unlock()
 		if s != nil || m == nil {
@@ -340,11 +323,8 @@ func (v *Vault) destroy(id subjectID, s *subject) error {
 	if err := v.slots.overwrite(s.slot, slot{status: slotErased, subject: id}); err != nil {
 		return err
 	}
-	if s.key != nil {
-		*s.key = secret{}
-	}
-	s.ready.Store(nil) // Only under this lock another comes there.
-	s.key, s.sealed, s.erased, s.buried = nil, [wrappedLen]byte{}, true, true
+	v.ready.forget(s) // Only under this lock another comes there.
+	s.destroyed()
 	return nil
 }
 
@@ -361,13 +341,7 @@ func (v *Vault) says(name string, ask func(*subject) bool) bool {
 func (v *Vault) known(id subjectID) *subject {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.subjects[id]
-}
-
-func (s *subject) gone() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.erased
+	return v.subjects.get(id)
 }
 
 // subject finds the subject, or makes it once for all who ask at the same time.
@@ -376,7 +350,7 @@ func (v *Vault) subject(ctx context.Context, id subjectID, create bool) (*subjec
 		return s, nil
 	}
 	v.mu.Lock()
-	s, m := v.subjects[id], v.making[id]
+	s, m := v.subjects.get(id), v.making[id]
 	first := s == nil && m == nil && create
 	if first {
 		m = &making{done: make(chan struct{})}
@@ -401,32 +375,34 @@ func (v *Vault) subject(ctx context.Context, id subjectID, create bool) (*subjec
 
 // make gives a subject a new durable key and lets the waiting go on. It runs to its end even if ctx ends: others wait.
 func (v *Vault) make(ctx context.Context, id subjectID, m *making) {
-	m.subject, m.err = v.newSubject(context.WithoutCancel(ctx), id)
+	key, of, n, err := v.newKey(context.WithoutCancel(ctx), id)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.making, id)
-	if m.err == nil {
-		v.subjects[id] = m.subject
+	if m.err = err; err == nil {
+		m.subject = v.subjects.add(id)
+		m.subject.holds(n, of)
+		m.subject.key, m.subject.opened = key, true
 	}
 	close(m.done)
 }
 
-func (v *Vault) newSubject(ctx context.Context, id subjectID) (*subject, error) {
-	var key secret
+// newKey makes a key that is durable in a slot when it returns.
+func (v *Vault) newKey(ctx context.Context, id subjectID) (key secret, of slot, n uint64, err error) {
 	if _, err := io.ReadFull(v.rand, key[:]); err != nil {
-		return nil, fmt.Errorf("seal: make key: %w", err)
+		return key, of, 0, fmt.Errorf("seal: make key: %w", err)
 	}
-	s := &subject{suite: v.suite, kek: v.wrapper.KeyID(), key: &key}
-	wrapped, err := v.wrapper.Wrap(ctx, s.suite, label(id), key[:])
+	of = slot{status: slotLive, suite: v.suite, kek: v.wrapper.KeyID(), subject: id}
+	wrapped, err := v.wrapper.Wrap(ctx, of.suite, label(id), key[:])
 	if err != nil {
-		return nil, err
+		return key, of, 0, err
 	}
 	if len(wrapped) != wrappedLen {
-		return nil, fmt.Errorf("seal: the wrapper gave %d bytes, not %d", len(wrapped), wrappedLen)
+		return key, of, 0, fmt.Errorf("seal: the wrapper gave %d bytes, not %d", len(wrapped), wrappedLen)
 	}
-	copy(s.sealed[:], wrapped)
-	s.slot, err = v.slots.append(slot{status: slotLive, suite: s.suite, kek: s.kek, subject: id, wrapped: s.sealed})
-	return s, err
+	copy(of.wrapped[:], wrapped)
+	n, err = v.slots.append(of)
+	return key, of, n, err
 }
 
 func label(id subjectID) []byte {
