@@ -107,6 +107,14 @@ type Store interface {
 	Wait(ctx context.Context, after Position) error
 }
 
+// Ending is a Store that remembers where the streams used last end, for whoever holds what they were read to and asks again
+// and again whether there is more.
+type Ending interface {
+	// End is a stream's last revision, NoStream if it has none; known is false if it can't be told at once. What an append
+	// returned before is never beyond it.
+	End(stream string) (last Revision, known bool)
+}
+
 // PartsMax is how many parts one append may have.
 const PartsMax = 8
 

@@ -216,6 +216,11 @@ func LoadAsOf[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.
 func advance[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], stream string,
 	held *entry[S], until time.Time,
 ) (*entry[S], error) {
+	if s, can := r.Store.(eventstore.Ending); can && ctx.Err() == nil {
+		if last, known := s.End(stream); known && last <= held.at() {
+			return held, nil // Nothing is read, and nothing made for it.
+		}
+	}
 	f := folding[S, C, E]{types: r.Catalogue, decider: d, held: held, shared: true, until: until}
 	r.Store.Stream(ctx, stream, held.at()+1)(f.next) // Not by range, whose body would keep each of these on the heap by itself.
 	if f.err != nil {

@@ -43,7 +43,9 @@ func (s *Steps[S, C, E]) BeginNew(r Runner, d domain.Decider[S, C, E], id string
 }
 
 // Room makes room for so many events, for whoever knows how many there will be.
-func (s *Steps[S, C, E]) Room(events int) { s.events = slices.Grow(s.events, events) }
+func (s *Steps[S, C, E]) Room(events int) {
+	s.events, s.held.recent = slices.Grow(s.events, events), slices.Grow(s.held.recent, events)
+}
 
 // State is the state after what was decided so far.
 func (s *Steps[S, C, E]) State() S { return s.held.state }

@@ -280,6 +280,12 @@ func (s *Store) Stream(ctx context.Context, stream string, from eventstore.Revis
 
 func nothing(func(eventstore.Recorded, error) bool) {}
 
+// End implements eventstore.Ending.
+func (s *Store) End(stream string) (last eventstore.Revision, known bool) {
+	last, known, _ = s.recent.end(stream)
+	return last, known && s.open()
+}
+
 // span is what one call of Stream reads.
 type span struct {
 	stream string

@@ -59,7 +59,10 @@ type Store struct {
 	counts counts
 }
 
-var _ eventstore.Together = (*Store)(nil)
+var (
+	_ eventstore.Together = (*Store)(nil)
+	_ eventstore.Ending   = (*Store)(nil)
+)
 
 // counts are what Stats reports, kept so that asking does not disturb the leader.
 type counts struct {

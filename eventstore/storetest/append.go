@@ -104,6 +104,29 @@ func anyRevision(t *testing.T, s eventstore.Store) {
 	wantStream(t, s, "contract-1", Events(0, 5)...)
 }
 
+func knownEnd(t *testing.T, s eventstore.Store) {
+	ending, can := s.(eventstore.Ending)
+	if !can {
+		t.Skip("the store does not remember ends")
+	}
+	for n := range 40 { // The second of three streams is read between its appends, the third never written.
+		for i, stream := range []string{"end-a", "end-b", "end-c"} {
+			want := eventstore.NoStream
+			if i < 2 && n > 0 {
+				want = mustAppend(t, s, stream, eventstore.AnyRevision, Event(2*n+i)).Revision
+			}
+			for range 2 {
+				if last, known := ending.End(stream); known && last != want {
+					t.Fatalf("%s ends at %d, known as %d", stream, want, last)
+				}
+				if i > 0 {
+					Collect(t, s.Stream(t.Context(), stream, eventstore.Revision(n/2)))
+				}
+			}
+		}
+	}
+}
+
 func repeatExact(t *testing.T, s eventstore.Store) {
 	first := mustAppend(t, s, "contract-1", eventstore.NoStream, Events(0, 3)...)
 	second := mustAppend(t, s, "contract-1", 2, Events(3, 5)...)

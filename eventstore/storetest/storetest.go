@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(testing.TB) eventstore.Store) {
 		{"the head is where the log ends", head},
 		{"the expected revision is exact", expectedRevision},
 		{"any revision appends at the end", anyRevision},
+		{"the end that is known of a stream is where it ends", knownEnd},
 		{"a repeated append returns the first result", repeatExact},
 		{"a repeated part of an append returns its own end", repeatPrefix},
 		{"a repeat at any revision is found anywhere", repeatAny},
