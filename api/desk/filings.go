@@ -127,6 +127,9 @@ func (s *steps[S, C, E]) decide(call Call, cmd C) error {
 		aggregate.Options{Causation: call.Causation, Correlation: call.Correlation, Expect: call.IfMatch})
 }
 
+// oneCalls are rooms of calls that have ended.
+var oneCalls = sync.Pool{New: func() any { return new(contract.OneCall) }}
+
 func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall, paper bool) (contract.State, Receipt, error) {
 	ctx = aggregate.Once(ctx)
 	draft, err := d.draft(ctx, call, id, in.Terms, in.Occupants)
@@ -137,8 +140,10 @@ func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall,
 	if err != nil {
 		return contract.State{}, Receipt{}, err
 	}
+	room := oneCalls.Get().(*contract.OneCall)
+	defer oneCalls.Put(room)
 	var all contractSteps
-	if err := all.begin(ctx, d, contract.OneCall(), id, policy); err != nil {
+	if err := all.begin(ctx, d, room.Decider(), id, policy); err != nil {
 		return contract.State{}, Receipt{}, err
 	}
 	all.Room(len(in.Evidence) + 3) // Drafted, signed, filed.

@@ -12,7 +12,7 @@ import (
 // the signing rules and one of the filing rules; in one call the signing rules are judged once.
 func BenchmarkMainPath(b *testing.B) {
 	b.Run("apart", func(b *testing.B) { mainPath(b, func() domain.Decider[State, Command, Event] { return Decider }) })
-	b.Run("one call", func(b *testing.B) { mainPath(b, OneCall) })
+	b.Run("one call", func(b *testing.B) { mainPath(b, new(OneCall).Decider) })
 }
 
 func mainPath(b *testing.B, by func() domain.Decider[State, Command, Event]) {

@@ -33,11 +33,15 @@ var Decider = domain.Decider[State, Command, Event]{
 	Decide: func(s State, r request) ([]Event, error) { return decide(s, r, new(judge)) },
 }
 
-// OneCall decides as Decider does, for the commands of one call under one rule set, which one goroutine gives: what the
-// draft, the last signature and the filing ask of the rules alike, without fresh facts, the rules are asked once.
-func OneCall() domain.Decider[State, Command, Event] {
-	d, j := Decider, new(judge)
-	d.Decide = func(s State, r request) ([]Event, error) { return decide(s, r, j) }
+// OneCall is room for the commands of one call under one rule set, which one goroutine gives. It may be used again.
+type OneCall struct{ judge judge }
+
+// Decider decides as [Decider] does: what the draft, the last signature and the filing ask of the rules alike, without fresh
+// facts, the rules are asked once. The one before decides no more.
+func (c *OneCall) Decider() domain.Decider[State, Command, Event] {
+	c.judge = judge{}
+	d := Decider
+	d.Decide = func(s State, r request) ([]Event, error) { return decide(s, r, &c.judge) }
 	return d
 }
 

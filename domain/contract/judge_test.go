@@ -52,7 +52,7 @@ func TestOneCallAnswersAsSeparateCalls(t *testing.T) {
 			first = *f
 		}
 		policy := rapid.SampledFrom([]domain.Policy{shipped, more}).Draw(t, "rules")
-		call, hash := OneCall(), ""
+		call, hash := new(OneCall).Decider(), ""
 		var s State
 		steps := []func() Command{
 			func() Command { return Draft{Terms: terms, Subject: first} },

@@ -78,7 +78,7 @@ func TestLaws(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		var s State
 		var events []Event
-		at, call := now, OneCall()
+		at, call := now, new(OneCall).Decider()
 		for range rapid.IntRange(1, 40).Draw(r, "steps") {
 			at = at.Add(time.Duration(rapid.IntRange(0, 20*24).Draw(r, "hours")) * time.Hour)
 			c := anyCommand(r, s)
