@@ -191,6 +191,24 @@ func (e Expr) Needs() []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
+// choices are the texts each parameter is compared with. Where there are such, another value decides nothing: "≥" in
+// place of ">=" would end a limit without a word.
+func (e Expr) choices() map[string][]string {
+	out := map[string][]string{}
+	e.walk(func(x Expr) {
+		if x.Op != "==" || len(x.Args) != 2 {
+			return
+		}
+		for i, a := range x.Args {
+			text, ok := x.Args[1-i].Value.(string)
+			if a.Op == opParam && ok && x.Args[1-i].Op == opLit {
+				out[a.Name] = append(out[a.Name], text)
+			}
+		}
+	})
+	return out
+}
+
 func (e Expr) walk(visit func(Expr)) {
 	visit(e)
 	for _, a := range e.Args {

@@ -312,6 +312,12 @@ func (r Rule) Validate(kindOf func(path string) (FactKind, bool)) error {
 	if err := r.Predicate.check(r.Params, kindOf); err != nil {
 		return fmt.Errorf("rule %s: predicate: %w", r.ID, err)
 	}
+	choices := r.Predicate.choices()
+	for _, name := range slices.Sorted(maps.Keys(choices)) {
+		if text, ok := r.Params[name].Value.(string); ok && !slices.Contains(choices[name], text) {
+			return fmt.Errorf("rule %s: parameter %s is %q, not one of %q", r.ID, name, text, choices[name])
+		}
+	}
 	return nil
 }
 

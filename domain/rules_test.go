@@ -142,6 +142,16 @@ func TestValidateRefuses(t *testing.T) {
 	}
 }
 
+func TestValidateRefusesATextThatDecidesNothing(t *testing.T) {
+	r := rule(expr(t, `["or", ["and", ["==", "@op", ">"], [">", 3, 2]], ["and", ["==", ">=", "@op"], [">=", 3, 2]]]`))
+	for text, want := range map[string]string{">": "", ">=": "", "≥": `parameter op is "≥", not one of [">" ">="]`, "": `parameter op is ""`} {
+		r.Params = map[string]domain.Param{"op": {Value: text}}
+		if err := r.Validate(nil); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	reject, hold, unsure, missing := rule(expr(t, "true")), rule(expr(t, "true")), rule(expr(t, "true")), rule(expr(t, `"$gone"`))
 	reject.Params = map[string]domain.Param{"max": {Value: int64(2), Unit: "month"}}
