@@ -1,10 +1,12 @@
 package pebbleviews
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -14,15 +16,20 @@ import (
 
 // The database holds, big-endian:
 //
-//	'd' name 0 version key      → a view's value
+//	'n' name 0 version          → the number of a view's version, two bytes: given once, and never to another
+//	'v' number key              → a view's value
+//	'p' number                  → its checkpoint
+//	'd' name 0 version key      → a value of a version that was begun before there were numbers
 //	'c' name 0 version          → its checkpoint
 //	'a' name                    → the active version
 //	'r' key                     → a reply: when it expires (µs), then its bytes
 //	'x' expires key             → nothing: replies by expiry
 //
-// A name holds no 0.
+// A name holds no 0. A filing writes some thirty rows: names before their keys would take a fifth of a memtable.
 const (
-	keyData, keyCheckpoint, keyActive, keyReply, keyExpiry = 'd', 'c', 'a', 'r', 'x'
+	keyNumber, keyData, keyCheckpoint      = 'n', 'v', 'p'
+	keyNamedData, keyNamedCheckpoint       = 'd', 'c'
+	keyActive, keyReply, keyExpiry    byte = 'a', 'r', 'x'
 )
 
 func versioned(kind byte, name string, version int) []byte {
@@ -33,9 +40,11 @@ func versioned(kind byte, name string, version int) []byte {
 	return binary.BigEndian.AppendUint32(k, uint32(version))
 }
 
-func dataPrefix(name string, version int) []byte    { return versioned(keyData, name, version) }
-func checkpointKey(name string, version int) []byte { return versioned(keyCheckpoint, name, version) }
-func activeKey(name string) []byte                  { return append([]byte{keyActive}, name...) }
+func numbered(kind byte, number uint16) []byte {
+	return binary.BigEndian.AppendUint16([]byte{kind}, number)
+}
+
+func activeKey(name string) []byte { return append([]byte{keyActive}, name...) }
 
 // after is the first key behind all that begin with prefix.
 func after(prefix []byte) []byte {
@@ -91,6 +100,53 @@ func (v *Views) loadActive() error {
 		v.active[string(it.Key()[1:])] = int(binary.BigEndian.Uint32(it.Value()))
 	}
 	return it.Close()
+}
+
+func (v *Views) loadNumbers() error {
+	it, err := v.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyNumber}, UpperBound: []byte{keyNumber + 1}})
+	if err != nil {
+		return err
+	}
+	for it.First(); it.Valid(); it.Next() {
+		name, version, ok := bytes.Cut(it.Key()[1:], []byte{0})
+		if !ok || len(version) != 4 || len(it.Value()) != 2 {
+			return errors.Join(fmt.Errorf("pebbleviews: number of %q is damaged", it.Key()[1:]), it.Close())
+		}
+		v.numbers[space{string(name), int(binary.BigEndian.Uint32(version))}] = binary.BigEndian.Uint16(it.Value())
+	}
+	return it.Close()
+}
+
+// place is where a version of a view stands.
+type place struct {
+	prefix   []byte // What the keys of its rows begin with.
+	standing []byte // The key of its checkpoint.
+}
+
+// placeOf finds it. The caller holds v.mu.
+func (v *Views) placeOf(id space) place {
+	if n, ok := v.numbers[id]; ok {
+		return place{numbered(keyData, n), numbered(keyCheckpoint, n)}
+	}
+	return place{versioned(keyNamedData, id.name, id.version), versioned(keyNamedCheckpoint, id.name, id.version)}
+}
+
+// number gives a version that has no rows yet its number. It is written before them, so no crash leaves them without. The
+// caller holds v.mu.
+func (v *Views) number(id space) error {
+	n := 0
+	for _, used := range v.numbers {
+		n = max(n, int(used)+1)
+	}
+	if n > math.MaxUint16 {
+		return errors.New("pebbleviews: no number is left")
+	}
+	value := binary.BigEndian.AppendUint16(nil, uint16(n))
+	if err := v.db.Set(versioned(keyNumber, id.name, id.version), value, pebble.NoSync); err != nil {
+		return err
+	}
+	v.numbers[id] = uint16(n)
+	return nil
 }
 
 // logger passes Pebble's words on.

@@ -191,10 +191,10 @@ func (k *keyspace) inOrder(all []projections.Pair) []int32 {
 }
 
 // commit writes all and the checkpoint, and then makes the rows known. It says how many bytes that took, about.
-func (v *batchView) commit(checkpoint []byte, next eventstore.Position) (size int, err error) {
+func (v *batchView) commit(next eventstore.Position) (size int, err error) {
 	v.release()
-	prefix := v.space.prefix
-	size = batchOverhead + len(checkpoint) + opOverhead + 8
+	prefix, standing := v.space.prefix, v.space.standing
+	size = batchOverhead + len(standing) + opOverhead + 8
 	for _, p := range v.All() {
 		size += len(prefix) + len(p.Key) + len(p.Value) + opOverhead
 	}
@@ -219,7 +219,7 @@ func (v *batchView) commit(checkpoint []byte, next eventstore.Position) (size in
 			return 0, err
 		}
 	}
-	if err := b.Set(checkpoint, binary.BigEndian.AppendUint64(nil, uint64(next)), nil); err != nil {
+	if err := b.Set(standing, binary.BigEndian.AppendUint64(nil, uint64(next)), nil); err != nil {
 		return 0, err
 	}
 	if err := b.Commit(pebble.NoSync); err != nil {

@@ -70,9 +70,10 @@ type Views struct {
 	open   int // Calls inside.
 	closed bool
 
-	mu     sync.RWMutex // Guards active and spaces; a reader holds it while it takes its snapshot.
-	active map[string]int
-	spaces map[space]*keyspace
+	mu      sync.RWMutex // Guards what follows; a reader holds it while it takes its snapshot.
+	active  map[string]int
+	numbers map[space]uint16
+	spaces  map[space]*keyspace
 }
 
 type space struct {
@@ -82,8 +83,8 @@ type space struct {
 
 // keyspace is one version of one view. Its lock is held for a whole batch.
 type keyspace struct {
-	mu         sync.Mutex
-	prefix     []byte
+	mu sync.Mutex
+	place
 	checkpoint eventstore.Position
 	rows       projections.RowCache
 	writes     projections.Writes // Of the batch that runs.
@@ -124,10 +125,10 @@ func Open(dir string, o Options) (*Views, error) {
 		return nil, fmt.Errorf("open views in %s: %w", dir, folder.Plain(err))
 	}
 	v := &Views{
-		db: db, dir: dir, disk: disk, log: log, pace: pace, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, spaces: map[space]*keyspace{},
+		db: db, dir: dir, disk: disk, log: log, pace: pace, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, numbers: map[space]uint16{}, spaces: map[space]*keyspace{},
 	}
 	v.idle, v.fill.most = sync.NewCond(&v.life), int(opts.MemTableSize)
-	if err := v.loadActive(); err != nil {
+	if err := errors.Join(v.loadActive(), v.loadNumbers()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open views in %s: %w", dir, err), db.Close())
 	}
 	return v, nil
@@ -229,7 +230,7 @@ func (v *Views) Batch(ctx context.Context, name string, version int, prev, next 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	size, err := view.commit(checkpointKey(name, version), next)
+	size, err := view.commit(next)
 	if err != nil {
 		return fmt.Errorf("batch %s@%d after %d: %w", name, version, prev, err)
 	}
@@ -251,15 +252,20 @@ func (v *Views) keyspace(name string, version int) (*keyspace, error) {
 	if k = v.spaces[id]; k != nil {
 		return k, nil
 	}
-	at, written, err := readPosition(v.db, checkpointKey(name, version))
+	at, written, err := readPosition(v.db, v.placeOf(id).standing)
 	if err != nil {
 		return nil, fmt.Errorf("open view %s@%d: %w", name, version, err)
+	}
+	if _, numbered := v.numbers[id]; !numbered && !written { // It has no rows.
+		if err := v.number(id); err != nil {
+			return nil, fmt.Errorf("open view %s@%d: %w", name, version, err)
+		}
 	}
 	rows := v.row
 	if v.active[name] == version {
 		rows = min(rows, rowCacheBytes)
 	}
-	k = &keyspace{prefix: dataPrefix(name, version), checkpoint: at, rows: projections.NewRowCache(rows, !written)}
+	k = &keyspace{place: v.placeOf(id), checkpoint: at, rows: projections.NewRowCache(rows, !written)}
 	v.spaces[id] = k
 	return k, nil
 }
@@ -270,7 +276,9 @@ func (v *Views) Checkpoint(_ context.Context, name string, version int) (eventst
 		return 0, err
 	}
 	defer v.leave()
-	at, _, err := readPosition(v.db, checkpointKey(name, version))
+	v.mu.RLock()
+	at, _, err := readPosition(v.db, v.placeOf(space{name, version}).standing)
+	v.mu.RUnlock()
 	if err != nil {
 		return 0, fmt.Errorf("read checkpoint of %s@%d: %w", name, version, err)
 	}
@@ -340,7 +348,7 @@ func (v *Views) Drop(_ context.Context, name string, version int) error {
 	b := v.db.NewBatch()
 	defer func() { _ = b.Close() }() // It was applied or is given up.
 	end := after(k.prefix)
-	if err := errors.Join(b.DeleteRange(k.prefix, end, nil), b.Delete(checkpointKey(name, version), nil), b.Commit(pebble.NoSync)); err != nil {
+	if err := errors.Join(b.DeleteRange(k.prefix, end, nil), b.Delete(k.standing, nil), b.Commit(pebble.NoSync)); err != nil {
 		return fmt.Errorf("drop %s@%d: %w", name, version, err)
 	}
 	k.checkpoint, k.rows = 0, projections.NewRowCache(v.row, true)
@@ -359,12 +367,12 @@ func (v *Views) Read(_ context.Context, name string, f func(projections.Reader) 
 		v.mu.RUnlock()
 		return fmt.Errorf("read %s: %w", name, projections.ErrNotBuilt)
 	}
-	snapshot := v.db.NewSnapshot()
+	snapshot, place := v.db.NewSnapshot(), v.placeOf(space{name, version})
 	v.mu.RUnlock()
 	defer func() { _ = snapshot.Close() }() // It only gives the snapshot up.
-	at, _, err := readPosition(snapshot, checkpointKey(name, version))
+	at, _, err := readPosition(snapshot, place.standing)
 	if err != nil {
 		return fmt.Errorf("read %s@%d: %w", name, version, err)
 	}
-	return f(&reader{from: snapshot, prefix: dataPrefix(name, version), position: at})
+	return f(&reader{from: snapshot, prefix: place.prefix, position: at})
 }
