@@ -167,6 +167,26 @@ func TestKeysAndTheirEnd(t *testing.T) {
 	}
 }
 
+func TestKeysAreForWhomTheirRoleIs(t *testing.T) {
+	w := newTown(t)
+	w.people()
+	n := w.events()
+	for body, code := range map[string]string{
+		fmt.Sprintf(`{"role":"bank","party_id":%q}`, w.ids["tenant"]):  "party.no_supervising_bank",
+		fmt.Sprintf(`{"role":"bank","party_id":%q}`, w.ids["company"]): "party.no_supervising_bank",
+		`{"role":"bank"}`:                     "apikey.party_required",
+		`{"role":"district","area":"999999"}`: "apikey.unknown_area",
+		`{"role":"district","area":"320100"}`: "apikey.unknown_area", // The city itself is no district.
+		`{"role":"district"}`:                 "apikey.area_required",
+	} {
+		w.do("city", "POST", "/v1/keys", body).problem(http.StatusUnprocessableEntity, code)
+	}
+	if w.events() != n {
+		t.Error("a refused key was written")
+	}
+	w.do("city", "POST", "/v1/keys", `{"role":"district","area":"320115"}`).want(http.StatusCreated)
+}
+
 func (w *town) keysPass(t *testing.T, path, header string, status int, code string) {
 	t.Helper()
 	r := httptest.NewRequest("GET", path, nil)

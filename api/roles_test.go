@@ -131,6 +131,8 @@ func TestRolesByRoute(t *testing.T) {
 			k.Party, k.Area = "", "320115"
 		case domain.RoleCity, domain.RoleAuditor, domain.RolePartner:
 			k.Party = ""
+		case domain.RoleBank:
+			k.Party = w.ids["bank"]
 		}
 		w.keys["as "+string(role)] = w.issue(k)
 	}

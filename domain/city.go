@@ -1,5 +1,7 @@
 package domain
 
+import "slices"
+
 // City is the configuration of one city (城市配置): its areas and reporting units. Nothing in the code names a city;
 // profiles are data (cmd/zujian/profiles).
 type City struct {
@@ -38,6 +40,12 @@ func (c *City) Street(code string, on Day) (Street, bool) {
 		}
 	}
 	return Street{}, false
+}
+
+// Has says whether a district or reporting unit is the city's.
+func (c *City) Has(area string) bool {
+	_, unit := c.Unit(area)
+	return unit || slices.ContainsFunc(c.Streets, func(s Street) bool { return s.Admin == area })
 }
 
 // Unit finds a reporting unit.

@@ -42,12 +42,13 @@ type NewKey struct {
 	Label   string
 }
 
+// ErrUnknownArea is for a district that the city does not have: its key would see nothing.
+var ErrUnknownArea = domain.Reject("apikey.unknown_area", "the city has no such district")
+
 // IssueKey issues an API key and returns its one clear copy: "zj_<id>_<secret>". Only its hash is kept.
 func (d *Desk) IssueKey(ctx context.Context, call Call, in NewKey) (key, id string, r Receipt, err error) {
-	if in.Party != "" {
-		if err := d.mustParty(ctx, in.Party, "/party_id"); err != nil {
-			return "", "", Receipt{}, err
-		}
+	if err := d.fitsRole(ctx, in); err != nil {
+		return "", "", Receipt{}, err
 	}
 	var secret [32]byte
 	if _, err := rand.Read(secret[:]); err != nil {
@@ -60,6 +61,20 @@ func (d *Desk) IssueKey(ctx context.Context, call Call, in NewKey) (key, id stri
 		Hash: hex.EncodeToString(hash[:]), Role: in.Role, Party: in.Party, Area: in.Area, Expires: in.Expires, Label: in.Label,
 	}))
 	return "zj_" + id + "_" + text, id, r, err
+}
+
+// fitsRole refuses a key for somebody whom its role is not for. A bank's key says what money has come, and the first
+// to say so keeps a ledger: it is a supervising bank's alone, never a tenant's own.
+func (d *Desk) fitsRole(ctx context.Context, in NewKey) error {
+	switch {
+	case in.Role == domain.RoleBank:
+		return d.mustBank(ctx, in.Party, "/party_id")
+	case in.Role == domain.RoleDistrict && in.Area != "" && !d.o.City.Has(in.Area):
+		return ErrUnknownArea.At("/area")
+	case in.Party != "":
+		return d.mustParty(ctx, in.Party, "/party_id")
+	}
+	return nil
 }
 
 // RevokeKey ends a key at once.
