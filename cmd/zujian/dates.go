@@ -12,7 +12,6 @@ import (
 
 	"zujian/cmd/zujian/internal/wallclock"
 	"zujian/eventstore"
-	"zujian/eventstore/folder"
 	"zujian/eventstore/register"
 )
 
@@ -42,10 +41,7 @@ func openGuard(ctx context.Context, log eventstore.Store, o wallclock.Options) (
 		o.Last = last.StoredAt
 		break
 	}
-	if _, err := wallclock.Read(o.Dir); errors.Is(err, folder.ErrNotFile) {
-		return nil, err // Unlike a damaged note it is not replaced by the next one.
-	}
-	return wallclock.Open(o), nil
+	return wallclock.Open(o)
 }
 
 // trustClock refuses to write by the machine's clock while that is in doubt for the folder.

@@ -157,7 +157,10 @@ func TestRecorder(t *testing.T) {
 	t.Parallel()
 	c := faults.Clock{From: clock}
 	r := recorder{now: c.Now}
-	guard := wallclock.Open(wallclock.Options{Now: c.Now, Dir: t.TempDir(), Logger: discardLog()})
+	guard, err := wallclock.Open(wallclock.Options{Now: c.Now, Dir: t.TempDir(), Logger: discardLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.guard.Store(guard)
 	for _, set := range []time.Duration{0, time.Hour, 3660 * 24 * time.Hour} {
 		c.Set(set)

@@ -89,20 +89,24 @@ type Note struct {
 	Ahead    time.Duration `json:"ahead_ns,omitempty"` // How far the clock was ahead.
 }
 
-// Open is the guard of a data folder.
-func Open(o Options) *Guard {
+// Open is the guard of a data folder. It fails with folder.ErrNotFile if what is there for a note is none, which the next
+// note could not replace, as it does a damaged one.
+func Open(o Options) (*Guard, error) {
 	if o.Slept == nil {
 		o.Slept = func() time.Duration { return 0 }
 	}
 	now := o.Now()
 	g := &Guard{o: o, believed: wall(now), reading: now, slept: o.Slept(), allow: Step, back: Step}
 	n, err := Read(o.Dir)
+	if errors.Is(err, folder.ErrNotFile) {
+		return nil, err
+	}
 	if g.lost = n.Lost || err != nil; err != nil {
 		o.Logger.Error("what was noted of the clock is damaged, and may have said that it is in doubt: so it is", "err", err)
 	}
 	switch {
 	case n.Believed.IsZero() && o.Last.IsZero():
-		return g
+		return g, nil
 	case n.Believed.IsZero():
 		n.Believed = o.Last
 	}
@@ -122,7 +126,7 @@ func Open(o Options) *Guard {
 	defer g.mu.Unlock()
 	g.judge(now)
 	g.confirmed(now)
-	return g
+	return g, nil
 }
 
 func wall(t time.Time) time.Time { return t.Round(0) }

@@ -2,6 +2,7 @@ package wallclock
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"zujian/eventstore/faults"
+	"zujian/eventstore/folder"
 )
 
 const (
@@ -30,9 +32,12 @@ type machine struct {
 
 func (m *machine) start(last time.Time) {
 	m.t.Helper()
-	m.guard = Open(Options{
+	var err error
+	if m.guard, err = Open(Options{
 		Now: m.Now, Dir: m.dir, Last: last, Agreed: func() time.Time { return m.agreed }, Logger: slog.New(slog.DiscardHandler),
-	})
+	}); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // restart stops the guard, lets time pass, and starts another.
@@ -350,5 +355,17 @@ func TestDamagedNoteIsDoubt(t *testing.T) {
 		}
 		m.guard.look()
 		m.says(name+": confirmed", false, 0)
+	}
+}
+
+func TestAFolderIsNoNote(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, noteName), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	m := machine{}
+	if _, err := Open(Options{Now: m.Now, Dir: dir, Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, folder.ErrNotFile) {
+		t.Errorf("a folder in place of the note: %v, want %v", err, folder.ErrNotFile)
 	}
 }
