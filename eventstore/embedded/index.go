@@ -105,6 +105,10 @@ func openIndex(o Options, id logID) (*index, mark, error) {
 }
 
 func openDB(o Options, id logID, readOnly bool) (*index, error) {
+	dir := o.FS.PathJoin(o.Dir, indexName)
+	if err := folder.CheckManifest(o.FS, dir); err != nil {
+		return nil, err
+	}
 	cache := pebble.NewCache(indexCache + 2*indexMemory) // Pebble takes what it holds in memory, and what it is writing down, off it.
 	x := &index{cache: cache, id: id, full: map[string]headRow{}, failing: make(chan error, 1)}
 	opts := &pebble.Options{
@@ -125,7 +129,7 @@ func openDB(o Options, id logID, readOnly bool) (*index, error) {
 		opts.Levels[i].IndexBlockSize = tableIndexBytes
 		opts.TargetFileSizes[i] = tableBytes
 	}
-	db, err := pebble.Open(o.FS.PathJoin(o.Dir, indexName), opts)
+	db, err := pebble.Open(dir, opts)
 	if err != nil {
 		cache.Unref()
 		return nil, err

@@ -234,6 +234,26 @@ func TestOlderIndex(t *testing.T) {
 	}
 }
 
+// TestIndexWithADamagedManifest builds it anew: Pebble would go on with what it was before, and not say so.
+func TestIndexWithADamagedManifest(t *testing.T) {
+	t.Parallel()
+	o, _ := indexedLog(t)
+	o = o.withDefaults()
+	desc, err := pebble.Peek(o.FS.PathJoin(o.Dir, indexName), o.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := fileData(t, o.FS.(*vfs.MemFS), desc.ManifestFilename)
+	manifest[len(manifest)-1] ^= 1
+	var log bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	s := mustOpen(t, o)
+	if !strings.Contains(log.String(), "MANIFEST") {
+		t.Errorf("it does not say why the index is built anew: %s", log.String())
+	}
+	wantRevisions(t, s, "unit-2", 2*headFrames)
+}
+
 // TestNewerIndex refuses to open beside an index of a version to come, and leaves it as it is.
 func TestNewerIndex(t *testing.T) {
 	t.Parallel()

@@ -16,12 +16,15 @@ import (
 const tableSuffix = ".sst"
 
 // CheckTables reads every block of the tables of Pebble in a folder against its checksum, those of filters and indexes, too,
-// that who reads all rows never looks at. It names the table that is damaged. A folder that is missing has none, and a table
-// may go meanwhile, as in a folder that is in use.
+// that who reads all rows never looks at, and its manifest. It names the file that is damaged. A folder that is missing has
+// none, and a table may go meanwhile, as in a folder that is in use.
 func CheckTables(ctx context.Context, disk vfs.FS, dir string) error {
 	names, err := disk.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err == nil {
+		err = CheckManifest(disk, dir)
 	}
 	if err != nil {
 		return err

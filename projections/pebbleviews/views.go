@@ -103,6 +103,9 @@ func Open(dir string, o Options) (*Views, error) {
 	if disk == nil {
 		disk = folder.Real()
 	}
+	if err := folder.CheckManifest(disk, dir); err != nil {
+		return nil, fmt.Errorf("open views: %w: delete that folder, they are built again", err)
+	}
 	cache := pebble.NewCache(orElse(o.BlockCache, blockCacheBytes))
 	defer cache.Unref() // The database holds it from here on.
 	compactions, pace := max(o.CompactionMax, 1), newPacing()

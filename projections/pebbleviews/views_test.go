@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
@@ -192,5 +193,30 @@ func BenchmarkReplies(b *testing.B) {
 		if err := errors.Join(r.Put(key, body[:100], until), r.Put(key, body, until)); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestADamagedManifestIsRefused: Pebble would go on without what the manifest says behind the damage, and nobody would know.
+func TestADamagedManifestIsRefused(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewMem()
+	v, err := Open("views", Options{FS: disk, MemTable: 1 << 20, BlockCache: 1 << 20})
+	if err == nil {
+		err = v.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	desc, err := pebble.Peek("views", disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := disk.UnsafeGetFileDataBuffer(desc.ManifestFilename)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-1] ^= 1
+	if _, err := Open("views", Options{FS: disk}); err == nil || !strings.Contains(err.Error(), desc.ManifestFilename) {
+		t.Errorf("got %v, want an error about %s", err, desc.ManifestFilename)
 	}
 }
