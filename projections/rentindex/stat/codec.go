@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -18,14 +19,17 @@ var ErrEncoding = errors.New("stat: not a canonical cell encoding")
 // and [Wide]s: version, n, Σy, Σyy; the terms carried by any observation in bytewise order of name (name, kind, count,
 // Σx of a number, Σxy); the non-zero products of two terms in order.
 func (c *Cell) Encode(b []byte) []byte {
-	order := make([]int32, 0, len(c.terms))
+	var room encodeRoom
+	order, rank, keys := room.order[:0], room.rank[:], room.keys[:0]
 	for i, t := range c.terms {
 		if t.n != 0 {
 			order = append(order, int32(i))
 		}
 	}
 	slices.SortFunc(order, func(i, j int32) int { return cmp.Compare(c.terms[i].name, c.terms[j].name) })
-	rank := make([]uint32, len(c.terms))
+	if len(c.terms) > len(rank) {
+		rank = make([]uint32, len(c.terms))
+	}
 	b = append(b, codecVersion)
 	b = binary.AppendUvarint(b, uint64(c.n))
 	b = c.syy.append(c.sy.append(b))
@@ -41,33 +45,33 @@ func (c *Cell) Encode(b []byte) []byte {
 		}
 		b = t.sxy.append(b)
 	}
-	type pair struct {
-		key   uint64 // In ranks.
-		count int64
-		sum   Wide
+	for key := range c.counts {
+		keys = append(keys, rankKey(rank, key))
 	}
-	pairs := make([]pair, 0, len(c.counts)+len(c.sums))
-	for key, v := range c.counts {
-		pairs = append(pairs, pair{key: rankKey(rank, key), count: v})
+	for key := range c.sums {
+		keys = append(keys, rankKey(rank, key))
 	}
-	for key, v := range c.sums {
-		pairs = append(pairs, pair{key: rankKey(rank, key), sum: v})
-	}
-	slices.SortFunc(pairs, func(x, y pair) int { return cmp.Compare(x.key, y.key) })
-	b = binary.AppendUvarint(b, uint64(len(pairs)))
+	slices.Sort(keys)
+	b = binary.AppendUvarint(b, uint64(len(keys)))
 	last := uint64(0)
-	for _, p := range pairs {
-		i, lastI := p.key>>32, last>>32
-		b = binary.AppendUvarint(b, i-lastI)
-		b = binary.AppendUvarint(b, p.key&0xffffffff)
-		last = p.key
-		if p.count != 0 {
-			b = binary.AppendUvarint(b, uint64(p.count))
+	for _, key := range keys {
+		b = binary.AppendUvarint(b, key>>32-last>>32)
+		b = binary.AppendUvarint(b, uint64(uint32(key)))
+		last = key
+		if i, j := order[key>>32], order[uint32(key)]; c.terms[i].numeric || c.terms[j].numeric {
+			b = c.sums[pairKey(i, j)].append(b)
 		} else {
-			b = p.sum.append(b)
+			b = binary.AppendUvarint(b, uint64(c.counts[pairKey(i, j)]))
 		}
 	}
 	return b
+}
+
+// encodeRoom is what Encode needs for the cells of most areas and months.
+type encodeRoom struct {
+	order [64]int32  // Of terms, by name.
+	rank  [64]uint32 // Of a term in that order.
+	keys  [512]uint64
 }
 
 func kindBit(numeric bool) uint64 {
@@ -102,22 +106,27 @@ func Decode(b []byte) (*Cell, error) {
 		in.term(c)
 	}
 	pairs := in.count()
+	if c.counts != nil {
+		c.counts = make(map[uint64]int64, min(pairs, int64(len(in.b)/pairBytesMin)))
+	}
 	key := uint64(0)
 	for k := range pairs {
 		if in.err != nil {
 			break
 		}
-		next := (key>>32+in.uvarint())<<32 | in.uvarint()&0xffffffff
-		if next>>32 >= uint64(len(c.terms)) || uint64(uint32(next)) >= uint64(len(c.terms)) || k > 0 && next <= key {
+		i, j := in.uvarint(), in.uvarint()
+		if i < uint64(len(c.terms)) {
+			i += key >> 32
+		}
+		next := i<<32 | j&math.MaxUint32
+		if i >= uint64(len(c.terms)) || j >= uint64(len(c.terms)) || j < i || k > 0 && next <= key {
 			in.fail()
 			break
 		}
-		key = next
-		i, j := c.terms[key>>32], c.terms[uint32(key)]
-		if i.numeric || j.numeric {
-			c.sums[key] = in.wide()
+		if key = next; c.terms[i].numeric || c.terms[j].numeric {
+			c.sums[key] = in.nonZeroWide()
 		} else {
-			c.counts[key] = in.count()
+			c.counts[key] = in.nonZero()
 		}
 	}
 	if in.err == nil && len(in.b) != 0 {
@@ -126,11 +135,10 @@ func Decode(b []byte) (*Cell, error) {
 	if in.err != nil {
 		return nil, in.err
 	}
-	if again := c.Encode(make([]byte, 0, len(b))); string(again) != string(b) {
-		return nil, ErrEncoding
-	}
 	return c, nil
 }
+
+const pairBytesMin = 3 // Of a pair's encoding.
 
 // EncodedN is N of an encoded cell, without decoding the rest.
 func EncodedN(b []byte) (int64, error) {
@@ -160,7 +168,7 @@ func (r *reader) byte() (v byte) {
 
 func (r *reader) uvarint() uint64 {
 	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
+	if n <= 0 || n > 1 && r.b[n-1] == 0 { // A longer form of the same number.
 		r.fail()
 		return 0
 	}
@@ -175,6 +183,22 @@ func (r *reader) count() int64 {
 		return 0
 	}
 	return v
+}
+
+func (r *reader) nonZero() int64 {
+	v := r.count()
+	if v == 0 {
+		r.fail()
+	}
+	return v
+}
+
+func (r *reader) nonZeroWide() Wide {
+	w := r.wide()
+	if w == (Wide{}) {
+		r.fail()
+	}
+	return w
 }
 
 func (r *reader) wide() Wide {
@@ -197,7 +221,7 @@ func (r *reader) term(c *Cell) {
 	r.b = r.b[size:]
 	head := r.uvarint()
 	t := term{name: name, numeric: head&1 == 1, n: int64(head >> 1)}
-	if _, twice := c.index[name]; twice || checkTerm(name, t.numeric) != nil {
+	if n := len(c.terms); t.n == 0 || n > 0 && name <= c.terms[n-1].name || checkTerm(name, t.numeric) != nil {
 		r.fail()
 		return
 	}

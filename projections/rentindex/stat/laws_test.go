@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -244,6 +245,38 @@ func TestRefusals(t *testing.T) {
 	}
 	if !bytes.Equal(before, bits(c)) {
 		t.Error("a refusal changed the cell")
+	}
+}
+
+// TestDecodeRefusesOtherForms: of all that is one byte away from an encoding, only encodings are read.
+func TestDecodeRefusesOtherForms(t *testing.T) {
+	c := &stat.Cell{}
+	for i := range int64(2) {
+		if err := c.Add(stat.Observation{Y: i << 9, Levels: []string{"b=1", "a=2"}, Values: []stat.Value{{Term: "n", X: -i}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good := c.Encode(nil)
+	check := func(b []byte) {
+		if c, err := stat.Decode(b); err == nil && !bytes.Equal(c.Clone().Encode(nil), b) {
+			t.Errorf("%x is read, and is not the encoding of what it holds", b)
+		}
+	}
+	for at := range good {
+		check(slices.Concat(good[:at], good[at+1:]))
+		for v := range 256 {
+			b := slices.Clone(good)
+			b[at] = byte(v)
+			check(b)
+			check(slices.Insert(slices.Clone(good), at, byte(v)))
+			if at+1 < len(good) { // A number in a longer form.
+				b[at] = good[at] | 0x80
+				check(slices.Insert(b, at+1, byte(v)))
+			}
+		}
+	}
+	if again, err := stat.Decode(good); err != nil || !bytes.Equal(again.Encode(nil), good) {
+		t.Errorf("an encoding is refused: %v", err)
 	}
 }
 

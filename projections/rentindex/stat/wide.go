@@ -67,6 +67,14 @@ func (w Wide) append(b []byte) []byte {
 	if w == (Wide{}) {
 		return append(b, 0)
 	}
+	if v := int64(w[0]); w == wideOf(v) {
+		size := bits.Len64(uint64(v^v>>63))/8 + 1 // With its sign.
+		b = append(b, byte(size))
+		for at := 8 * (size - 1); at >= 0; at -= 8 {
+			b = append(b, byte(v>>at))
+		}
+		return b
+	}
 	var raw [24]byte
 	for i := range 24 {
 		raw[i] = byte(w[2-i/8] >> (56 - 8*(i%8)))
@@ -96,8 +104,7 @@ func readWide(b []byte) (w Wide, rest []byte, err error) {
 		w[1] = w[1]<<8 | w[0]>>56
 		w[0] = w[0]<<8 | uint64(c)
 	}
-	var again [25]byte
-	if len(w.append(again[:0])) != 1+n {
+	if n == 1 && body[0] == 0 || n > 1 && (body[0] == 0 && body[1] < 0x80 || body[0] == 0xff && body[1] >= 0x80) {
 		return w, nil, errWide
 	}
 	return w, b[1+n:], nil
