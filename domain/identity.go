@@ -135,13 +135,15 @@ func CheckUSCC(no string) bool {
 	return no[16] == want
 }
 
+var phoneMarks = strings.NewReplacer(" ", "", "-", "")
+
 // NormalPhone strips "+86", spaces and hyphens of a mobile number and checks the form; a landline keeps its hyphens.
 func NormalPhone(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if landlineForm.MatchString(s) {
 		return s, nil
 	}
-	m := strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "").Replace(s), "+86")
+	m := strings.TrimPrefix(phoneMarks.Replace(s), "+86")
 	if !mobileForm.MatchString(m) {
 		return "", ErrPhoneFormat
 	}

@@ -15,6 +15,7 @@ type prepared struct {
 type span struct {
 	from   Day
 	all    []*Rule
+	byID   map[string]*Rule
 	stages map[Stage]staged
 }
 
@@ -71,7 +72,10 @@ func (p Policy) Prepared() Policy {
 	slices.Sort(turns)
 	out := &prepared{rules: p.Rules}
 	for _, from := range slices.Compact(turns) {
-		s := span{from: from, all: p.workOut(from), stages: map[Stage]staged{}}
+		s := span{from: from, all: p.workOut(from), byID: map[string]*Rule{}, stages: map[Stage]staged{}}
+		for _, r := range s.all {
+			s.byID[r.ID] = r
+		}
 		for _, stage := range allStages {
 			s.stages[stage] = ofStage(s.all, stage)
 		}
@@ -103,6 +107,19 @@ func (p Policy) inForce(on Day) []*Rule {
 		return s.all
 	}
 	return p.workOut(on)
+}
+
+// version is the version of a rule in force on a day, or nil.
+func (p Policy) version(id string, on Day) *Rule {
+	if s, ok := p.on(on); ok {
+		return s.byID[id]
+	}
+	for _, r := range p.workOut(on) {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
 }
 
 // atStage are those judged at a stage.

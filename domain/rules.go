@@ -125,10 +125,8 @@ func (p Policy) Rule(id string, version int) (Rule, bool) {
 
 // InForceOf is the version of one rule in force on a day.
 func (p Policy) InForceOf(id string, on Day) (Rule, bool) {
-	for _, r := range p.inForce(on) {
-		if r.ID == id {
-			return *r, true
-		}
+	if r := p.version(id, on); r != nil {
+		return *r, true
 	}
 	return Rule{}, false
 }
@@ -146,10 +144,8 @@ func (p Policy) ParamText(rule, name string, on Day) (string, bool) {
 }
 
 func (p Policy) param(rule, name string, on Day) any {
-	for _, r := range p.inForce(on) {
-		if r.ID == rule {
-			return r.Params[name].Value
-		}
+	if r := p.version(rule, on); r != nil {
+		return r.Params[name].Value
 	}
 	return nil
 }

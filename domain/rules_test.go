@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -340,6 +341,15 @@ func TestPreparedPolicySaysTheSame(t *testing.T) {
 		for on := someDay - 2; on < someDay+20; on++ {
 			if got, want := ready.InForce(on), p.InForce(on); !reflect.DeepEqual(got, want) {
 				t.Fatalf("%s: in force %v, want %v", on, got, want)
+			}
+			for i := range 5 {
+				id := fmt.Sprintf("C-%02d", i)
+				want := slices.IndexFunc(p.InForce(on), func(r domain.Rule) bool { return r.ID == id })
+				for _, p := range []domain.Policy{p, ready} {
+					if got, ok := p.InForceOf(id, on); ok != (want >= 0) || ok && !reflect.DeepEqual(got, p.InForce(on)[want]) {
+						t.Fatalf("%s: %s in force %v %v, want number %d", on, id, got, ok, want)
+					}
+				}
 			}
 			for _, stage := range stages {
 				if got, want := ready.Judge(stage, on, nil), p.Judge(stage, on, nil); !reflect.DeepEqual(got, want) {

@@ -34,6 +34,8 @@ var (
 	ErrNotANumber = errors.New("not a number")
 )
 
+var dayMarks = strings.NewReplacer("年", "-", "月", "-", "日", "")
+
 const serialMax = 2_958_466 // 10000-01-01 in the 1900 system.
 
 // ParseDate reads a date: 2018-01-18, 2018/1/18, 2018.1.18, 2018年1月18日, 20180118, each with a time behind it or not; in
@@ -92,7 +94,7 @@ func textDate(s string) (Date, error) {
 	case len(day) == 8 && strings.Trim(day, "0123456789") == "":
 		parts = []string{day[:4], day[4:6], day[6:]}
 	case strings.HasSuffix(day, "日"):
-		parts = strings.Split(strings.NewReplacer("年", "-", "月", "-", "日", "").Replace(day), "-")
+		parts = strings.Split(dayMarks.Replace(day), "-")
 	default:
 		for _, sep := range []string{"-", "/", "."} {
 			if strings.Contains(day, sep) {
