@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -38,10 +39,15 @@ func (h headRow) start(i eventstore.Revision) eventstore.Position {
 // id is the start of the id of revision i.
 func (h headRow) id(i eventstore.Revision) []byte { return h[headEntry*i+8 : headEntry*(i+1)] }
 
+// headKeys are what heads are looked up by. One that grew for a long name is as long as names may be.
+var headKeys = sync.Pool{New: func() any { k := make([]byte, 0, 128); return &k }}
+
 // headOf calls look with the stream's head, or not at all if it has none. Nothing was written to the stream from upTo on.
 func (x *index) headOf(stream string, upTo eventstore.Position, look func(headRow)) error {
-	k := append(append(make([]byte, 0, 128), keyHead), stream...) // Most fit, and then it is not allocated.
-	err := x.get(k, upTo, func(v []byte) error {
+	k := headKeys.Get().(*[]byte)
+	defer headKeys.Put(k)
+	*k = append(append((*k)[:0], keyHead), stream...)
+	err := x.get(*k, upTo, func(v []byte) error {
 		if headRow(v).bad() {
 			return fmt.Errorf("%d bytes, which is no head", len(v))
 		}

@@ -270,8 +270,9 @@ func (s *Store) Stream(ctx context.Context, stream string, from eventstore.Revis
 	if known.known && known.n == 0 && ctx.Err() == nil && s.open() { // Most know all of it.
 		return nothing
 	}
-	w := span{stream, from, limit, known}
+	captured := span{stream, from, limit, known}
 	return func(yield func(eventstore.Recorded, error) bool) {
+		w := captured // Which is so kept by the closure itself, not beside it.
 		if err := s.readStream(ctx, &w, yield); err != nil {
 			yield(eventstore.Recorded{}, err)
 		}
