@@ -22,20 +22,35 @@ func Bump(ctx context.Context, v View, key string, deltas Counters) error {
 		all = append(all, sum{spot{rest: key}, name, d})
 	}
 	slices.SortFunc(all, func(a, b sum) int { return strings.Compare(a.counter, b.counter) })
-	return bump(ctx, v, key, all)
+	return bump(ctx, v, []byte(key), all)
 }
 
-// bump is Bump of deltas in order of names, each once.
-func bump(ctx context.Context, v View, key string, deltas []sum) error {
-	c, err := Get[cell](ctx, v, key)
+// bump is Bump of deltas in order of names, each once. It looks for the cell once, and keeps the key only of one that is new:
+// most are in memory.
+func bump(ctx context.Context, v View, key []byte, deltas []sum) error {
+	rows, _ := v.(*rowView)
+	if rows != nil {
+		if x := rows.rows.find(key); x != nil {
+			if at, ok := x.value.(*cell); ok {
+				if *at = at.plus(deltas); len(*at) == 0 {
+					v.Delete(x.key)
+				} else {
+					rows.toPut(x, appendKept[cell])
+				}
+				return ctx.Err()
+			}
+		}
+	}
+	name := string(key)
+	c, err := Get[cell](ctx, v, name)
 	if err != nil {
 		return err
 	}
 	if c = c.plus(deltas); len(c) == 0 {
-		v.Delete(key)
+		v.Delete(name)
 		return nil
 	}
-	Put(v, key, c)
+	Put(v, name, c)
 	return nil
 }
 

@@ -2,9 +2,11 @@ package projections
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"zujian/domain"
@@ -19,11 +21,17 @@ func TestCell(t *testing.T) {
 		want := Counters{}
 		var got cell
 		var views Memory
-		read := func() (all Counters) {
-			_ = views.Activate(t.Context(), "v", 1) // It can't fail.
-			err := views.Read(t.Context(), "v", func(r Reader) (err error) {
-				all, err = Get[Counters](t.Context(), r, "cell")
-				return err
+		var kept rows
+		read := func(name string) (all Counters) {
+			_ = views.Activate(t.Context(), name, 1) // It can't fail.
+			err := views.Read(t.Context(), name, func(r Reader) (err error) {
+				if all, err = Get[Counters](t.Context(), r, "cell"); err != nil {
+					return err
+				}
+				if _, there, err := r.Get(t.Context(), "cell"); there != (len(all) > 0) || err != nil {
+					t.Fatalf("%s: a row of %v is there: %t, %v", name, all, there, err)
+				}
+				return nil
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -32,16 +40,42 @@ func TestCell(t *testing.T) {
 		}
 		for at := range rapid.IntRange(1, 6).Draw(t, "times") {
 			deltas := Counters(rapid.MapOfN(name, rapid.Int64Range(-2, 2), 0, 6).Draw(t, "deltas"))
+			if rapid.IntRange(0, 3).Draw(t, "all away") == 0 {
+				clear(deltas)
+				for n, have := range want {
+					deltas[n] = -have
+				}
+			}
 			for n, d := range deltas {
 				if want[n] += d; want[n] == 0 {
 					delete(want, n)
 				}
 			}
-			err := views.Batch(t.Context(), "v", 1, eventstore.Position(at), eventstore.Position(at+1), func(v View) error { return Bump(t.Context(), v, "cell", deltas) })
+			from, to := eventstore.Position(at), eventstore.Position(at+1)
+			err := views.Batch(t.Context(), "v", 1, from, to, func(v View) error { return Bump(t.Context(), v, "cell", deltas) })
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(map[string]int64(want), map[string]int64(read()), cmp.Transformer("none", func(m map[string]int64) string {
+			err = views.Batch(t.Context(), "kept", 1, from, to, func(v View) error { // With rows in memory from batch to batch.
+				if kept.turn(1); rapid.Bool().Draw(t, "forgotten") {
+					kept = rows{young: map[string]*row{}}
+				}
+				inMemory := &rowView{View: v, rows: &kept}
+				for name, n := range deltas { // One by one, some twice.
+					if err := errors.Join(Bump(t.Context(), inMemory, "cell", Counters{name: n - 1}), Bump(t.Context(), inMemory, "cell", Counters{name: 1})); err != nil {
+						return err
+					}
+				}
+				inMemory.flush()
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(read("v"), read("kept"), cmpopts.EquateEmpty()); d != "" {
+				t.Fatalf("with rows in memory: %s", d)
+			}
+			if d := cmp.Diff(map[string]int64(want), map[string]int64(read("v")), cmp.Transformer("none", func(m map[string]int64) string {
 				raw, _ := json.Marshal(m) // nil and empty are the same.
 				if string(raw) == "null" {
 					return "{}"

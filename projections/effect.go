@@ -58,12 +58,16 @@ func (s spot) compare(t spot) int {
 	return cmp.Or(strings.Compare(s.kind, t.kind), strings.Compare(s.rest, t.rest))
 }
 
-// in is the key in an area.
-func (s spot) in(area string) string {
-	if s.rest == "" {
-		return s.kind + keySeparator + area
+// in appends the key in an area.
+func (s spot) in(b []byte, area string) []byte {
+	if s.kind == "" {
+		return append(b, s.rest...)
 	}
-	return s.kind + keySeparator + area + keySeparator + s.rest
+	b = append(append(append(b, s.kind...), keySeparator...), area...)
+	if s.rest == "" {
+		return b
+	}
+	return append(append(b, keySeparator...), s.rest...)
 }
 
 // entryMark is an index entry; of two with one key the later counts.
@@ -138,15 +142,23 @@ func (e Effect) spread() (out Effect) {
 	return out
 }
 
+// oneArea is where a spot that is a key itself stands.
+var oneArea = []string{""}
+
+// over is the areas a spot stands in, of those of its effect.
+func (s spot) over(areas []string) []string {
+	if s.kind == "" {
+		return oneArea
+	}
+	return areas
+}
+
 // keys yields the keys of a spot.
 func (s spot) keys(areas []string) func(func(string) bool) {
 	return func(yield func(string) bool) {
-		if s.kind == "" {
-			yield(s.rest)
-			return
-		}
-		for _, area := range areas {
-			if !yield(s.in(area)) {
+		room := [256]byte{}
+		for _, area := range s.over(areas) {
+			if !yield(string(s.in(room[:0], area))) {
 				return
 			}
 		}
@@ -231,13 +243,14 @@ func addSums(ctx context.Context, v View, areas []string, all []sum) error {
 		}
 	}
 	out = slices.DeleteFunc(out, func(s sum) bool { return s.n == 0 })
+	room := [256]byte{}
 	for len(out) > 0 {
 		n := 1
 		for n < len(out) && out[n].spot == out[0].spot {
 			n++
 		}
-		for cell := range out[0].keys(areas) {
-			if err := bump(ctx, v, cell, out[:n]); err != nil {
+		for _, area := range out[0].over(areas) {
+			if err := bump(ctx, v, out[0].in(room[:0], area), out[:n]); err != nil {
 				return err
 			}
 		}

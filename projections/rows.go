@@ -58,9 +58,21 @@ func (r *rows) get(key string) *row {
 	if x := r.young[key]; x != nil {
 		return x
 	}
-	x := r.old[key]
+	return r.again(r.old[key])
+}
+
+// find is get by a key that need not be kept.
+func (r *rows) find(key []byte) *row {
+	if x := r.young[string(key)]; x != nil {
+		return x
+	}
+	return r.again(r.old[string(key)])
+}
+
+// again makes an old row, if it is one, a young one.
+func (r *rows) again(x *row) *row {
 	if x != nil {
-		r.young[key] = x
+		r.young[x.key] = x
 	}
 	return x
 }
@@ -114,8 +126,12 @@ func getRow[T any](ctx context.Context, v *rowView, key string) (t T, err error)
 }
 
 func putRow[T any](v *rowView, key string, value T) {
-	x := keepRow(v.rows, key, value)
-	if x.encode = appendKept[T]; !x.put {
+	v.toPut(keepRow(v.rows, key, value), appendKept[T])
+}
+
+// toPut has a row encoded by the next flush.
+func (v *rowView) toPut(x *row, encode rowEncoder) {
+	if x.encode = encode; !x.put {
 		x.put = true
 		v.rows.order = append(v.rows.order, x)
 	}

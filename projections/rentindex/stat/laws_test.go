@@ -248,7 +248,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestDecodeRefusesOtherForms: of all that is one byte away from an encoding, only encodings are read.
+// TestDecodeRefusesOtherForms: of all that is a byte or two away from an encoding, only encodings are read.
 func TestDecodeRefusesOtherForms(t *testing.T) {
 	c := &stat.Cell{}
 	for i := range int64(2) {
@@ -264,6 +264,7 @@ func TestDecodeRefusesOtherForms(t *testing.T) {
 	}
 	for at := range good {
 		check(slices.Concat(good[:at], good[at+1:]))
+		check(slices.Concat(good[:at], []byte{0}, good[min(at+2, len(good)):])) // A sum of 0.
 		for v := range 256 {
 			b := slices.Clone(good)
 			b[at] = byte(v)
