@@ -12,14 +12,14 @@ build: ## bin/zujian
 	go build -trimpath -o bin/zujian ./cmd/zujian
 
 test: deps ## install what the tests need when missing, then run everything
-	go test -count=1 ./...
+	go test -count=1 -timeout 30m ./...
 	CGO_ENABLED=1 go test -count=1 -tags pkcs11 ./eventstore/seal/hsm
 
 deps:
 	@deploy/test-deps.sh
 
 race: deps ## the tests under the race detector
-	go test -race -count=1 ./...
+	go test -race -count=1 -timeout 60m ./...
 
 mutants: ## seeded faults, each of which one named test must find
 	ZUJIAN_MUTANTS=all go test -count=1 -run '^TestMutants$$' -parallel 2 -timeout 20m ./cmd/zujian
