@@ -326,7 +326,7 @@ func renewContract(ctx context.Context, s *Server, c *call, in NewRenewal) (answ
 	if in.DepositFen != nil {
 		t.DepositFen = *in.DepositFen
 	}
-	id, state, r, err := s.o.Desk.DraftContract(ctx, c.Call, t, nil)
+	id, state, r, err := s.o.Desk.RenewContract(ctx, c.Call, t)
 	if err != nil {
 		return answer{}, err
 	}

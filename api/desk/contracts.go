@@ -75,6 +75,20 @@ func (d *Desk) DraftContract(ctx context.Context, call Call, terms contract.Term
 	return id, s, r, err
 }
 
+// RenewContract drafts the contract that follows terms.Renews. The caller's own expectation is of that one: the new one
+// has no revision yet. What was drafted already is so, whatever has happened to the old one since.
+func (d *Desk) RenewContract(ctx context.Context, call Call, terms contract.Terms) (string, contract.State, Receipt, error) {
+	_, _, repeat, err := load(ctx, d, contract.Decider, derive("contract", call.ID))
+	if err == nil && !repeat {
+		err = expected(ctx, d, call, contract.Decider, terms.Renews)
+	}
+	if err != nil {
+		return "", contract.State{}, Receipt{}, err
+	}
+	call.IfMatch = nil
+	return d.DraftContract(ctx, call, terms, nil)
+}
+
 // draft is the command that records terms, with everything deciding it needs.
 func (d *Desk) draft(ctx context.Context, call Call, id string, terms contract.Terms, occupants []NewOccupant) (c contract.Draft, err error) {
 	if err := d.mayDraft(ctx, call, terms); err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,7 +48,8 @@ type world struct {
 	keys     map[string]string // Who → key.
 	ids      map[string]string // Who → party id.
 	stop     func()
-	stale    bool // Each request that may carry If-Match is asked with a wrong one, too, before and after.
+	asked    sync.Map // Who and Idempotency-Key → the If-Match it was asked with first.
+	stale    bool     // Each request that may carry If-Match is asked with a wrong one, too, before and after.
 
 	now     atomic.Int64 // µs
 	mu      sync.Mutex
@@ -177,9 +179,12 @@ func (w *world) do(who, method, path string, body any, headers ...string) answer
 
 func (w *world) asKey(who, key, method, path string, body any, headers ...string) answer {
 	w.t.Helper()
-	if w.stale && len(headers) == 0 {
+	if w.stale && !slices.Contains(headers, "If-Match") {
 		w.askStale(who, key, method, path, body)
 		defer w.askStale(who, key, method, path, body)
+		if tag := w.firstTag(who, headers, w.tagOf(key, method, path)); tag != "" {
+			headers = append(slices.Clip(headers), "If-Match", tag)
+		}
 	}
 	r, err := ask(w.t.Context(), w.base, method, path, key, body, headers...)
 	if err != nil {

@@ -33,6 +33,7 @@ func (w *world) alerts(who string) (out []string) {
 func TestAnOperatorHasOneSupervisedAccount(t *testing.T) {
 	w := newWorld(t, worldDay)
 	w.cast()
+	w.stale = true
 	w.organisation("bank2", "bank", "SUPERVISING_BANK", "示例银行二", uscc(7))
 	flats := w.building("3", 3)
 	w.owned(flats[0], "landlord")
