@@ -62,7 +62,7 @@ func partyShares(in []contract.PartyShare) []PartyShare {
 }
 
 func newOccupants(in []Occupant) []desk.NewOccupant {
-	var out []desk.NewOccupant
+	out := make([]desk.NewOccupant, 0, len(in))
 	for _, o := range in {
 		out = append(out, newOccupant(o))
 	}
@@ -343,15 +343,19 @@ func newOneCall(in NewFiling) desk.OneCall {
 	}
 	t := terms(in.Contract)
 	one := desk.OneCall{Terms: t, Occupants: newOccupants(in.Contract.Occupants)}
-	place := map[string]string{}
-	side := func(name string, shares []contract.PartyShare) (out []desk.OneParty) {
+	place := map[string]string{} // Of those the call brings.
+	side := func(name string, shares []contract.PartyShare) []desk.OneParty {
+		out := make([]desk.OneParty, 0, len(shares))
 		for i, share := range shares {
-			out = append(out, desk.OneParty{PartyShare: share, New: byRef[share.Party]})
-			place[share.Party] = name + "/" + itoa(i)
+			p := desk.OneParty{PartyShare: share, New: byRef[share.Party]}
+			if out = append(out, p); p.New != nil {
+				place[share.Party] = name + "/" + itoa(i)
+			}
 		}
 		return out
 	}
 	one.Lessors, one.Lessees = side("lessors", t.Lessors), side("lessees", t.Lessees)
+	one.Evidence = make([]desk.Evidence, 0, len(in.Signatures))
 	for _, e := range in.Signatures {
 		who := e.Party
 		if at, ok := place[who]; ok {

@@ -196,6 +196,7 @@ func (d *Desk) writeTogether(ctx context.Context, store eventstore.Together, cal
 	if err := home.begin(ctx, d, unit.Decider, s.Terms.Unit, all.policy); err != nil {
 		return Receipt{}, err
 	}
+	home.Room(2) // Reserved, leased.
 	var money steps[escrow.State, escrow.Command, escrow.Event]
 	if err := money.beginAfter(ctx, d, all, escrow.Decider, id); err != nil {
 		return Receipt{}, err
@@ -308,7 +309,13 @@ func partyOf(ref string, t contract.Terms) (string, error) {
 	if !ok {
 		return ref, nil
 	}
-	list := map[string][]contract.PartyShare{"lessors": t.Lessors, "lessees": t.Lessees}[side]
+	var list []contract.PartyShare
+	switch side {
+	case "lessors":
+		list = t.Lessors
+	case "lessees":
+		list = t.Lessees
+	}
 	n, err := strconv.Atoi(index)
 	if err != nil || n < 0 || n >= len(list) {
 		return "", contract.ErrNotParty.At("/party")

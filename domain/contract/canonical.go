@@ -64,8 +64,13 @@ func hashBy[T any](form domain.Form[T], at *T, room *hashRoom) string {
 	if err != nil || bytes.IndexByte(b, '\\') >= 0 {
 		return hashOf(b, err)
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return hexOf(sha256.Sum256(b))
+}
+
+func hexOf(sum [sha256.Size]byte) string {
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 func hashOf(b []byte, err error) string {
@@ -73,8 +78,7 @@ func hashOf(b []byte, err error) string {
 		panic(err) // Plain structs of strings and integers always encode.
 	}
 	out, _ := appendCanonical(b, b)
-	sum := sha256.Sum256(out[len(b):])
-	return hex.EncodeToString(sum[:])
+	return hexOf(sha256.Sum256(out[len(b):]))
 }
 
 // Canonical rewrites the JSON our own structs encode to in the form of RFC 8785: keys sorted, no space, the shortest

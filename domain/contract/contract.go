@@ -153,6 +153,18 @@ func (s State) Unsigned() []string {
 	return out
 }
 
+// lacksOnly is true when one party's signature is missing and no other.
+func (s *State) lacksOnly(party string) bool {
+	for _, side := range [][]PartyShare{s.Terms.Lessors, s.Terms.Lessees} {
+		for i := range side {
+			if p := side[i].Party; p != party && !s.signedBy(p) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (s State) signedBy(party string) bool {
 	return slices.ContainsFunc(s.Signatures, func(g Signature) bool { return g.Party == party })
 }

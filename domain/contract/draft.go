@@ -114,7 +114,7 @@ func sign(s State, r request, c Sign, j *judge) ([]Event, error) {
 	default:
 		return nil, ErrField.With("field", "method").At("/method")
 	}
-	if missing := s.Unsigned(); missing[0] != c.Party || len(missing) > 1 {
+	if !s.lacksOnly(c.Party) {
 		return []Event{signed}, nil
 	}
 	conclusion, err := conclude(s, r, c.Refreshed, c.GuidanceVersion, j)

@@ -78,8 +78,8 @@ func (s *Steps[S, C, E]) Decide(req domain.Request[C], o Options) error {
 
 // Take gives what was decided since the last Take, for Together: nothing more is to be committed of it.
 func (s *Steps[S, C, E]) Take() eventstore.Part {
-	p := eventstore.Part{Stream: s.stream, Expected: s.at, Events: s.events}
-	s.at, s.events = s.held.revision, nil
+	p := eventstore.Part{Stream: s.stream, Expected: s.at, Events: slices.Clip(s.events)}
+	s.at, s.events = s.held.revision, s.events[len(s.events):] // What is left of the room.
 	return p
 }
 
