@@ -12,27 +12,32 @@ import (
 // Check tells what is wrong with an append before anything is written: ErrInvalid, naming the field and the rule.
 // Every store calls it first, so that all refuse the same appends.
 func Check(stream string, expected Revision, events []NewEvent) error {
+	_, err := check(stream, expected, events)
+	return err
+}
+
+// check gives the bytes of the events, too, as limits count them.
+func check(stream string, expected Revision, events []NewEvent) (total int, err error) {
 	if rule := badName(stream, StreamBytesMax); rule != "" {
-		return fmt.Errorf("%w: stream name %s", ErrInvalid, rule)
+		return 0, fmt.Errorf("%w: stream name %s", ErrInvalid, rule)
 	}
 	if expected < AnyRevision {
-		return fmt.Errorf("%w: expected revision %d is below %d", ErrInvalid, expected, AnyRevision)
+		return 0, fmt.Errorf("%w: expected revision %d is below %d", ErrInvalid, expected, AnyRevision)
 	}
 	if eventsMax := appendMax(events); len(events) == 0 || len(events) > eventsMax {
-		return fmt.Errorf("%w: %d events, not 1 to %d", ErrInvalid, len(events), eventsMax)
+		return 0, fmt.Errorf("%w: %d events, not 1 to %d", ErrInvalid, len(events), eventsMax)
 	}
-	total := 0
 	for i := range events {
 		bytes, err := checkEvent(&events[i])
 		if err != nil {
-			return fmt.Errorf("%w: event %d: %w", ErrInvalid, i, err)
+			return 0, fmt.Errorf("%w: event %d: %w", ErrInvalid, i, err)
 		}
 		total += bytes
 	}
 	if total > AppendBytesMax {
-		return fmt.Errorf("%w: %d bytes of events, more than %d", ErrInvalid, total, AppendBytesMax)
+		return 0, fmt.Errorf("%w: %d bytes of events, more than %d", ErrInvalid, total, AppendBytesMax)
 	}
-	return nil
+	return total, nil
 }
 
 // CheckParts tells what is wrong with an append in parts. All events count towards the limits of one append.
@@ -45,14 +50,11 @@ func CheckParts(parts []Part) error {
 		if p.Expected == AnyRevision {
 			return fmt.Errorf("%w: part %d expects any revision", ErrInvalid, i)
 		}
-		if err := Check(p.Stream, p.Expected, p.Events); err != nil {
+		n, err := check(p.Stream, p.Expected, p.Events)
+		if err != nil {
 			return fmt.Errorf("part %d: %w", i, err)
 		}
-		events += len(p.Events)
-		for j := range p.Events {
-			n, _ := checkEvent(&p.Events[j]) // It passed above.
-			bytes += n
-		}
+		events, bytes = events+len(p.Events), bytes+n
 	}
 	if events > AppendMax || bytes > AppendBytesMax {
 		return fmt.Errorf("%w: %d events of %d bytes in all parts, more than %d or %d", ErrInvalid, events, bytes, AppendMax, AppendBytesMax)
