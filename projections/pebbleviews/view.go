@@ -180,14 +180,35 @@ const (
 
 // inOrder is the order of writes by their keys, those of one key as they came: a memtable finds the place of a key soonest
 // beside the one before. It is valid until the next call.
-func (k *keyspace) inOrder(all []projections.Pair) []int32 {
+func (k *keyspace) inOrder(all []projections.Pair) []written {
 	order := slices.Grow(k.order[:0], len(all))
-	for i := range all {
-		order = append(order, int32(i))
+	for i, p := range all {
+		order = append(order, written{head(p.Key), int32(i)})
 	}
-	slices.SortFunc(order, func(i, j int32) int { return cmp.Or(strings.Compare(all[i].Key, all[j].Key), cmp.Compare(i, j)) })
+	slices.SortFunc(order, func(a, b written) int {
+		switch {
+		case a.head < b.head:
+			return -1
+		case a.head > b.head:
+			return 1
+		}
+		return cmp.Or(strings.Compare(all[a.at].Key, all[b.at].Key), cmp.Compare(a.at, b.at))
+	})
 	k.order = order
 	return order
+}
+
+// written is a write's place among others, and the head of its key: most keys differ in that, and are not looked at then.
+type written struct {
+	head uint64
+	at   int32
+}
+
+// head is the first bytes of a key, and zeros behind a shorter one: in order as keys are, or the same.
+func head(key string) (n uint64) {
+	var room [8]byte
+	copy(room[:], key)
+	return binary.BigEndian.Uint64(room[:])
 }
 
 // commit writes all and the checkpoint, and then makes the rows known. It says how many bytes that took, about.
@@ -202,9 +223,9 @@ func (v *batchView) commit(next eventstore.Position) (size int, err error) {
 	defer func() { _ = b.Close() }() // It was applied or is given up.
 	all := v.All()
 	order := v.space.inOrder(all)
-	for at, i := range order {
-		p := all[i]
-		if at+1 < len(order) && all[order[at+1]].Key == p.Key { // It was written again.
+	for n, w := range order {
+		p := all[w.at]
+		if n+1 < len(order) && order[n+1].head == w.head && all[order[n+1].at].Key == p.Key { // It was written again.
 			continue
 		}
 		var op *pebble.DeferredBatchOp

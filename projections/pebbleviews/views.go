@@ -88,7 +88,7 @@ type keyspace struct {
 	checkpoint eventstore.Position
 	rows       projections.RowCache
 	writes     projections.Writes // Of the batch that runs.
-	order      []int32            // Memory of inOrder.
+	order      []written          // Memory of inOrder.
 }
 
 var _ projections.Views = (*Views)(nil)
