@@ -99,6 +99,11 @@ func Decode(b []byte) (*Cell, error) {
 	if terms > TermsMax {
 		return nil, fmt.Errorf("%w: %d terms", ErrEncoding, terms)
 	}
+	if terms > 0 {
+		room := min(terms, int64(len(in.b)/termBytesMin))
+		c.terms, c.index, c.sums = make([]term, 0, room), make(map[string]int32, room), map[uint64]Wide{}
+	}
+	in.text = string(in.b) // For all names.
 	for range terms {
 		if in.err != nil {
 			break
@@ -106,7 +111,7 @@ func Decode(b []byte) (*Cell, error) {
 		in.term(c)
 	}
 	pairs := in.count()
-	if c.counts != nil {
+	if terms > 0 {
 		c.counts = make(map[uint64]int64, min(pairs, int64(len(in.b)/pairBytesMin)))
 	}
 	key := uint64(0)
@@ -138,7 +143,7 @@ func Decode(b []byte) (*Cell, error) {
 	return c, nil
 }
 
-const pairBytesMin = 3 // Of a pair's encoding.
+const termBytesMin, pairBytesMin = 4, 3 // Of their encodings.
 
 // EncodedN is N of an encoded cell, without decoding the rest.
 func EncodedN(b []byte) (int64, error) {
@@ -151,8 +156,9 @@ func EncodedN(b []byte) (int64, error) {
 }
 
 type reader struct {
-	b   []byte
-	err error
+	b    []byte
+	text string // What b was, or ends with it.
+	err  error
 }
 
 func (r *reader) fail() { r.err, r.b = ErrEncoding, nil }
@@ -217,7 +223,7 @@ func (r *reader) term(c *Cell) {
 		r.fail()
 		return
 	}
-	name := string(r.b[:size])
+	name := r.text[len(r.text)-len(r.b):][:size]
 	r.b = r.b[size:]
 	head := r.uvarint()
 	t := term{name: name, numeric: head&1 == 1, n: int64(head >> 1)}
