@@ -85,6 +85,24 @@ type backupCmd struct {
 	KeysTo string `type:"path" help:"Folder for the keys; in the backup if empty. Keep them apart, and no longer than an erasure may take." placeholder:"DIR"`
 }
 
+// inside says whether a path is a folder or in it, links on the way to what is there resolved.
+func inside(path, dir string) bool {
+	rel, err := filepath.Rel(resolved(dir), resolved(path))
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+func resolved(path string) string {
+	path, _ = filepath.Abs(path) // It fails without a working folder only; then Rel does, too.
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	above := filepath.Dir(path)
+	if above == path {
+		return path
+	}
+	return filepath.Join(resolved(above), filepath.Base(path))
+}
+
 // Run implements the command.
 func (c *backupCmd) Run(g *globals) error {
 	if err := needsFolder(g, "backup"); err != nil {
@@ -93,6 +111,11 @@ func (c *backupCmd) Run(g *globals) error {
 	started := g.Now()
 	if _, err := os.Lstat(c.To); err == nil {
 		return fmt.Errorf("%w: %s exists", errUsage, c.To)
+	}
+	for _, to := range []string{c.To, c.KeysTo} {
+		if to != "" && inside(to, g.Data) {
+			return fmt.Errorf("%w: %s is in the folder that is backed up, and would be lost with it", errUsage, to)
+		}
 	}
 	contents := backupContents{Format: backupFormat, Made: started, Program: version, City: g.Config.City, Only: c.Only}
 	if c.Only != "" {

@@ -123,8 +123,10 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, change ...func(*globals)) int {
 	var c cli
 	exited := -1
+	var parser *kong.Kong
+	config := func(r io.Reader) (kong.Resolver, error) { return readSettings(r, parser.Model) }
 	parser, err := kong.New(&c, kong.Name("zujian"), kong.Description("租鉴: rental-market supervision on a verifiable register."),
-		kong.Configuration(kong.JSON), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.UsageOnError())
+		kong.Configuration(config), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.UsageOnError())
 	if err != nil {
 		fmt.Fprintln(stderr, "zujian:", err)
 		return exitFailed

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestImpossibleFlagsAreUsage: what no server can be run with is said at once, not by a panic or by waiting for ever.
@@ -39,5 +41,70 @@ func TestMistypedFolderIsNoRegister(t *testing.T) {
 		if _, err := os.Stat(dir); err == nil {
 			t.Errorf("%v: the folder was made", args)
 		}
+	}
+}
+
+// TestConfigurationFileIsTakenWhole: each name of it is some command's flag, written as the help writes it or with
+// underscores; what is mistyped is not left out without a word.
+func TestConfigurationFileIsTakenWhole(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"log-format": "json", "city": "nsw"}`:             "",
+		`{"log_format": "json", "city": "nsw"}`:             "",
+		`{"log-format": "json", "city": "nsw", "rate": 50}`: "", // Another command's.
+		`{"log-format": "json", "ctiy": "nsw"}`:             `no command has a flag "ctiy"`,
+		`{"log-format": "json", "log_format": "text"}`:      `"log_format" is there twice`,
+		`{"log-format": "yaml"}`:                            "--log-format must be one of",
+		`[]`:                                                "it is no JSON object",
+		`{} {}`:                                             "there is more after the object",
+	} {
+		var out, errs lockedBuffer
+		file := filepath.Join(t.TempDir(), "zujian.json")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code := run(t.Context(), []string{"config", "--config", file}, &out, &errs)
+		switch said := out.String(); {
+		case want == "" && (code != 0 || !strings.Contains(said, `"log_format": "json"`) || !strings.Contains(said, `"city": "nsw"`)):
+			t.Errorf("%s: exit %d\n%s%s", text, code, said, errs.String())
+		case want != "" && (code != exitUsage || !strings.Contains(errs.String(), want)):
+			t.Errorf("%s: exit %d\n%s%s", text, code, said, errs.String())
+		}
+	}
+	var out, errs lockedBuffer
+	file := filepath.Join(t.TempDir(), "zujian.json")
+	if err := os.WriteFile(file, []byte(`{"in-flight": -1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute) // One that reads nothing of it serves.
+	defer stop()
+	if code := run(ctx, []string{"serve", "--data", filepath.Join(t.TempDir(), "d"), "--config", file, "--addr", "127.0.0.1:0"}, &out, &errs); code != exitUsage {
+		t.Errorf("a flag with a dash is not read from the file: exit %d\n%s", code, errs.String())
+	}
+}
+
+// TestNoBackupInsideWhatItIsOf: it would be lost with it.
+func TestNoBackupInsideWhatItIsOf(t *testing.T) {
+	dir := t.TempDir()
+	data, link := filepath.Join(dir, "data"), filepath.Join(dir, "link")
+	if err := os.MkdirAll(filepath.Join(data, "log"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(data, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"backup", "--data", data, "--to", filepath.Join(data, "b")},
+		{"backup", "--data", data, "--to", filepath.Join(data, "log", "b", "c")},
+		{"backup", "--data", data, "--to", filepath.Join(link, "b")},
+		{"backup", "--data", link, "--to", filepath.Join(dir, "b"), "--keys-to", filepath.Join(data, "keys", "b")},
+		{"restore", "--from", data, "--data", filepath.Join(data, "d")},
+	} {
+		var out, errs lockedBuffer
+		if code := run(t.Context(), args, &out, &errs); code != exitUsage || !strings.Contains(errs.String(), "is in the") {
+			t.Errorf("%v: exit %d\n%s%s", args, code, out.String(), errs.String())
+		}
+	}
+	if !inside(filepath.Join(dir, "data"), dir) || inside(filepath.Join(dir, "data-2"), filepath.Join(dir, "data")) || inside(dir, data) {
+		t.Error("a folder beside is taken for one within")
 	}
 }

@@ -39,6 +39,9 @@ func (c *restoreCmd) Run(g *globals) error {
 	if entries, err := os.ReadDir(g.Data); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%w: %s is not empty: a backup is restored to a fresh folder", errUsage, g.Data)
 	}
+	if inside(g.Data, c.From) {
+		return fmt.Errorf("%w: %s is in the backup itself", errUsage, g.Data)
+	}
 	contents, err := readBackup(c.From)
 	if err != nil {
 		return err
