@@ -9,16 +9,22 @@ import (
 	"strconv"
 	"strings"
 
+	"zujian/eventstore/folder"
 	"zujian/projections/pebbleviews"
 )
 
 // cores is how many processors the process may use: the machine's, or what its control group or GOMAXPROCS says.
 var cores = runtime.GOMAXPROCS(0)
 
-// waitsForDisk is how many more goroutines run at a time than there are processors. One is always syncing the log or the
-// keys, a quarter of a millisecond that is too short for Go's scheduler to notice: its processor stood still meanwhile, a
-// sixth of the time on two of them. GOMAXPROCS in the environment wins.
-const waitsForDisk = 1
+// runAtOnce is how many goroutines run at a time: as many as there are processors, and one more where a thread waits for each
+// sync of the log or the keys, a quarter of a millisecond that is too short for Go's scheduler to notice. GOMAXPROCS in the
+// environment wins.
+func runAtOnce() int {
+	if folder.SyncsApart() {
+		return cores
+	}
+	return cores + 1
+}
 
 // Shares of the machine's memory that the view store may use for what was read lately. What does not fit is read from the
 // disk's tables again: with a million events and 64 MiB that was a third of the work of building views. A machine that does

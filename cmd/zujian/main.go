@@ -97,7 +97,7 @@ const gcPercent = 300
 func main() {
 	time.Local = time.UTC // What time.Now gives is then UTC and still monotonic. Nothing here uses the machine's time zone.
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(cores + waitsForDisk)
+		runtime.GOMAXPROCS(runAtOnce())
 	}
 	var ballast []byte
 	if os.Getenv("GOGC") == "" {

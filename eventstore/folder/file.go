@@ -31,7 +31,11 @@ func (r real) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenO
 	if err := r.isFile(name); err != nil {
 		return nil, err
 	}
-	return r.FS.OpenReadWrite(name, c, o...)
+	f, err := r.FS.OpenReadWrite(name, c, o...)
+	if err != nil {
+		return nil, err
+	}
+	return syncedApart{f}, nil
 }
 
 // ReuseForWrite implements vfs.FS.

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package folder_test
+
+func dirtyPages(uintptr) (n uint64, known bool) { return 0, false }
