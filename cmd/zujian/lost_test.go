@@ -36,7 +36,7 @@ func TestLostReservationIsNoFiling(t *testing.T) {
 	t.Parallel()
 	w := &wholeWorld{g: *wholeGlobals(t)}
 	w.g.Ctx, w.g.Data, w.g.resumeEvery = t.Context(), "", wholeResume
-	start, later := clock(), time.Duration(0)
+	start, later := clock().Truncate(24*time.Hour), time.Duration(0) // An hour later is the same day, here and in UTC.
 	w.g.Now = func() time.Time { return start.Add(later) }
 	disk := faults.NewDisk()
 	if err := w.make(t.Context(), disk); err != nil {
