@@ -12,8 +12,8 @@ import (
 // function of the row; Replace puts the difference in the view. So an index never keeps a stale entry and a sum is always
 // the sum over the rows.
 //
-// What a row adds to each of its areas alike is said once, by MarkEach and SumEach: keys are made of it for the areas only
-// where something changed. No entry may be marked both ways.
+// What a row adds to each of its areas alike is said once, by SumEach: keys are made of it for the areas only where
+// something changed.
 type Effect struct {
 	areas []string
 	marks []entryMark
@@ -71,10 +71,7 @@ func (s spot) in(b []byte, area string) []byte {
 }
 
 // entryMark is an index entry; of two with one key the later counts.
-type entryMark struct {
-	spot
-	value string
-}
+type entryMark struct{ key, value string }
 
 // sum is what a row adds to one counter of a cell.
 type sum struct {
@@ -83,18 +80,13 @@ type sum struct {
 	n       int64
 }
 
-// Over says which areas MarkEach and SumEach are for, each once.
+// Over says which areas SumEach is for, each once.
 func (e *Effect) Over(areas []string) { e.areas = areas }
 
 // Mark adds an index entry.
-func (e *Effect) Mark(key, value string) { e.mark(spot{rest: key}, value) }
-
-// MarkEach adds an index entry for every area: Key(kind, area, …), with rest the Key of what follows, or Key(kind, area) without.
-func (e *Effect) MarkEach(kind, rest, value string) { e.mark(spot{kind, rest}, value) }
-
-func (e *Effect) mark(at spot, value string) {
+func (e *Effect) Mark(key, value string) {
 	e.enter()
-	e.marks = append(e.marks, entryMark{at, value})
+	e.marks = append(e.marks, entryMark{key, value})
 }
 
 // Sum adds n to a counter of a cell.
@@ -113,9 +105,9 @@ func (e *Effect) sum(at spot, counter string, n int64) {
 // memory is the next effects'.
 func (e Effect) Replace(ctx context.Context, v View, before Effect) error {
 	switch {
-	case len(e.marks)+len(e.sums) == 0:
+	case len(e.sums) == 0:
 		e.areas = before.areas
-	case len(before.marks)+len(before.sums) > 0 && !slices.Equal(e.areas, before.areas):
+	case len(before.sums) > 0 && !slices.Equal(e.areas, before.areas):
 		e, before = e.spread(), before.spread()
 	}
 	e.replaceMarks(v, before.marks)
@@ -129,9 +121,7 @@ func (e Effect) Replace(ctx context.Context, v View, before Effect) error {
 // spread says for each area by itself what was said once for all.
 func (e Effect) spread() (out Effect) {
 	for _, m := range e.marks {
-		for at := range m.keys(e.areas) {
-			out.Mark(at, m.value)
-		}
+		out.Mark(m.key, m.value)
 	}
 	for _, s := range e.sums {
 		for at := range s.keys(e.areas) {
@@ -170,11 +160,6 @@ func (e Effect) replaceMarks(v View, before []entryMark) {
 		return
 	}
 	was, now := sortMarks(before), sortMarks(e.marks)
-	set := func(m entryMark) {
-		for at := range m.keys(e.areas) {
-			v.Set(at, []byte(m.value))
-		}
-	}
 	for i, j := 0, 0; i < len(was) || j < len(now); {
 		order := 0
 		switch {
@@ -183,20 +168,18 @@ func (e Effect) replaceMarks(v View, before []entryMark) {
 		case i == len(was):
 			order = 1
 		default:
-			order = was[i].compare(now[j].spot)
+			order = strings.Compare(was[i].key, now[j].key)
 		}
 		switch {
 		case order < 0:
-			for at := range was[i].keys(e.areas) {
-				v.Delete(at)
-			}
+			v.Delete(was[i].key)
 			i++
 		case order > 0:
-			set(now[j])
+			v.Set(now[j].key, []byte(now[j].value))
 			j++
 		default:
 			if was[i].value != now[j].value {
-				set(now[j])
+				v.Set(now[j].key, []byte(now[j].value))
 			}
 			i, j = i+1, j+1
 		}
@@ -204,10 +187,10 @@ func (e Effect) replaceMarks(v View, before []entryMark) {
 }
 
 func sortMarks(marks []entryMark) []entryMark {
-	slices.SortStableFunc(marks, func(a, b entryMark) int { return a.compare(b.spot) })
+	slices.SortStableFunc(marks, func(a, b entryMark) int { return strings.Compare(a.key, b.key) })
 	out := marks[:0]
 	for i, m := range marks {
-		if i+1 == len(marks) || marks[i+1].spot != m.spot {
+		if i+1 == len(marks) || marks[i+1].key != m.key {
 			out = append(out, m)
 		}
 	}

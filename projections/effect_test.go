@@ -15,9 +15,9 @@ import (
 
 // said is an effect in words: what a row adds in its areas, and beside them.
 type said struct {
-	Areas       []string
-	Marks, Each map[string]string // rest → value
-	Sums        []count
+	Areas []string
+	Marks map[string]string // rest → value
+	Sums  []count
 }
 
 type count struct {
@@ -28,11 +28,8 @@ type count struct {
 
 func (s said) effect() (e Effect) {
 	e.Over(s.Areas)
-	for _, rest := range slices.Sorted(maps.Keys(s.Marks)) {
-		e.Mark(Key("own", rest), s.Marks[rest])
-	}
-	for rest, value := range s.Each { // In any order.
-		e.MarkEach("m", rest, value)
+	for rest, value := range s.Marks { // In any order.
+		e.Mark(Key("own", rest), value)
 	}
 	for _, c := range s.Sums {
 		if c.each {
@@ -64,9 +61,6 @@ func model(rows map[string]said) map[string]string {
 			out[Key("own", rest)] = value
 		}
 		for _, a := range s.Areas {
-			for rest, value := range s.Each {
-				out[in("m", a, rest)] = value
-			}
 			for _, c := range s.Sums {
 				if c.each {
 					add(in("s", a, c.cell), c.counter, c.n)
@@ -104,10 +98,9 @@ func TestEffects(t *testing.T) {
 		var views Memory
 		rows := map[string]said{}
 		draw := func(id string) said {
-			s := said{Areas: rapid.SliceOfDistinct(word, rapid.ID[string]).Draw(t, "areas"), Marks: map[string]string{}, Each: map[string]string{}}
+			s := said{Areas: rapid.SliceOfDistinct(word, rapid.ID[string]).Draw(t, "areas"), Marks: map[string]string{}}
 			for range rapid.IntRange(0, 3).Draw(t, "marks") {
 				s.Marks[Key(word.Draw(t, "rest"), id)] = word.Draw(t, "value")
-				s.Each[Key(word.Draw(t, "rest"), id)] = word.Draw(t, "value")
 			}
 			for range rapid.IntRange(0, 6).Draw(t, "sums") {
 				s.Sums = append(s.Sums, count{rapid.Bool().Draw(t, "each"), rest.Draw(t, "cell"), word.Draw(t, "counter"), rapid.Int64Range(-1, 2).Draw(t, "n")})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 
@@ -78,47 +79,44 @@ type Page struct {
 // List reads one page of the keys under a prefix, in key order or reversed. row turns a pair into a row, and false
 // leaves it out. next is "" at the end; a page may be short or empty and still have a next one.
 func List[T any](ctx context.Context, r Reader, prefix []string, reverse bool, p Page, row func(Pair) (T, bool, error)) (rows []T, next string, err error) {
-	return ListBetween(ctx, r, prefix, "", "", reverse, p, row)
+	return ListBetween(ctx, r, [][]string{prefix}, "", "", reverse, p, row)
 }
 
-// ListBetween is List over the keys whose part after the prefix is at least first and below before; "" is no bound. A
-// part that begins with a day is so cut by days.
+// ListBetween is List over the keys under several prefixes, in order of what follows these, which no two have alike: of
+// those where it is at least first and below before; "" is no bound. What begins with a day is so cut by days.
 func ListBetween[T any](
-	ctx context.Context, r Reader, prefix []string, first, before string, reverse bool, p Page, row func(Pair) (T, bool, error),
+	ctx context.Context, r Reader, prefixes [][]string, first, before string, reverse bool, p Page, row func(Pair) (T, bool, error),
 ) (rows []T, next string, err error) {
 	limit := p.Limit
 	if limit <= 0 {
 		limit = LimitDefault
 	}
 	limit = min(limit, LimitMax)
-	from, to := Prefix(prefix...)+first, PrefixEnd(prefix...)
-	if before != "" {
-		to = Prefix(prefix...) + before
-	}
 	if p.Cursor != "" {
 		tail, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 		if err != nil || len(tail) == 0 || len(tail) > 1024 {
 			return nil, "", ErrCursor
 		}
-		if at := Prefix(prefix...) + Key(strings.Split(string(tail), keySeparator)...); reverse {
-			to = min(to, at)
-		} else {
-			from = max(from, at+"\x00")
+		switch at := Key(strings.Split(string(tail), keySeparator)...); {
+		case !reverse:
+			first = max(first, at+"\x00")
+		case before == "" || at < before:
+			before = at
 		}
-		if from >= to {
+		if before != "" && first >= before {
 			return nil, "", nil
 		}
 	}
 	seen, last := 0, ""
-	for pair, err := range r.Scan(ctx, from, to, reverse) {
+	for at, err := range scanUnder(ctx, r, prefixes, first, before, reverse) {
 		if err != nil {
 			return nil, "", err
 		}
 		if len(rows) == limit || seen == scanMax {
-			return rows, base64.RawURLEncoding.EncodeToString([]byte(KeyText(last[len(Prefix(prefix...)):]))), nil
+			return rows, base64.RawURLEncoding.EncodeToString([]byte(KeyText(last))), nil
 		}
-		seen, last = seen+1, pair.Key
-		t, keep, err := row(pair)
+		seen, last = seen+1, at.tail()
+		t, keep, err := row(at.pair)
 		if err != nil {
 			return nil, "", err
 		}
@@ -127,4 +125,59 @@ func ListBetween[T any](
 		}
 	}
 	return rows, "", nil
+}
+
+// under is where a scan of the keys under a prefix stands.
+type under struct {
+	prefix string
+	pair   Pair
+	next   func() (Pair, error, bool)
+}
+
+// tail is what follows the prefix.
+func (u *under) tail() string { return u.pair.Key[len(u.prefix):] }
+
+// scanUnder scans the keys under several prefixes, in order of their tails from one up to another.
+func scanUnder(ctx context.Context, r Reader, prefixes [][]string, from, to string, reverse bool) iter.Seq2[*under, error] {
+	return func(yield func(*under, error) bool) {
+		var all []*under
+		for _, parts := range prefixes {
+			u, end := &under{prefix: Prefix(parts...)}, PrefixEnd(parts...)
+			if to != "" {
+				end = u.prefix + to
+			}
+			next, stop := iter.Pull2(r.Scan(ctx, u.prefix+from, end, reverse))
+			defer stop()
+			u.next = next
+			all = append(all, u)
+		}
+		advance := func(i int) error {
+			p, err, ok := all[i].next()
+			if all[i].pair = p; !ok {
+				all = slices.Delete(all, i, i+1)
+			}
+			return err
+		}
+		for i := len(all) - 1; i >= 0; i-- {
+			if err := advance(i); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+		for len(all) > 0 {
+			at := 0
+			for i, u := range all {
+				if order := strings.Compare(u.tail(), all[at].tail()); order < 0 && !reverse || order > 0 && reverse {
+					at = i
+				}
+			}
+			if !yield(all[at], nil) {
+				return
+			}
+			if err := advance(at); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
 }

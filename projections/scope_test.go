@@ -40,6 +40,7 @@ func TestListPages(t *testing.T) {
 	err := views.Batch(ctx, "v", 1, 0, 9, func(v projections.View) error {
 		for i := range 25 {
 			v.Set(projections.Key("a", fmt.Sprintf("%02d", i)), []byte("x"))
+			v.Set(projections.Key("b", fmt.Sprint(i*i%7), fmt.Sprintf("%02d", i)), []byte("x"))
 			want = append(want, fmt.Sprintf("%02d", i))
 		}
 		v.Set(projections.Key("a"), nil)       // Not under the prefix.
@@ -52,13 +53,21 @@ func TestListPages(t *testing.T) {
 	if err := views.Activate(ctx, "v", 1); err != nil {
 		t.Fatal(err)
 	}
-	for _, reverse := range []bool{false, true} {
+	for _, c := range []struct {
+		prefixes [][]string
+		reverse  bool
+	}{
+		{[][]string{{"a"}}, false},
+		{[][]string{{"a"}, {"none"}}, true},
+		{[][]string{{"b", "4"}, {"b", "0"}, {"b", "1"}, {"b", "2"}}, false},
+		{[][]string{{"b", "0"}, {"b", "2"}, {"b", "1"}, {"b", "4"}}, true},
+	} {
 		var got []string
 		pages, page := 0, projections.Page{Limit: 10}
 		for {
 			var rows []string
 			err := views.Read(ctx, "v", func(r projections.Reader) (err error) {
-				rows, page.Cursor, err = projections.List(ctx, r, []string{"a"}, reverse, page, func(p projections.Pair) (string, bool, error) {
+				rows, page.Cursor, err = projections.ListBetween(ctx, r, c.prefixes, "", "", c.reverse, page, func(p projections.Pair) (string, bool, error) {
 					return projections.Tail(p.Key), true, nil
 				})
 				return err
@@ -71,13 +80,13 @@ func TestListPages(t *testing.T) {
 				break
 			}
 		}
-		if reverse {
+		if c.reverse {
 			for i := range got[:len(got)/2] {
 				got[i], got[len(got)-1-i] = got[len(got)-1-i], got[i]
 			}
 		}
 		if d := cmp.Diff(got, want); d != "" || pages != 3 {
-			t.Errorf("reverse %v: %d pages\n%s", reverse, pages, d)
+			t.Errorf("%q, reverse %v: %d pages\n%s", c.prefixes, c.reverse, pages, d)
 		}
 	}
 }

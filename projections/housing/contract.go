@@ -82,6 +82,8 @@ func (c Contract) parties() []string {
 	return slices.DeleteFunc(slices.Compact(all), func(p string) bool { return p == "" })
 }
 
+func (c Contract) locality() locality { return locality{c.AdminCode, c.ReportUnit, c.Street} }
+
 // lastDay is the last day the lease runs: the day it ended, else the day agreed.
 func (c Contract) lastDay() domain.Day {
 	if !c.EndedOn.IsZero() {
@@ -120,6 +122,9 @@ func (w *work) contract(ctx context.Context, e projections.Event, ev contract.Ev
 		}
 	}
 	w.contracts.Changed(key, before, after)
+	if err := w.stands(ctx, after.locality()); err != nil {
+		return err
+	}
 	if before.number() == after.number() {
 		return nil
 	}
@@ -249,17 +254,17 @@ func contractEffect(c Contract) (e projections.Effect) {
 	if c.Parent != "" {
 		e.Mark(projections.Key(keyConParent, c.Parent, c.ID), "")
 	}
-	e.Over(areas(c.AdminCode, c.ReportUnit, c.Street))
+	e.Over(c.locality().areas())
 	c.inAreas(&e)
 	return e
 }
 
 // inAreas adds what a contract is to its areas: its place in the lists by day, and its share of the figures.
 func (c Contract) inAreas(e *projections.Effect) {
-	void := c.State == StageCancelled || c.State == StageAnnulled
+	void, l := c.State == StageCancelled || c.State == StageAnnulled, c.locality()
 	if !c.SignedOn.IsZero() && !void {
 		month := c.SignedOn.Month().String()
-		e.MarkEach(keyConSigned, projections.Key(c.SignedOn.String(), c.ID), "")
+		e.Mark(l.key(keyConSigned, c.SignedOn.String(), c.ID), "")
 		e.SumEach(keyFlow, month, "signed", 1)
 		if !c.FiledOn.IsZero() {
 			e.SumEach(keyFlow, month, "signed_filed", 1)
@@ -268,7 +273,7 @@ func (c Contract) inAreas(e *projections.Effect) {
 			}
 		} else if c.State != StageEnded {
 			fileBy := c.FileBy.String()
-			e.MarkEach(keyUnfiled, projections.Key(fileBy, c.ID), "")
+			e.Mark(l.key(keyUnfiled, fileBy, c.ID), "")
 			for _, lessor := range c.Lessors {
 				e.SumEach(keyUnfiledBy, projections.Key(lessor), fileBy, 1)
 			}
@@ -306,7 +311,7 @@ func (c Contract) inAreas(e *projections.Effect) {
 		}
 		if c.State == StageFiled && !c.End.IsZero() && c.Origin != "LEGACY" {
 			end := c.End.String()
-			e.MarkEach(keyEnding, projections.Key(end, c.ID), "")
+			e.Mark(l.key(keyEnding, end, c.ID), "")
 			e.SumEach(keyEndingDay, end, "n", 1)
 		}
 	}
@@ -325,7 +330,7 @@ const daysToFileMax = 99 // Longer waits count as this many.
 func (c Contract) filedIn(e *projections.Effect) {
 	month := c.FiledOn.Month().String()
 	count := func(counter string, n int64) { e.SumEach(keyFlow, month, counter, n) }
-	e.MarkEach(keyConFiled, projections.Key(c.FiledOn.String(), c.ID), "")
+	e.Mark(c.locality().key(keyConFiled, c.FiledOn.String(), c.ID), "")
 	if c.Origin == "LEGACY" {
 		count("legacy", 1)
 		return

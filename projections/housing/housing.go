@@ -28,7 +28,7 @@ type Projection struct{}
 func (Projection) Name() string { return "housing" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 7 }
+func (Projection) Version() int { return 8 }
 
 // Types the view reads.
 func (Projection) Types() []string {
@@ -44,24 +44,25 @@ const (
 	keyBuilding  = "b"  // building → Building
 	keyTable     = "bt" // building, unit → place
 	keyUnit      = "u"  // unit → unitRow
-	keyUnitArea  = "ua" // area, unit
+	keyUnitArea  = "ua" // locality, unit
 	keyListing   = "l"  // listing → listingRow
 	keyCode      = "lc" // code → listing
 	keyOfUnit    = "lu" // unit, listing
 	keyOfParty   = "lp" // publisher or owner, listing
-	keyOfArea    = "la" // area, stage, listing
+	keyOfArea    = "la" // locality, stage, listing
 	keyShown     = "ls" // unit → Counters{published}
 	keyContract  = "c"  // contract → Contract
 	keyConUnit   = "cu" // unit, start, contract
 	keyConParty  = "cp" // party, contract: named in it, now or once
-	keyConSigned = "cs" // area, signed day, contract
-	keyConFiled  = "cf" // area, filed day, contract
+	keyConSigned = "cs" // locality, signed day, contract
+	keyConFiled  = "cf" // locality, filed day, contract
 	keyConNo     = "cn" // filing number → contract
 	keyConParent = "ch" // head contract, contract
-	keyUnfiled   = "cw" // area, last day to file, contract: signed, not filed
+	keyUnfiled   = "cw" // locality, last day to file, contract: signed, not filed
 	keyUnfiledBy = "wl" // area, lessor → Counters by last day to file
 	keyEndingDay = "cd" // area, end → Counters{n}
-	keyEnding    = "ce" // area, end, contract: filed and running
+	keyEnding    = "ce" // locality, end, contract: filed and running
+	keyLocality  = "ll" // area, locality: rows stood in it once
 	keyStock     = "s"  // area → Counters
 	keyFlow      = "f"  // area, month → Counters
 	keyEstate    = "es" // area, estate → Counters{buildings}
@@ -76,17 +77,27 @@ const (
 // AreaCity is the whole city.
 const AreaCity = "city"
 
+// locality is where rows stand. Lists of areas are merged from those of their localities, a few hundred in the city, so
+// that each row is in one.
+type locality struct{ admin, reportUnit, street string }
+
 // areas a row counts for: the city, its district, reporting unit and street.
-func areas(admin, reportUnit, street string) []string {
-	all := []string{AreaCity, admin, reportUnit, street}
+func (l locality) areas() []string {
+	all := []string{AreaCity, l.admin, l.reportUnit, l.street}
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(a string) bool { return a == "" })
+}
+
+// key is that of an entry in a list of the locality.
+func (l locality) key(kind string, rest ...string) string {
+	return projections.Key(append([]string{kind, l.admin, l.reportUnit, l.street}, rest...)...)
 }
 
 // Apply folds a batch.
 func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {
 	w := work{
 		View:     v,
+		known:    map[locality]bool{},
 		units:    projections.Settling[unitRow]{Effect: unitEffect},
 		listings: projections.Settling[listingRow]{Effect: listingEffect}, contracts: projections.Settling[Contract]{Effect: contractEffect},
 	}
@@ -115,9 +126,25 @@ func (p Projection) Apply(ctx context.Context, v projections.View, batch []proje
 // work is a batch: the view, and the rows whose indexes and figures are settled at its end.
 type work struct {
 	projections.View
+	known     map[locality]bool // Found or written down in this batch.
 	units     projections.Settling[unitRow]
 	listings  projections.Settling[listingRow]
 	contracts projections.Settling[Contract]
+}
+
+// stands writes a locality down in its areas. It stays there when no row stands in it any more.
+func (w *work) stands(ctx context.Context, l locality) error {
+	if w.known[l] {
+		return nil
+	}
+	w.known[l] = true
+	if _, there, err := w.Get(ctx, projections.Key(keyLocality, AreaCity, l.admin, l.reportUnit, l.street)); there || err != nil {
+		return err
+	}
+	for _, area := range l.areas() {
+		w.Set(projections.Key(keyLocality, area, l.admin, l.reportUnit, l.street), nil)
+	}
+	return nil
 }
 
 // Building is a building of the register.
@@ -195,7 +222,7 @@ func buildingEffect(b Building) (e projections.Effect) {
 	if b.ID == "" {
 		return e
 	}
-	e.Over(areas(b.AdminCode, b.ReportUnit, b.Street))
+	e.Over(locality{b.AdminCode, b.ReportUnit, b.Street}.areas())
 	e.SumEach(keyStock, "", "buildings", 1)
 	if b.Estate != "" {
 		e.SumEach(keyEstate, b.Estate, "buildings", 1)
@@ -219,10 +246,16 @@ func (w *work) unit(ctx context.Context, e projections.Event, ev unit.Event) err
 	}
 	after := unitRow{State: unit.Decider.Evolve(before.State, ev), Trail: before.Trail.Add(e)}
 	projections.Put(w.View, key, after)
-	if before.Trail.Events == 0 || !quietUnit(ev) {
-		w.units.Changed(key, before, after)
+	if before.Trail.Events > 0 && quietUnit(ev) {
+		return nil
 	}
-	return nil
+	w.units.Changed(key, before, after)
+	return w.stands(ctx, after.locality())
+}
+
+func (r unitRow) locality() locality {
+	h := r.State.Home
+	return locality{h.AdminCode, h.ReportUnit, h.Street}
 }
 
 // quietUnit is true of events that change nothing listed or counted beside the row.
@@ -238,9 +271,9 @@ func unitEffect(r unitRow) (e projections.Effect) {
 	if r.Trail.Events == 0 {
 		return e
 	}
-	s, h := r.State, r.State.Home
-	e.Over(areas(h.AdminCode, h.ReportUnit, h.Street))
-	e.MarkEach(keyUnitArea, projections.Key(projections.ID(r.Trail.Stream)), "")
+	s, h, l := r.State, r.State.Home, r.locality()
+	e.Over(l.areas())
+	e.Mark(l.key(keyUnitArea, projections.ID(r.Trail.Stream)), "")
 	if len(s.Successors) > 0 || s.Stage == unit.StageRetired {
 		e.SumEach(keyStock, "", "units_retired", 1)
 		return e

@@ -85,10 +85,18 @@ func (w *work) listing(ctx context.Context, e projections.Event, ev listing.Even
 	}
 	projections.Put(w.View, key, after)
 	w.listings.Changed(key, before, after)
+	if err := w.stands(ctx, after.locality()); err != nil {
+		return err
+	}
 	if before.State.Code == after.State.Code {
 		return nil
 	}
 	return codeEffect(id, after).Replace(ctx, w.View, codeEffect(id, before))
+}
+
+func (r listingRow) locality() locality {
+	p := r.State.Place
+	return locality{p.AdminCode, p.ReportUnit, p.Street}
 }
 
 // codeEffect is how a listing is found by its verification code.
@@ -120,7 +128,7 @@ func listingEffect(r listingRow) (e projections.Effect) {
 	if r.Trail.Events == 0 {
 		return e
 	}
-	id, s, place := projections.ID(r.Trail.Stream), r.State, r.State.Place
+	id, s, l := projections.ID(r.Trail.Stream), r.State, r.locality()
 	e.Mark(projections.Key(keyOfUnit, s.Offer.Unit, id), "")
 	for _, p := range listingParties(s) {
 		e.Mark(projections.Key(keyOfParty, p, id), "")
@@ -128,8 +136,8 @@ func listingEffect(r listingRow) (e projections.Effect) {
 	if s.Stage == listing.StagePublished {
 		e.Sum(projections.Key(keyShown, s.Offer.Unit), "published", 1)
 	}
-	e.Over(areas(place.AdminCode, place.ReportUnit, place.Street))
-	e.MarkEach(keyOfArea, projections.Key(string(s.Stage), id), "")
+	e.Over(l.areas())
+	e.Mark(l.key(keyOfArea, string(s.Stage), id), "")
 	e.SumEach(keyStock, "", "listings_"+string(s.Stage), 1)
 	flow := func(day domain.Day, counter string, n int64) { e.SumEach(keyFlow, day.Month().String(), counter, n) }
 	for _, first := range [...]struct {
@@ -272,27 +280,31 @@ type ListingFilter struct {
 
 // Listings lists by unit, party or area (and state), by the caller's own index when the scope is narrow.
 func Listings(ctx context.Context, r projections.Reader, s projections.Scope, f ListingFilter, p projections.Page) ([]Listing, string, error) {
-	prefix := []string{keyListing}
+	prefixes, err := [][]string{{keyListing}}, error(nil)
 	switch {
 	case f.Unit != "":
-		prefix = []string{keyOfUnit, f.Unit}
+		prefixes = [][]string{{keyOfUnit, f.Unit}}
 	case f.Party != "":
-		prefix = []string{keyOfParty, f.Party}
+		prefixes = [][]string{{keyOfParty, f.Party}}
 	case !s.All && s.Party != "":
-		prefix = []string{keyOfParty, s.Party}
+		prefixes = [][]string{{keyOfParty, s.Party}}
 	case f.Area != "" || (!s.All && s.District != ""):
 		area := f.Area
 		if area == "" {
 			area = s.District
 		}
-		prefix = []string{keyOfArea, area}
+		var of []string
 		if f.State != "" {
-			prefix = append(prefix, string(f.State))
+			of = append(of, string(f.State))
 		}
+		prefixes, err = inArea(ctx, r, keyOfArea, area, of...)
 	}
-	return projections.List(ctx, r, prefix, false, p, func(pair projections.Pair) (Listing, bool, error) {
+	if err != nil {
+		return nil, "", err
+	}
+	return projections.ListBetween(ctx, r, prefixes, "", "", false, p, func(pair projections.Pair) (Listing, bool, error) {
 		l, ok, err := ListingOf(ctx, r, s, projections.Tail(pair.Key))
-		in := f.Area == "" || slices.Contains(areas(l.AdminCode, l.ReportUnit, l.Street), f.Area)
+		in := f.Area == "" || slices.Contains(locality{l.AdminCode, l.ReportUnit, l.Street}.areas(), f.Area)
 		return l, ok && in && (f.State == "" || l.State == f.State) && (f.Party == "" || l.Publisher == f.Party || l.Owner == f.Party), err
 	})
 }

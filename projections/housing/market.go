@@ -103,7 +103,7 @@ func PortfolioOf(ctx context.Context, r projections.Reader, s projections.Scope,
 		}
 		if !homes[c.Unit] {
 			homes[c.Unit] = true
-			for _, a := range areas("", c.ReportUnit, c.Street) {
+			for _, a := range (locality{reportUnit: c.ReportUnit, street: c.Street}).areas() {
 				p.Homes[a]++
 			}
 		}

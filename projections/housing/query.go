@@ -40,28 +40,31 @@ type ContractFilter struct {
 func (f ContractFilter) keeps(c Contract) bool {
 	return (f.Unit == "" || c.Unit == f.Unit) && (f.Party == "" || slices.Contains(c.parties(), f.Party)) &&
 		(f.Parent == "" || c.Parent == f.Parent) && (f.Kind == "" || c.Kind == f.Kind) && (f.State == "" || c.State == f.State) &&
-		(f.Area == "" || slices.Contains(areas(c.AdminCode, c.ReportUnit, c.Street), f.Area)) && (f.On.IsZero() || c.RunsOn(f.On))
+		(f.Area == "" || slices.Contains(c.locality().areas(), f.Area)) && (f.On.IsZero() || c.RunsOn(f.On))
 }
 
 // Contracts lists contracts of a unit (by start), a party, under a head lease, or of an area (by signing day).
 func Contracts(ctx context.Context, r projections.Reader, s projections.Scope, f ContractFilter, p projections.Page) ([]Contract, string, error) {
-	prefix := []string{keyContract}
+	prefixes, err := [][]string{{keyContract}}, error(nil)
 	switch {
 	case f.Unit != "":
-		prefix = []string{keyConUnit, f.Unit}
+		prefixes = [][]string{{keyConUnit, f.Unit}}
 	case f.Parent != "":
-		prefix = []string{keyConParent, f.Parent}
+		prefixes = [][]string{{keyConParent, f.Parent}}
 	case f.Party != "":
-		prefix = []string{keyConParty, f.Party}
+		prefixes = [][]string{{keyConParty, f.Party}}
 	case !s.All && s.Party != "":
 		f.Party = s.Party // The index knows those it has left, too.
-		prefix = []string{keyConParty, s.Party}
+		prefixes = [][]string{{keyConParty, s.Party}}
 	case f.Area != "":
-		prefix = []string{keyConSigned, f.Area}
+		prefixes, err = inArea(ctx, r, keyConSigned, f.Area)
 	case !s.All && s.District != "":
-		prefix = []string{keyConSigned, s.District}
+		prefixes, err = inArea(ctx, r, keyConSigned, s.District)
 	}
-	return projections.List(ctx, r, prefix, false, p, func(pair projections.Pair) (Contract, bool, error) {
+	if err != nil {
+		return nil, "", err
+	}
+	return projections.ListBetween(ctx, r, prefixes, "", "", false, p, func(pair projections.Pair) (Contract, bool, error) {
 		c, ok, err := ContractOf(ctx, r, s, projections.Tail(pair.Key))
 		return c, ok && f.keeps(c), err
 	})
@@ -70,30 +73,46 @@ func Contracts(ctx context.Context, r projections.Reader, s projections.Scope, f
 // Unfiled lists signed contracts of an area that are not filed though their last day to file was before today, longest
 // overdue first.
 func Unfiled(ctx context.Context, r projections.Reader, s projections.Scope, area string, today domain.Day, p projections.Page) ([]Contract, string, error) {
-	return contractsBetween(ctx, r, s, []string{keyUnfiled, area}, "", today.String(), p)
+	return contractsBetween(ctx, r, s, keyUnfiled, area, "", today.String(), p)
 }
 
 // Ending lists filed contracts of an area that end from today up to and including a day, soonest first.
 func Ending(ctx context.Context, r projections.Reader, s projections.Scope, area string, today, upTo domain.Day, p projections.Page) ([]Contract, string, error) {
-	return contractsBetween(ctx, r, s, []string{keyEnding, area}, today.String(), upTo.AddDays(1).String(), p)
+	return contractsBetween(ctx, r, s, keyEnding, area, today.String(), upTo.AddDays(1).String(), p)
 }
 
 // SignedIn lists the contracts behind an area's figures of signing in a month.
 func SignedIn(ctx context.Context, r projections.Reader, s projections.Scope, area string, m domain.Month, p projections.Page) ([]Contract, string, error) {
-	return contractsBetween(ctx, r, s, []string{keyConSigned, area}, m.String(), (m + 1).String(), p)
+	return contractsBetween(ctx, r, s, keyConSigned, area, m.String(), (m + 1).String(), p)
 }
 
 // FiledIn lists the contracts behind an area's figures of filing in a month, legacy rows included.
 func FiledIn(ctx context.Context, r projections.Reader, s projections.Scope, area string, m domain.Month, p projections.Page) ([]Contract, string, error) {
-	return contractsBetween(ctx, r, s, []string{keyConFiled, area}, m.String(), (m + 1).String(), p)
+	return contractsBetween(ctx, r, s, keyConFiled, area, m.String(), (m + 1).String(), p)
 }
 
 func contractsBetween(
-	ctx context.Context, r projections.Reader, s projections.Scope, prefix []string, first, before string, p projections.Page,
+	ctx context.Context, r projections.Reader, s projections.Scope, kind, area, first, before string, p projections.Page,
 ) ([]Contract, string, error) {
-	return projections.ListBetween(ctx, r, prefix, first, before, false, p, func(pair projections.Pair) (Contract, bool, error) {
+	prefixes, err := inArea(ctx, r, kind, area)
+	if err != nil {
+		return nil, "", err
+	}
+	return projections.ListBetween(ctx, r, prefixes, first, before, false, p, func(pair projections.Pair) (Contract, bool, error) {
 		return ContractOf(ctx, r, s, projections.Tail(pair.Key))
 	})
+}
+
+// inArea are the prefixes of a kind of entries in the localities of an area.
+func inArea(ctx context.Context, r projections.Reader, kind, area string, rest ...string) (prefixes [][]string, err error) {
+	for pair, err := range r.Scan(ctx, projections.Prefix(keyLocality, area), projections.PrefixEnd(keyLocality, area), false) {
+		if err != nil {
+			return nil, err
+		}
+		locality := projections.Parts(pair.Key)[2:] // keyLocality, area, …
+		prefixes = append(prefixes, slices.Concat([]string{kind}, locality, rest))
+	}
+	return prefixes, nil
 }
 
 // SeesArea is whether figures of an area are within a scope: everything for All, a district regulator's own district.
@@ -149,7 +168,11 @@ func Units(ctx context.Context, r projections.Reader, s projections.Scope, area 
 			area = s.District
 		}
 	}
-	return projections.List(ctx, r, []string{keyUnitArea, area}, false, p, func(pair projections.Pair) (Unit, bool, error) {
+	prefixes, err := inArea(ctx, r, keyUnitArea, area)
+	if err != nil {
+		return nil, "", err
+	}
+	return projections.ListBetween(ctx, r, prefixes, "", "", false, p, func(pair projections.Pair) (Unit, bool, error) {
 		return UnitOf(ctx, r, s, projections.Tail(pair.Key), on)
 	})
 }

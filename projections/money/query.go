@@ -297,7 +297,7 @@ func Statements(ctx context.Context, r projections.Reader, s projections.Scope, 
 
 // ReleasesDue lists tranches due up to and including a day that are not ordered, oldest first.
 func ReleasesDue(ctx context.Context, r projections.Reader, s projections.Scope, upTo domain.Day, p projections.Page) ([]Due, string, error) {
-	return projections.ListBetween(ctx, r, []string{keyDue}, "", upTo.AddDays(1).String(), false, p, func(pair projections.Pair) (Due, bool, error) {
+	return projections.ListBetween(ctx, r, [][]string{{keyDue}}, "", upTo.AddDays(1).String(), false, p, func(pair projections.Pair) (Due, bool, error) {
 		d, err := projections.Get[Due](ctx, r, pair.Key)
 		if err != nil || s.All {
 			return d, err == nil, err
