@@ -17,17 +17,17 @@ type Counters map[string]int64
 
 // Bump adds deltas to the counters at key. A counter at 0 is dropped, an empty cell deleted.
 func Bump(ctx context.Context, v View, key string, deltas Counters) error {
-	all := make([]sum, 0, len(deltas))
-	for name, d := range deltas {
-		all = append(all, sum{spot{rest: key}, name, d})
+	all := make([]counter, 0, len(deltas))
+	for name, n := range deltas {
+		all = append(all, counter{name, n})
 	}
-	slices.SortFunc(all, func(a, b sum) int { return strings.Compare(a.counter, b.counter) })
+	slices.SortFunc(all, func(a, b counter) int { return strings.Compare(a.name, b.name) })
 	return bump(ctx, v, []byte(key), all)
 }
 
 // bump is Bump of deltas in order of names, each once. It looks for the cell once, and keeps the key only of one that is new:
 // most are in memory.
-func bump(ctx context.Context, v View, key []byte, deltas []sum) error {
+func bump(ctx context.Context, v View, key []byte, deltas []counter) error {
 	rows, _ := v.(*rowView)
 	if rows != nil {
 		if x := rows.rows.find(key); x != nil {
@@ -64,16 +64,16 @@ type counter struct {
 }
 
 // plus adds deltas, in the cell's own memory.
-func (c cell) plus(deltas []sum) cell {
+func (c cell) plus(deltas []counter) cell {
 	at := 0
 	for _, d := range deltas {
-		for at < len(c) && c[at].name < d.counter {
+		for at < len(c) && c[at].name < d.name {
 			at++
 		}
 		switch {
-		case at == len(c) || c[at].name != d.counter:
+		case at == len(c) || c[at].name != d.name:
 			if d.n != 0 {
-				c = slices.Insert(c, at, counter{d.counter, d.n})
+				c = slices.Insert(c, at, d)
 			}
 		case c[at].n+d.n == 0:
 			c = slices.Delete(c, at, at+1)

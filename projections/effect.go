@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -54,10 +53,6 @@ func (e *Effect) leave() {
 // spot is a key: rest itself, or with a kind the key of kind, area and rest in every area. A rest is a Key too.
 type spot struct{ kind, rest string }
 
-func (s spot) compare(t spot) int {
-	return cmp.Or(strings.Compare(s.kind, t.kind), strings.Compare(s.rest, t.rest))
-}
-
 // in appends the key in an area.
 func (s spot) in(b []byte, area string) []byte {
 	if s.kind == "" {
@@ -104,55 +99,18 @@ func (e *Effect) sum(at spot, counter string, n int64) {
 // Replace takes away what before added and adds what e adds, touching only what differs. It uses both up: their
 // memory is the next effects'.
 func (e Effect) Replace(ctx context.Context, v View, before Effect) error {
-	switch {
-	case len(e.sums) == 0:
-		e.areas = before.areas
-	case len(before.sums) > 0 && !slices.Equal(e.areas, before.areas):
-		e, before = e.spread(), before.spread()
-	}
+	t := tallies.Get().(*tally)
+	e.replace(v, before, t)
+	return t.settle(ctx, v)
+}
+
+// replace is Replace that leaves the sums to a tally.
+func (e Effect) replace(v View, before Effect, t *tally) {
 	e.replaceMarks(v, before.marks)
-	e.sums = difference(e.sums, before.sums)
-	err := addSums(ctx, v, e.areas, e.sums)
+	t.add(before.areas, before.sums, -1)
+	t.add(e.areas, e.sums, 1)
 	e.leave()
 	before.leave()
-	return err
-}
-
-// spread says for each area by itself what was said once for all.
-func (e Effect) spread() (out Effect) {
-	for _, m := range e.marks {
-		out.Mark(m.key, m.value)
-	}
-	for _, s := range e.sums {
-		for at := range s.keys(e.areas) {
-			out.Sum(at, s.counter, s.n)
-		}
-	}
-	e.leave()
-	return out
-}
-
-// oneArea is where a spot that is a key itself stands.
-var oneArea = []string{""}
-
-// over is the areas a spot stands in, of those of its effect.
-func (s spot) over(areas []string) []string {
-	if s.kind == "" {
-		return oneArea
-	}
-	return areas
-}
-
-// keys yields the keys of a spot.
-func (s spot) keys(areas []string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		room := [256]byte{}
-		for _, area := range s.over(areas) {
-			if !yield(string(s.in(room[:0], area))) {
-				return
-			}
-		}
-	}
 }
 
 func (e Effect) replaceMarks(v View, before []entryMark) {
@@ -195,49 +153,4 @@ func sortMarks(marks []entryMark) []entryMark {
 		}
 	}
 	return out
-}
-
-// difference is what to add so that now stands instead of before. Most stays, in the same order: that is struck out first.
-func difference(now, before []sum) []sum {
-	kept, at := 0, 0
-	for _, s := range before {
-		if i := slices.Index(now[at:], s); i >= 0 {
-			at += i
-			now[at].n = 0
-			at++
-			continue
-		}
-		s.n = -s.n
-		before[kept] = s
-		kept++
-	}
-	return slices.DeleteFunc(append(now, before[:kept]...), func(s sum) bool { return s.n == 0 })
-}
-
-// addSums adds to every cell at once what is to be added to it.
-func addSums(ctx context.Context, v View, areas []string, all []sum) error {
-	slices.SortFunc(all, func(a, b sum) int { return cmp.Or(a.compare(b.spot), strings.Compare(a.counter, b.counter)) })
-	out := all[:0]
-	for _, s := range all {
-		if n := len(out); n > 0 && out[n-1].spot == s.spot && out[n-1].counter == s.counter {
-			out[n-1].n += s.n
-		} else {
-			out = append(out, s)
-		}
-	}
-	out = slices.DeleteFunc(out, func(s sum) bool { return s.n == 0 })
-	room := [256]byte{}
-	for len(out) > 0 {
-		n := 1
-		for n < len(out) && out[n].spot == out[0].spot {
-			n++
-		}
-		for _, area := range out[0].over(areas) {
-			if err := bump(ctx, v, out[0].in(room[:0], area), out[:n]); err != nil {
-				return err
-			}
-		}
-		out = out[n:]
-	}
-	return nil
 }

@@ -143,6 +143,7 @@ func TestSettlingMany(t *testing.T) {
 	effect := func(r numbered) (e Effect) {
 		if r.id > 0 {
 			e.Sum("sum", "n", int64(r.n))
+			e.Sum(fmt.Sprintf("cell %04d", r.id), "n", int64(r.n))
 			e.Mark(fmt.Sprintf("mark %04d", r.id), fmt.Sprint(r.n))
 		}
 		return e
@@ -165,6 +166,16 @@ func TestSettlingMany(t *testing.T) {
 				return err
 			}
 			all, err := Get[Counters](t.Context(), v, "sum")
+			sum = all["n"]
+			for p := range v.Scan(t.Context(), "cell ", "cell!", false) {
+				all, err := Get[Counters](t.Context(), v, p.Key)
+				if sum -= all["n"]; err != nil {
+					return err
+				}
+			}
+			if sum != 0 {
+				t.Errorf("%d rows: their cells together lack %d", many, sum)
+			}
 			sum = all["n"]
 			for p := range v.Scan(t.Context(), "mark ", "mark!", false) {
 				if marks++; p.Key != fmt.Sprintf("mark %04d", marks) || string(p.Value) != fmt.Sprint(1+marks) {

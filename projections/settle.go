@@ -67,10 +67,12 @@ func (s *Settling[T]) Settle(ctx context.Context, v View) error {
 	if r == nil {
 		return nil
 	}
+	t := tallies.Get().(*tally)
 	for x := range r.all {
-		if err := s.Effect(x.after).Replace(ctx, v, s.Effect(x.before)); err != nil {
-			return err
-		}
+		s.Effect(x.after).replace(v, s.Effect(x.before), t)
+	}
+	if err := t.settle(ctx, v); err != nil {
+		return err
 	}
 	s.rows = nil
 	for x := range r.all {
