@@ -193,9 +193,12 @@ func BenchmarkFiling(b *testing.B) {
 			}
 		}
 		events := storetest.Events(3*filing+8, 3*filing+11)
-		if _, err := s.AppendTogether(t0, eventstore.Part{Stream: name("contract", filing), Expected: eventstore.NoStream, Events: events},
-			eventstore.Part{Stream: name("escrow", filing), Expected: eventstore.NoStream, Events: events},
-			eventstore.Part{Stream: name("unit", n), Expected: last, Events: events[:2]}); err != nil {
+		part := func(stream string, expected eventstore.Revision, events ...eventstore.NewEvent) eventstore.Part {
+			return eventstore.Part{Stream: stream, Expected: expected, Events: events}
+		}
+		if _, err := s.AppendTogether(t0, part(name("unit", n), last, events[0]),
+			part(name("contract", filing), eventstore.NoStream, events...), part(name("unit", n), last+1, events[1]),
+			part(name("escrow", filing), eventstore.NoStream, events...)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -281,22 +282,10 @@ func (r *rows) add(body []byte) {
 
 // apply writes the rows and the mark behind which the log they are from ends.
 func (x *index) apply(r *rows, m mark) error {
-	slices.SortFunc(r.all, func(a, b row) int {
-		if c := bytes.Compare(r.bytes[a.at:a.key], r.bytes[b.at:b.key]); c != 0 {
-			return c
-		}
-		return a.at - b.at
-	})
 	b := x.db.NewBatchWithSize(len(r.bytes) + len(r.all)*8)
 	defer b.Close()
-	for _, one := range r.all {
-		write := b.Set
-		if one.merge {
-			write = b.Merge
-		}
-		if err := write(r.bytes[one.at:one.key], r.bytes[one.key:one.end], nil); err != nil {
-			return err
-		}
+	if err := r.write(b); err != nil {
+		return err
 	}
 	if r.bytes, r.all = r.bytes[:0], r.all[:0]; cap(r.bytes) > rowsKept {
 		*r = rows{}
@@ -305,6 +294,35 @@ func (x *index) apply(r *rows, m mark) error {
 		return err
 	}
 	return x.db.Apply(b, pebble.NoSync)
+}
+
+// write adds the rows to a batch, those of one key as one: a filing writes its flat twice.
+func (r *rows) write(b *pebble.Batch) error {
+	slices.SortFunc(r.all, func(a, b row) int {
+		return cmp.Or(bytes.Compare(r.bytes[a.at:a.key], r.bytes[b.at:b.key]), a.at-b.at)
+	})
+	for rest := r.all; len(rest) > 0; {
+		one, n, size := rest[0], 0, 0
+		key := r.bytes[one.at:one.key]
+		for ; n < len(rest) && bytes.Equal(r.bytes[rest[n].at:rest[n].key], key); n++ {
+			size += rest[n].end - rest[n].key
+		}
+		room := b.SetDeferred
+		if one.merge {
+			room = b.MergeDeferred
+		}
+		op := room(len(key), size)
+		copy(op.Key, key)
+		value := op.Value[:0]
+		for _, more := range rest[:n] {
+			value = append(value, r.bytes[more.key:more.end]...)
+		}
+		if err := op.Finish(); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
 }
 
 func putEventKey(k, stream []byte, rev eventstore.Revision) {

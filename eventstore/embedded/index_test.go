@@ -126,6 +126,29 @@ func TestShortStreamsHaveOneRow(t *testing.T) {
 	check()
 }
 
+// TestStreamTwiceInABatch writes a stream before and behind another in one group, as a filing does its flat: the index gets one
+// row for each of the two, which tells of all.
+func TestStreamTwiceInABatch(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	s := mustOpen(t, Options{Dir: "log", FS: fs})
+	part := func(stream string, from, to int) eventstore.Part {
+		return eventstore.Part{Stream: stream, Expected: eventstore.Revision(from - 1), Events: storetest.Events(from, to)}
+	}
+	if _, err := s.AppendTogether(t.Context(), part("unit-1", 0, 2), part("contract-1", 0, 4), part("unit-1", 2, 3)); err != nil {
+		t.Fatal(err)
+	}
+	wantRevisions(t, s, "unit-1", 3)
+	wantRevisions(t, s, "contract-1", 4)
+	var r rows
+	r.add(fileData(t, fs, "log/"+segmentName(0))[segmentStart+groupHeader : s.durable.load()])
+	b := s.index.db.NewBatch()
+	defer b.Close()
+	if err := r.write(b); err != nil || b.Count() != 2 {
+		t.Errorf("%d rows, want 2: %v", b.Count(), err)
+	}
+}
+
 // TestRepeatsInLongStreams repeats appends at any revision: whether an id is in a head, behind it, in both, or only begins as
 // another does, what was written is found.
 func TestRepeatsInLongStreams(t *testing.T) {
