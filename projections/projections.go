@@ -185,5 +185,5 @@ func setRow[T any](v View, key string, value T) {
 	packRooms.Put(room)
 }
 
-// packRooms are for rows of a view whose rows are bytes, which a process has.
+// packRooms are for rows of a view whose rows are bytes, which a replay has.
 var packRooms = sync.Pool{New: func() any { return new(domain.PackRoom) }}

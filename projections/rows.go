@@ -30,6 +30,23 @@ type rows struct {
 	kinds      []string // Of keys that asked was asked about.
 }
 
+// Rows are rows for who keeps a view without a Runner. The zero Rows is ready.
+type Rows struct{ rows rows }
+
+// Batch calls f, inside a batch of so many events, with a view whose rows are values, and gives v their bytes if f succeeds.
+func (r *Rows) Batch(v View, events int, f func(View) error) error {
+	r.rows.turn(events)
+	cached := &rowView{View: v, rows: &r.rows}
+	if err := f(cached); err != nil {
+		return err
+	}
+	cached.flush()
+	return nil
+}
+
+// Forget empties r: it MUST be called after a batch that failed.
+func (r *Rows) Forget() { r.rows = rows{} }
+
 // row is one row as a value.
 type row struct {
 	key    string
@@ -147,9 +164,15 @@ func (v *rowView) Get(ctx context.Context, key string) ([]byte, bool, error) {
 
 // Scan implements Reader.
 func (v *rowView) Scan(ctx context.Context, from, to string, reverse bool) iter.Seq2[Pair, error] {
-	v.flush()
+	within := func(x *row) bool { return x.put && x.key >= from && (to == "" || x.key < to) }
+	if len(v.rows.order) > scanLooks || slices.ContainsFunc(v.rows.order, within) {
+		v.flush()
+	}
 	return v.View.Scan(ctx, from, to, reverse)
 }
+
+// scanLooks is how many rows a scan looks at before all are flushed for it: a row that is put again later is encoded once then.
+const scanLooks = 64
 
 // Set implements View.
 func (v *rowView) Set(key string, value []byte) {

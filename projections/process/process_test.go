@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -165,6 +166,7 @@ type faults struct {
 	mu         sync.Mutex
 	lost, down int
 	commits    int
+	unread     int
 	batches    int // Tried so far.
 }
 
@@ -186,6 +188,13 @@ func (f *faults) Append(ctx context.Context, s string, r eventstore.Revision, es
 		return eventstore.Appended{}, errDown
 	}
 	return done, err
+}
+
+func (f *faults) All(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
+	if f.next(&f.unread) {
+		return func(yield func(eventstore.Recorded, error) bool) { yield(eventstore.Recorded{}, errDown) }
+	}
+	return f.Store.All(ctx, after)
 }
 
 func (f *faults) tried() int {
@@ -266,6 +275,13 @@ func (s *shop) idle(t *testing.T) {
 	if err := s.WaitIdle(ctx); err != nil {
 		t.Fatalf("WaitIdle: %v; %+v", err, s.Status())
 	}
+}
+
+// fail has the next so many of a kind of call fail.
+func (s *shop) fail(calls *int, n int) {
+	s.fault.mu.Lock()
+	defer s.fault.mu.Unlock()
+	*calls = n
 }
 
 func (s *shop) rejections(t *testing.T) (out []Rejected) {
@@ -452,6 +468,66 @@ func TestFailingReactStopsTheProcessThere(t *testing.T) {
 			})
 		})
 	}
+}
+
+// tally counts orders in a row of its view, up to one that it refuses.
+type tally struct{ dealer }
+
+func (*tally) React(ctx context.Context, v projections.View, e projections.Event) ([]Outgoing, error) {
+	f, isOrder := e.Event.(placed)
+	if isOrder && f.Shelf == "broken" {
+		return nil, errDown
+	}
+	n, err := projections.Get[int](ctx, v, "orders")
+	projections.Put(v, "orders", n+1)
+	return nil, err
+}
+
+// TestKeptRows: what a process keeps in its view is as committed whenever it goes on from there: after a batch that failed,
+// before an event that it refuses, and where another has moved the view.
+func TestKeptRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop()
+		s.start(t, &tally{})
+		want := func(n int) {
+			t.Helper()
+			err := s.views.Read(t.Context(), ViewName("dealer"), func(r projections.Reader) error {
+				got, err := projections.Get[int](t.Context(), r, "orders")
+				if got != n {
+					t.Errorf("%d orders counted, want %d", got, n)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.place(t, "s", "o1")
+		s.idle(t)
+		want(1)
+		s.fail(&s.fault.commits, 1)
+		s.place(t, "s", "o2", "o3")
+		s.idle(t)
+		want(3)
+		s.fail(&s.fault.unread, 1)
+		s.place(t, "s", "o4")
+		synctest.Wait()
+		if err := s.views.Batch(t.Context(), ViewName("dealer"), 1, 3, 4, func(v projections.View) error {
+			projections.Put(v, "orders", 10)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		s.place(t, "s", "o5")
+		s.idle(t)
+		want(11)
+		s.fail(&s.fault.unread, 1) // All of them are one batch then.
+		s.place(t, "s", "o6", "o7")
+		s.place(t, "broken", "o8")
+		time.Sleep(time.Minute)
+		want(13)
+		s.stop(t)
+	})
 }
 
 func TestPanickingDeciderStopsTheProcess(t *testing.T) {

@@ -28,6 +28,7 @@ type worker struct {
 	mute  eventstore.Position // Up to here an older version has sent what was to be sent.
 	old   int                 // That version; 0 if none.
 	room  []projections.Event // Of the batch at hand, empty in between.
+	rows  projections.Rows    // As committed.
 
 	// What others see; the runner's lock guards it.
 	seen          mark
@@ -117,6 +118,7 @@ func (w *worker) open(ctx context.Context) error {
 		return fmt.Errorf("open process %s: %w", w.process.Name(), err)
 	}
 	w.mute, w.old, w.noted = 0, 0, 0
+	w.rows.Forget()
 	if active == 0 {
 		if w.mute, err = w.answered(ctx); err != nil {
 			return fmt.Errorf("open process %s: %w", w.process.Name(), err)
@@ -234,8 +236,8 @@ func (w *worker) answer(ctx context.Context, events []projections.Event, next ma
 		w.runner.change(func() { w.seen, w.err = next, nil })
 		return nil
 	}
-	err := w.commit(ctx, next.position, func(v projections.View) ([]parcel, error) {
-		return w.react(ctx, v, events)
+	err := w.commit(ctx, next.position, len(events), func(v projections.View, failed func() error) ([]parcel, error) {
+		return w.react(ctx, v, failed, events)
 	})
 	if stop, ok := errors.AsType[*stopError](err); ok {
 		good := slices.IndexFunc(events, func(e projections.Event) bool { return e.Position == stop.at })
@@ -255,7 +257,7 @@ func (w *worker) answer(ctx context.Context, events []projections.Event, next ma
 	return nil
 }
 
-func (w *worker) react(ctx context.Context, v projections.View, events []projections.Event) ([]parcel, error) {
+func (w *worker) react(ctx context.Context, v projections.View, failed func() error, events []projections.Event) ([]parcel, error) {
 	if v.Position() == 0 && w.old != 0 {
 		if err := w.inherit(ctx, v); err != nil {
 			return nil, err
@@ -270,11 +272,10 @@ func (w *worker) react(ctx context.Context, v projections.View, events []project
 	}
 	var parcels []parcel
 	for i := range events {
-		watched := &projections.Watched{View: v}
-		out, err := w.guard(func() ([]Outgoing, error) { return w.process.React(ctx, watched, events[i]) })
+		out, err := w.guard(func() ([]Outgoing, error) { return w.process.React(ctx, v, events[i]) })
 		switch {
-		case watched.Err() != nil:
-			return nil, watched.Err()
+		case failed() != nil:
+			return nil, failed()
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
@@ -310,26 +311,34 @@ func (w *worker) inherit(ctx context.Context, v projections.View) error {
 	})
 }
 
-// commit executes commands, records what was rejected, and only then moves the checkpoint.
-func (w *worker) commit(ctx context.Context, next eventstore.Position, f func(projections.View) ([]parcel, error)) error {
-	err := w.runner.Views.Batch(ctx, w.view, w.process.Version(), w.saved, next, func(v projections.View) error {
-		parcels, err := f(v)
-		if err != nil || len(parcels) == 0 {
-			return err
-		}
-		rejected, err := w.deliver(ctx, parcels)
-		if err != nil {
-			return err
-		}
-		for key, x := range rejected {
-			projections.Put(v, key, x)
-		}
-		return nil
+// commit executes commands, records what was rejected, and only then moves the checkpoint. f gets the view, and who tells
+// whether reading it failed.
+func (w *worker) commit(ctx context.Context, next eventstore.Position, events int,
+	f func(v projections.View, failed func() error) ([]parcel, error),
+) error {
+	err := w.runner.Views.Batch(ctx, w.view, w.process.Version(), w.saved, next, func(stored projections.View) error {
+		watched := &projections.Watched{View: stored}
+		return w.rows.Batch(watched, events, func(v projections.View) error {
+			parcels, err := f(v, watched.Err)
+			if err != nil || len(parcels) == 0 {
+				return err
+			}
+			rejected, err := w.deliver(ctx, parcels)
+			if err != nil {
+				return err
+			}
+			for key, x := range rejected {
+				projections.Put(v, key, x)
+			}
+			return nil
+		})
 	})
-	if err == nil {
-		w.saved = next
+	if err != nil {
+		w.rows.Forget()
+		return err
 	}
-	return err
+	w.saved = next
+	return nil
 }
 
 // activate shows readers the view, and drops an older version's.
@@ -351,16 +360,15 @@ func (w *worker) activate(ctx context.Context) error {
 
 // resume sends what is overdue.
 func (w *worker) resume(ctx context.Context) error {
-	err := w.commit(ctx, w.seen.position, func(v projections.View) ([]parcel, error) {
+	err := w.commit(ctx, w.seen.position, 0, func(v projections.View, failed func() error) ([]parcel, error) {
 		policy, err := w.runner.Policy(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("read policy: %w", err)
 		}
-		watched := &projections.Watched{View: v}
-		out, err := w.guard(func() ([]Outgoing, error) { return w.process.Resume(ctx, watched, w.runner.now()) })
+		out, err := w.guard(func() ([]Outgoing, error) { return w.process.Resume(ctx, v, w.runner.now()) })
 		switch {
-		case watched.Err() != nil:
-			return nil, watched.Err()
+		case failed() != nil:
+			return nil, failed()
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
