@@ -73,7 +73,7 @@ const (
 // State is what later decisions need, and what the desk copies to other aggregates as facts.
 type State struct {
 	Stage       Stage
-	Registered  Registered // As first registered.
+	Registered  Event `json:"-"` // As first registered, only to tell a repeat: views keep none of it.
 	Home        Home
 	Rooms       []Room
 	Proposed    []Room // Rooms waiting for confirmation.
@@ -163,10 +163,10 @@ func (s State) inStage(allowed ...Stage) error {
 	return ErrWrongState.With("from", string(s.Stage)).With("allowed", names)
 }
 
-func evolve(s State, e Event) State {
-	switch e := e.(type) {
+func evolve(s State, event Event) State {
+	switch e := event.(type) {
 	case Registered:
-		s.Stage, s.Registered, s.Home, s.Rooms = StageActive, e, e.Home, e.Rooms
+		s.Stage, s.Registered, s.Home, s.Rooms = StageActive, event, e.Home, e.Rooms
 		s.Occupancies = slices.Clone(e.Occupancies)
 	case RoomsProposed:
 		s.Proposed = e.Rooms
