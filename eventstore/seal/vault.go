@@ -54,7 +54,7 @@ type Vault struct {
 	lock     io.Closer
 	copied   bool // See Copied.
 
-	mu       sync.RWMutex
+	mu       sync.Mutex // Of an RWMutex, a writer waiting for a processor would keep all readers out.
 	subjects subjects
 	making   map[subjectID]*making
 	ready    readyCiphers
@@ -339,31 +339,32 @@ func (v *Vault) says(name string, ask func(*subject) bool) bool {
 
 // known gives a subject that has or had a key, or nil.
 func (v *Vault) known(id subjectID) *subject {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	return v.subjects.get(id)
 }
 
 // subject finds the subject, or makes it once for all who ask at the same time.
 func (v *Vault) subject(ctx context.Context, id subjectID, create bool) (*subject, error) {
-	if s := v.known(id); s != nil {
+	v.mu.Lock()
+	s := v.subjects.get(id)
+	if s != nil {
+		v.mu.Unlock()
 		return s, nil
 	}
-	v.mu.Lock()
-	s, m := v.subjects.get(id), v.making[id]
-	first := s == nil && m == nil && create
+	m := v.making[id]
+	first := m == nil && create
 	if first {
 		m = &making{done: make(chan struct{})}
 		v.making[id] = m
 	}
 	v.mu.Unlock()
 	switch {
-	case s != nil:
-		return s, nil
 	case m == nil:
 		return nil, ErrNoKey
 	case first:
 		v.make(ctx, id, m)
+		return m.subject, m.err
 	}
 	select {
 	case <-m.done:
