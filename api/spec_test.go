@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +104,55 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 	}
 	if bodies < 40 {
 		t.Errorf("only %d examples found", bodies)
+	}
+}
+
+// TestNothingBlankIsText: no text of a request is nothing but spaces, narrow or wide, whether it is needed or not.
+func TestNothingBlankIsText(t *testing.T) {
+	raw, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lookedUp := []string{"/url", "/types"} // A blank one is no address and no type, and named so.
+	texts, seen := 0, map[*openapi3.Schema]bool{}
+	var walk func(at string, s *openapi3.Schema)
+	walk = func(at string, s *openapi3.Schema) {
+		if s.Type.Is("string") && !slices.Contains(lookedUp, at[strings.LastIndexByte(at, '/'):]) {
+			for _, blank := range []string{"  ", "\u3000\u3000"} {
+				if texts++; s.VisitJSON(blank) == nil {
+					t.Errorf("%s takes %q", at, blank)
+				}
+			}
+		}
+		if seen[s] {
+			return
+		}
+		seen[s] = true
+		for name, p := range s.Properties {
+			walk(at+"/"+name, p.Value)
+		}
+		for _, list := range []openapi3.SchemaRefs{s.OneOf, s.AnyOf, s.AllOf} {
+			for _, of := range list {
+				walk(at, of.Value)
+			}
+		}
+		if s.Items != nil {
+			walk(at, s.Items.Value)
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			if op.RequestBody != nil {
+				walk(path, op.RequestBody.Value.Content["application/json"].Schema.Value)
+			}
+		}
+	}
+	if texts < 200 {
+		t.Errorf("only %d texts found", texts)
 	}
 }
 

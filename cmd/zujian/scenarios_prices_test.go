@@ -149,7 +149,7 @@ func TestScenarioAGuidancePriceIsAdjustedContestedAndRevised(t *testing.T) {
 	}
 	adjust("city", "320115", 2000, "地铁").rule(http.StatusUnprocessableEntity, "guidance.adjusted_too_far", "P-05", 1).is("errors.0.pointer", "/median")
 	adjust("city", "320116", 1, "地铁").problem(http.StatusUnprocessableEntity, "guidance.unknown_cell").is("errors.0.pointer", "/cell")
-	adjust("city", "320115", 1, " ").problem(http.StatusUnprocessableEntity, "guidance.reason_required").is("errors.0.pointer", "/reason")
+	adjust("city", "320115", 1, "").problem(http.StatusUnprocessableEntity, "guidance.reason_required").is("errors.0.pointer", "/reason")
 	falling := adjusted(0)
 	falling["p90"] = 1
 	w.post("city", path+"/adjustments", map[string]any{"version": 1, "cell": cellOf("320115"), "prices": falling, "reason": "x"}).
