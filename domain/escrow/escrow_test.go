@@ -442,6 +442,10 @@ func TestDecide(t *testing.T) {
 	expected := []Event{planned(t, basic())}
 	received := open(t, basic())
 	received.pay("t1", 21_000_00)
+	ordered := open(t, basic())
+	ordered.pay("t1", 21_000_00)
+	ordered.at = start.Start()
+	ordered.do(system, OrderRelease{Tranche: 1})
 	base := domain.Request[Command]{ID: "r", At: at, Actor: bank}
 	huge := basic()
 	huge.RentFen, huge.DepositFen = domain.FenMax, 1
@@ -454,6 +458,9 @@ func TestDecide(t *testing.T) {
 		{Name: "above the limit", Given: expected, When: Receive{Bank: "icbc", BankTxnID: "t", AmountFen: domain.FenMax + 1, ValueDate: today}, Err: domain.ErrAmount},
 		{Name: "a balance above the limit", Given: received.events, When: Receive{Bank: "icbc", BankTxnID: "t", AmountFen: domain.FenMax, ValueDate: today}, Err: domain.ErrAmount},
 		{Name: "no value date", Given: expected, When: Receive{Bank: "icbc", BankTxnID: "t", AmountFen: 1}, Err: ErrInvalid},
+		{Name: "money long before the contract", Given: expected, When: Receive{Bank: "icbc", BankTxnID: "t", AmountFen: 1, ValueDate: today.AddDays(-32)}, Err: ErrInvalid},
+		{Name: "money after next month", Given: expected, When: Receive{Bank: "icbc", BankTxnID: "t", AmountFen: 1, ValueDate: today.AddDays(32)}, Err: ErrInvalid},
+		{Name: "paid out long before the contract", Given: ordered.events, When: ConfirmRelease{Tranche: 1, BankTxnID: "o", ValueDate: domain.DayMin}, Err: ErrInvalid},
 		{Name: "a clear account number", Given: expected, When: Receive{Bank: "icbc", BankTxnID: "t", AmountFen: 1, ValueDate: today, PayerMask: "6222020000000000"}, Err: ErrInvalid},
 		{Name: "no such tranche", Given: received.events, When: OrderRelease{Tranche: 7}, Err: ErrTrancheNotFound},
 		{Name: "confirm what was not ordered", Given: received.events, When: ConfirmRelease{Tranche: 1, BankTxnID: "o"}, Err: ErrWrongState},

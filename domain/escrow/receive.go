@@ -7,14 +7,27 @@ import (
 	"zujian/domain"
 )
 
-const forwardDays = 31 // A bank may date a payment ahead over holidays; further ahead is a typing error.
+// Value dates that can be.
+const (
+	forwardDays = 31 // A bank may date a payment ahead over holidays; further ahead is a typing error.
+	beforeDays  = 31 // Who moves in may have paid before it signed; long before there was nothing to pay for.
+)
+
+// dated refuses a value date on which no money of this ledger can have moved.
+func (s State) dated(on, today domain.Day) error {
+	earliest, latest := min(s.Plan.SignedOn, s.Plan.Start).AddDays(-beforeDays), today.AddDays(forwardDays)
+	if on < earliest || on > latest {
+		return ErrInvalid.With("earliest", earliest.String()).With("latest", latest.String()).At("/value_date")
+	}
+	return nil
+}
 
 func receive(s State, r domain.Request[Command], c Receive) ([]Event, error) {
 	if err := firstOf(text("/bank", c.Bank), text("/bank_txn_id", c.BankTxnID), amount("/amount_fen", c.AmountFen),
 		payerMask(c.PayerMask)); err != nil {
 		return nil, err
 	}
-	if c.ValueDate < domain.DayMin || c.ValueDate.IsZero() || c.ValueDate > r.Today().AddDays(forwardDays) {
+	if c.ValueDate.IsZero() {
 		return nil, ErrInvalid.At("/value_date")
 	}
 	switch t := s.txn(c.Bank, c.BankTxnID); {
@@ -28,6 +41,9 @@ func receive(s State, r domain.Request[Command], c Receive) ([]Event, error) {
 		return nil, nil
 	case t != nil:
 		return nil, ErrTxnDuplicate.At("/bank_txn_id")
+	}
+	if err := s.dated(c.ValueDate, r.Today()); err != nil {
+		return nil, err
 	}
 	unclassified := s.account("unclassified")
 	got := FundsReceived{

@@ -109,10 +109,8 @@ func paying(s State, r domain.Request[Command], txn string, on domain.Day) (doma
 		return 0, ErrNotYours
 	case s.txn(s.Bank, txn) != nil:
 		return 0, ErrTxnDuplicate.At("/bank_txn_id")
-	case on < domain.DayMin || on > r.Today().AddDays(forwardDays):
-		return 0, ErrInvalid.At("/value_date")
 	}
-	return on, nil
+	return on, s.dated(on, r.Today())
 }
 
 func confirmRelease(s State, r domain.Request[Command], c ConfirmRelease) ([]Event, error) {
