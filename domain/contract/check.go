@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"zujian/domain"
 )
@@ -20,6 +21,10 @@ const (
 	loanMonthMax  = 600
 )
 
+// filedSince is when leases began to be registered (城市房地产管理法第五十四条, in force 1995-01-01). Rules go by the day of
+// signing: one before them all would be held to none.
+var filedSince = domain.Date(1995, time.January, 1)
+
 func field(name, pointer string) error { return ErrField.With("field", name).At(pointer) }
 
 func at(pointer string, i int) string { return fmt.Sprintf("%s/%d", pointer, i) }
@@ -31,8 +36,13 @@ func check(t Terms, s Subject, today domain.Day) error {
 			return err
 		}
 	}
-	if t.SignedOn > today {
+	switch {
+	case t.SignedOn > today:
 		return ErrSignedFuture.At("/signed_on")
+	case t.SignedOn != 0 && t.SignedOn < filedSince:
+		return ErrDates.With("earliest", filedSince.String()).At("/signed_on")
+	case t.Start < filedSince:
+		return ErrDates.With("earliest", filedSince.String()).At("/start")
 	}
 	if t.Renews != "" && (s.Renewal == nil || s.Renewal.Contract != t.Renews) {
 		return field("renews", "/renews")
@@ -157,9 +167,14 @@ func checkMoney(t Terms, _ Subject) error {
 			return ErrAmount.At(a.pointer)
 		}
 	}
-	switch {
-	case t.MonthlyRentFen <= 0 || t.MonthlyRentFen > domain.FenMax:
+	whole, err := t.MonthlyRentFen.Times(int64(t.Start.MonthsUntil(t.End)) + 1)
+	if t.MonthlyRentFen <= 0 || err != nil {
 		return ErrAmount.At("/monthly_rent_fen")
+	}
+	if _, err := whole.Add(t.DepositFen); err != nil { // What a ledger of it would have to hold.
+		return ErrAmount.At("/deposit_fen")
+	}
+	switch {
 	case t.PayCycleMonths < 1 || t.PayCycleMonths > cycleMonthMax:
 		return field("pay_cycle_months", "/pay_cycle_months")
 	case t.RentFreeDays < 0 || t.RentFreeDays > freeDaysMax:
