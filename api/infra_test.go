@@ -106,6 +106,21 @@ func TestParallelRepeatsHappenOnce(t *testing.T) {
 		problem(http.StatusConflict, "escrow.txn_duplicate")
 }
 
+// TestARefusedReceiptHoldsNoTransaction: what one ledger refused, because it was reported to the wrong one, goes to the right.
+func TestARefusedReceiptHoldsNoTransaction(t *testing.T) {
+	w := newTown(t)
+	w.people()
+	wrong, right := w.sign(w.home()), w.sign(w.home())
+	for i, bad := range []string{
+		`{"bank_txn_id":"T1","amount_fen":1400000,"value_date":"1900-01-01"}`, `{"bank_txn_id":"T1","amount_fen":1400000,"value_date":"2027-11-23"}`,
+	} {
+		w.do("bank", "POST", "/v1/escrow/"+wrong+"/receipts", bad, "Idempotency-Key: "+strconv.Itoa(i)).want(http.StatusUnprocessableEntity)
+	}
+	body := `{"bank_txn_id":"T1","amount_fen":1400000,"value_date":"2026-11-23"}`
+	w.do("bank", "POST", "/v1/escrow/"+right+"/receipts", body, "Idempotency-Key: right").want(http.StatusCreated)
+	w.do("bank", "POST", "/v1/escrow/"+wrong+"/receipts", body, "Idempotency-Key: wrong").problem(http.StatusConflict, "escrow.txn_duplicate")
+}
+
 func TestRevisions(t *testing.T) {
 	w := newTown(t)
 	w.people()

@@ -132,6 +132,9 @@ func (d *Desk) AccountAct(ctx context.Context, call Call, id string, cmd account
 		txn = c.BankTxnID
 	}
 	if txn != "" && call.Actor.Role == domain.RoleBank { // As for ledgers: a bank's transaction belongs to one place.
+		if err := refused(ctx, d, call, account.Decider, s, cmd); err != nil {
+			return Receipt{}, err
+		}
 		holder, err := d.claim(ctx, call, "txn", call.Actor.Party+"."+derive("bank transaction", txn), "account-"+id)
 		if err != nil {
 			return Receipt{}, err

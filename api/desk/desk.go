@@ -144,6 +144,17 @@ func expected[S, C any, E domain.Event](ctx context.Context, d *Desk, call Call,
 	return aggregate.Expected(ctx, d.o.Runner, dec, id, call.ID, *call.IfMatch)
 }
 
+// refused says whether an aggregate refuses a command as it stands. Who claims something for it asks first: what is
+// refused must hold nothing.
+func refused[S, C any, E domain.Event](ctx context.Context, d *Desk, call Call, dec domain.Decider[S, C, E], s S, cmd C) error {
+	policy, err := d.Policy(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = dec.Decide(s, domain.Request[C]{ID: call.ID, At: call.At, Actor: call.Actor, Policy: policy, Command: cmd})
+	return err
+}
+
 // load reads one aggregate; found is false for a stream that was never written.
 func load[S, C any, E domain.Event](ctx context.Context, d *Desk, dec domain.Decider[S, C, E], id string) (s S, rev eventstore.Revision, found bool, err error) {
 	s, rev, err = aggregate.Load(ctx, d.o.Runner, dec, id)

@@ -69,6 +69,9 @@ func (d *Desk) Receive(ctx context.Context, call Call, id string, cmd escrow.Rec
 		return s, Receipt{}, err
 	}
 	cmd.Bank = call.Actor.Party
+	if err := refused(ctx, d, call, escrow.Decider, s, escrow.Command(cmd)); err != nil {
+		return escrow.State{}, Receipt{}, err
+	}
 	// One transaction of a bank belongs to one ledger: its ledger refuses other content, this other ledgers.
 	holder, err := d.claim(ctx, call, "txn", cmd.Bank+"."+derive("bank transaction", cmd.BankTxnID), id)
 	if err != nil {
