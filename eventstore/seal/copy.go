@@ -212,6 +212,9 @@ func (d folder) addTombstones(list []byte, file string) (added int, err error) {
 	if err == nil && (len(torn) > tombstoneMax || bytes.HasSuffix(torn, []byte("\n")) && bytes.IndexByte(torn, 0) < 0) {
 		err = fmt.Errorf("seal: tombstone at byte %d is damaged", whole)
 	}
+	if err == nil && whole == 0 { // A key folder's own names at least whose it is.
+		err = errors.New("seal: nothing is in it: it is no list of erased people, or was cut")
+	}
 	if err != nil {
 		return added, fmt.Errorf("add tombstones of %s: %w", file, err)
 	}

@@ -63,6 +63,14 @@ func TestAnothersTombstones(t *testing.T) {
 		t.Errorf("its own list: %d new, %v", n, err)
 	}
 
+	empty := filepath.Join(t.TempDir(), "erased")
+	for _, text := range []string{"", own[:40]} {
+		write(empty, text)
+		if n, err := seal.AddTombstones(dir, empty); err == nil || n != 0 {
+			t.Errorf("%q was taken for a list: %d", text, n)
+		}
+	}
+
 	_, unnamed, _ := strings.Cut(own, "\n")
 	for _, seen := range []string{"seen", "place"} {
 		if err := os.Remove(filepath.Join(dir, "keys", seen)); err != nil {
