@@ -11,7 +11,7 @@ import (
 
 // TestImpossibleFlagsAreUsage: what no server can be run with is said at once, not by a panic or by waiting for ever.
 func TestImpossibleFlagsAreUsage(t *testing.T) {
-	for _, flags := range []string{"--in-flight=-1", "--in-flight=0", "--reserve=-1", "--witness-quorum=1", "--witness-quorum=-1"} {
+	for _, flags := range []string{"--in-flight=-1", "--in-flight=0", "--reserve=-1", "--witness-quorum=1", "--witness-quorum=-1", "--months=5", "--homes=5", "--seed=2"} {
 		var out, errs lockedBuffer
 		dir := filepath.Join(t.TempDir(), "data")
 		if code := run(t.Context(), []string{"serve", "--data", dir, "--addr", "127.0.0.1:0", flags}, &out, &errs); code != exitUsage {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,22 +31,31 @@ import (
 
 // serveCmd runs the product: API, views and processes in one process over one folder.
 type serveCmd struct {
-	Role     role   `help:"Part of this process: all, or api, project (views), react (processes, webhooks) over a shared log, views and vault." enum:"all,api,project,react" default:"all" env:"ZUJIAN_ROLE"`
-	Parts    int    `help:"In how many parts views are kept that can be (the rent index), 1 to 16; nodes divide views and parts among them. Another number is built beside the one in use. 0 leaves them as they are. Needs --views." default:"0" env:"ZUJIAN_PARTS"`
-	Addr     string `help:"Address to listen on." default:"127.0.0.1:8080" env:"ZUJIAN_ADDR"`
-	Host     string `help:"Public host name; requests for another are refused. Empty takes any." env:"ZUJIAN_HOST"`
-	Demo     bool   `help:"Load a demo city into a fresh folder; keys go to demo-keys.json."`
-	Homes    int    `help:"Homes of the demo city." default:"2000"`
-	Months   int    `help:"Months of the demo city's history." default:"36"`
-	Seed     uint64 `help:"Seed of the demo city." default:"1"`
-	Rate     int    `help:"Requests a second one key may make; negative is no limit." default:"200" env:"ZUJIAN_RATE"`
-	Reserve  int64  `help:"MiB of the disk left free: below it writes are refused, and a quarter of it, kept as DIR/log/ballast, is given back. 0 watches nothing." default:"256" env:"ZUJIAN_RESERVE"`
-	InFlight int    `help:"Requests at work at once; more wait a moment, then are shed." default:"128" env:"ZUJIAN_IN_FLIGHT"`
+	Role     role      `help:"Part of this process: all, or api, project (views), react (processes, webhooks) over a shared log, views and vault." enum:"all,api,project,react" default:"all" env:"ZUJIAN_ROLE"`
+	Parts    int       `help:"In how many parts views are kept that can be (the rent index), 1 to 16; nodes divide views and parts among them. Another number is built beside the one in use. 0 leaves them as they are. Needs --views." default:"0" env:"ZUJIAN_PARTS"`
+	Addr     string    `help:"Address to listen on." default:"127.0.0.1:8080" env:"ZUJIAN_ADDR"`
+	Host     string    `help:"Public host name; requests for another are refused. Empty takes any." env:"ZUJIAN_HOST"`
+	Demo     bool      `help:"Load a demo city into a fresh folder; keys go to demo-keys.json."`
+	DemoCity demoFlags `embed:""`
+	Rate     int       `help:"Requests a second one key may make; negative is no limit." default:"200" env:"ZUJIAN_RATE"`
+	Reserve  int64     `help:"MiB of the disk left free: below it writes are refused, and a quarter of it, kept as DIR/log/ballast, is given back. 0 watches nothing." default:"256" env:"ZUJIAN_RESERVE"`
+	InFlight int       `help:"Requests at work at once; more wait a moment, then are shed." default:"128" env:"ZUJIAN_IN_FLIGHT"`
 
 	Register registerFlags `embed:""`
 	ESDB     esdbFlags     `embed:"" prefix:"esdb-"`
 
 	WebhookLoopback bool `help:"Development only: webhooks may call this machine, on any port and without TLS." env:"ZUJIAN_WEBHOOK_LOOPBACK"`
+}
+
+// demoFlags say which demo city; nil is what the help shows.
+type demoFlags struct {
+	Homes  *int    `help:"Homes of the demo city." placeholder:"2000"`
+	Months *int    `help:"Months of the demo city's history." placeholder:"36"`
+	Seed   *uint64 `help:"Seed of the demo city." placeholder:"1"`
+}
+
+func (f demoFlags) load(g *globals) error {
+	return loadDemo(g, *cmp.Or(f.Homes, new(2000)), *cmp.Or(f.Months, new(36)), *cmp.Or(f.Seed, new(uint64(1))))
 }
 
 const (
@@ -68,11 +78,14 @@ func (c *serveCmd) Run(g *globals) error {
 	if q := c.Register.Quorum; q < 0 || q > len(c.Register.Witness) {
 		return fmt.Errorf("%w: of %d witnesses, %d never confirm anything: --witness-quorum is 0 to as many as there are", errUsage, len(c.Register.Witness), q)
 	}
+	if !c.Demo && c.DemoCity != (demoFlags{}) {
+		return fmt.Errorf("%w: --homes, --months and --seed are of the demo city: say --demo", errUsage)
+	}
 	if c.Demo {
 		if err := needsFolder(g, "--demo"); err != nil {
 			return err
 		}
-		if err := loadDemo(g, c.Homes, c.Months, c.Seed); err != nil {
+		if err := c.DemoCity.load(g); err != nil {
 			return fmt.Errorf("load the demo city: %w", err)
 		}
 	}

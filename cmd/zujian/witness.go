@@ -17,7 +17,7 @@ type witnessCmd struct {
 	State string   `required:"" type:"path" help:"Folder of its key and of what it has cosigned; never restore an older one." env:"ZUJIAN_WITNESS_STATE"`
 	Name  string   `help:"Name of its key, made at the first start: a host name." default:"localhost/witness" env:"ZUJIAN_WITNESS_NAME"`
 	Log   []string `required:"" help:"Ed25519 verifier key of a register it watches (/v1/proofs/checkpoint shows it). Once for each." placeholder:"KEY"`
-	Addr  string   `help:"Address to listen on." default:"127.0.0.1:8090" env:"ZUJIAN_WITNESS_ADDR"`
+	Addr  string   `help:"Address to listen on." default:"127.0.0.1:8091" env:"ZUJIAN_WITNESS_ADDR"`
 }
 
 // Run implements the command.
