@@ -38,7 +38,7 @@ func listAlerts(ctx context.Context, s *Server, c *call) (answer, error) {
 	}
 	lines := [][]string{{"id", "indicator", "dimension", "kind", "subject_id", "level", "since", "value", "n", "book", "position", "episodes", "verdict", "missed"}}
 	err := s.wholeView(ctx, func(r projections.Reader, p projections.Page) (string, error) {
-		rows, next, err := alerts.List(ctx, r, scopeOf(c.Actor), f, p)
+		rows, next, err := alerts.List(ctx, r, scopeOf(c.Call), f, p)
 		for _, a := range rows {
 			lines = append(lines, alertLine(a))
 		}
@@ -126,7 +126,7 @@ func listIndicators(ctx context.Context, s *Server, c *call) (answer, error) {
 	}
 	return figures(ctx, s, alerts.Projection{}, func(r projections.Reader) (*alert.RoundDone, bool, error) {
 		d, ok, err := alerts.LastRound(ctx, r)
-		if !ok || scopeOf(c.Actor).District != "" { // Its counts are the whole city's.
+		if !ok || scopeOf(c.Call).District != "" { // Its counts are the whole city's.
 			return nil, true, err
 		}
 		return &d, true, err
@@ -138,7 +138,7 @@ func listIndicators(ctx context.Context, s *Server, c *call) (answer, error) {
 // readAlertQuality is how right the indicators were, by verdicts on what the caller sees.
 func readAlertQuality(ctx context.Context, s *Server, c *call) (answer, error) {
 	return figures(ctx, s, alerts.Projection{}, func(r projections.Reader) ([]alerts.Quality, bool, error) {
-		rows, err := alerts.Qualities(ctx, r, scopeOf(c.Actor))
+		rows, err := alerts.Qualities(ctx, r, scopeOf(c.Call))
 		return rows, true, err
 	}, func(rows []alerts.Quality, m made) any { return page[alerts.Quality]{Items: rows, Made: m} })
 }
@@ -173,8 +173,8 @@ func readHealth(ctx context.Context, s *Server, c *call) (answer, error) {
 		Made  made                 `json:"made"`
 	}
 	a, err := figures(ctx, s, alerts.Projection{}, func(r projections.Reader) (_ bool, ok bool, err error) {
-		rows, err = alerts.Scores(ctx, r, scopeOf(c.Actor), subject, from, to)
-		return true, alerts.Sees(scopeOf(c.Actor), subject), err
+		rows, err = alerts.Scores(ctx, r, scopeOf(c.Call), subject, from, to)
+		return true, alerts.Sees(scopeOf(c.Call), subject), err
 	}, func(_ bool, m made) any { return health{area, from, to, rows, m} })
 	if err != nil || c.query["format"] != "csv" {
 		return a, err
@@ -196,7 +196,7 @@ func readHealth(ctx context.Context, s *Server, c *call) (answer, error) {
 func alertOf(ctx context.Context, s *Server, c *call) (row alerts.Row, err error) {
 	err = s.o.Views.Read(ctx, alerts.Projection{}.Name(), func(r projections.Reader) error {
 		var ok bool
-		row, ok, err = alerts.Of(ctx, r, scopeOf(c.Actor), c.path("alert"))
+		row, ok, err = alerts.Of(ctx, r, scopeOf(c.Call), c.path("alert"))
 		if err == nil && !ok {
 			err = errNotFound
 		}
@@ -208,7 +208,7 @@ func alertOf(ctx context.Context, s *Server, c *call) (row alerts.Row, err error
 func readAlert(ctx context.Context, s *Server, c *call) (answer, error) {
 	id := c.path("alert")
 	return entity(ctx, s, c, alerts.Projection{}, streamOf(alert.Decider.Category, id), func(r projections.Reader) (alerts.Row, bool, error) {
-		return alerts.Of(ctx, r, scopeOf(c.Actor), id)
+		return alerts.Of(ctx, r, scopeOf(c.Call), id)
 	}, func(row alerts.Row, m made) any {
 		return struct {
 			alerts.Row
@@ -252,7 +252,7 @@ func viewExposure(ctx context.Context, s *Server, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	operator, day, scope := a.Subject.ID, c.on(), scopeOf(c.Actor)
+	operator, day, scope := a.Subject.ID, c.on(), scopeOf(c.Call)
 	sum, _, err := s.o.Desk.Exposure(ctx, scope, operator, day)
 	if err != nil {
 		return answer{}, err

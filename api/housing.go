@@ -109,7 +109,7 @@ func viewListingBoard(ctx context.Context, s *Server, c *call) (answer, error) {
 		return answer{}, err
 	}
 	return figures(ctx, s, housing.Projection{}, func(r projections.Reader) (housing.ListingBoard, bool, error) {
-		if !housing.SeesArea(scopeOf(c.Actor), c.area()) {
+		if !housing.SeesArea(scopeOf(c.Call), c.area()) {
 			return housing.ListingBoard{}, false, nil
 		}
 		b, err := housing.Listed(ctx, r, c.area(), from, to, c.on())
@@ -157,7 +157,7 @@ func viewUnit(ctx context.Context, s *Server, c *call) (answer, error) {
 	return entity(ctx, s, c, housing.Projection{}, func(r projections.Reader) ([]string, error) {
 		return housing.UnitStreams(ctx, r, id)
 	}, func(r projections.Reader) (housing.Unit, bool, error) {
-		return housing.UnitOf(ctx, r, scopeOf(c.Actor), id, c.on())
+		return housing.UnitOf(ctx, r, scopeOf(c.Call), id, c.on())
 	}, func(u housing.Unit, m made) any {
 		return struct {
 			housing.Unit
@@ -171,7 +171,7 @@ func viewMatrix(ctx context.Context, s *Server, c *call) (answer, error) {
 	return entity(ctx, s, c, housing.Projection{}, func(r projections.Reader) ([]string, error) {
 		return housing.BuildingStreams(ctx, r, id)
 	}, func(r projections.Reader) ([]housing.Cell, bool, error) {
-		return housing.Matrix(ctx, r, scopeOf(c.Actor), id, c.on())
+		return housing.Matrix(ctx, r, scopeOf(c.Call), id, c.on())
 	}, func(cells []housing.Cell, m made) any {
 		return page[housing.Cell]{Items: append([]housing.Cell{}, cells...), Made: m}
 	})
@@ -192,7 +192,7 @@ func viewFilingRate(ctx context.Context, s *Server, c *call) (answer, error) {
 		return answer{}, err
 	}
 	return figures(ctx, s, housing.Projection{}, func(r projections.Reader) (out filings, ok bool, err error) {
-		if !housing.SeesArea(scopeOf(c.Actor), c.area()) {
+		if !housing.SeesArea(scopeOf(c.Call), c.area()) {
 			return out, false, nil
 		}
 		out.On = c.on()
@@ -233,7 +233,7 @@ type stock struct {
 func viewStock(ctx context.Context, s *Server, c *call) (answer, error) {
 	return figures(ctx, s, housing.Projection{}, func(r projections.Reader) (out stock, ok bool, err error) {
 		out = stock{Area: c.area(), On: c.on()}
-		if !housing.SeesArea(scopeOf(c.Actor), out.Area) {
+		if !housing.SeesArea(scopeOf(c.Call), out.Area) {
 			return out, false, nil
 		}
 		if out.Counts, err = housing.Stock(ctx, r, out.Area); err != nil {

@@ -34,7 +34,7 @@ func viewSubject(ctx context.Context, s *Server, c *call) (answer, error) {
 	a, err := entity(ctx, s, c, people.Projection{}, func(r projections.Reader) ([]string, error) {
 		return s.subjectStreams(ctx, r, c, id)
 	}, func(r projections.Reader) (people.Subject, bool, error) {
-		return people.SubjectOf(ctx, r, scopeOf(c.Actor), id, c.on())
+		return people.SubjectOf(ctx, r, scopeOf(c.Call), id, c.on())
 	}, func(sub people.Subject, m made) any { return subject{Subject: sub, Made: &m} })
 	if err != nil {
 		return answer{}, err

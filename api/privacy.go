@@ -47,7 +47,7 @@ func discloseParty(ctx context.Context, s *Server, c *call, in NewDisclosure) (a
 		return answer{}, err
 	}
 	err := s.o.Views.Read(ctx, people.Projection{}.Name(), func(r projections.Reader) error {
-		_, ok, err := people.SubjectOf(ctx, r, scopeOf(c.Actor), id, c.on())
+		_, ok, err := people.SubjectOf(ctx, r, scopeOf(c.Call), id, c.on())
 		if err == nil && !ok {
 			err = errNotFound
 		}

@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -224,4 +226,34 @@ func TestRowsOutOfSight(t *testing.T) {
 
 func strip(r reply) string {
 	return regexp.MustCompile(`"instance":"[^"]*"`).ReplaceAllString(string(r.body), "")
+}
+
+// TestWhatEndedShowsNothing: a representative after its mandate, and an owner after the sale, read of others no more,
+// whatever day they ask about.
+func TestWhatEndedShowsNothing(t *testing.T) {
+	w := newTown(t)
+	w.people()
+	home := w.home()
+	w.do("landlord", "POST", "/v1/parties/"+w.ids["landlord"]+"/mandates",
+		fmt.Sprintf(`{"to":%q,"scope":["LIST"],"units":[],"until":"2026-12-01"}`, w.ids["company"])).want(http.StatusCreated)
+	file, unit := "/v1/views/people/subjects/"+w.ids["landlord"], "/v1/views/housing/units/"+home
+	see := func(who, path string, status int) {
+		t.Helper()
+		for _, on := range []string{"", "?on=2026-11-23", "?on=2030-01-01"} {
+			w.do(who, "GET", path+on, "", fmt.Sprintf("Zujian-At-Least: %d", w.events())).want(status)
+		}
+	}
+	see("company", file, http.StatusOK)
+	see("landlord", unit, http.StatusOK)
+	see("landlord2", unit, http.StatusNotFound)
+
+	w.pass(10 * 24 * time.Hour) // 2026-12-03
+	w.do("district", "POST", "/v1/units/"+home+"/ownership",
+		fmt.Sprintf(`{"owners":[{"party_id":%q,"share_bp":10000}],"title_no":"苏2026示例第0000002号","from":"2026-12-05"}`, w.ids["landlord2"])).want(http.StatusOK)
+	see("company", file, http.StatusNotFound)
+	see("landlord", unit, http.StatusOK)
+	see("landlord2", unit, http.StatusOK)
+	w.pass(2 * 24 * time.Hour)
+	see("landlord", unit, http.StatusNotFound)
+	see("landlord2", unit, http.StatusOK)
 }

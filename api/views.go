@@ -27,7 +27,7 @@ func listView[T any](ctx context.Context, s *Server, c *call, p projections.Proj
 	body := page[T]{Items: []T{}}
 	next := ""
 	err = s.o.Views.Read(ctx, p.Name(), func(r projections.Reader) error {
-		rows, after, err := read(r, scopeOf(c.Actor), projections.Page{Limit: c.limit(), Cursor: cursor})
+		rows, after, err := read(r, scopeOf(c.Call), projections.Page{Limit: c.limit(), Cursor: cursor})
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func figures[T any](ctx context.Context, s *Server, p projections.Projection,
 func viewLedger(ctx context.Context, s *Server, c *call) (answer, error) {
 	id := c.path("contract")
 	return entity(ctx, s, c, money.Projection{}, streamOf("escrow", id), func(r projections.Reader) (money.Ledger, bool, error) {
-		return money.LedgerOf(ctx, r, scopeOf(c.Actor), id)
+		return money.LedgerOf(ctx, r, scopeOf(c.Call), id)
 	}, func(l money.Ledger, m made) any {
 		return struct {
 			money.Ledger

@@ -8,15 +8,17 @@ import (
 	"slices"
 	"strings"
 
+	"zujian/domain"
 	"zujian/eventstore"
 )
 
 // Scope is which rows a reader may see. The zero Scope sees none. One function of the API makes it from the caller.
 type Scope struct {
-	All      bool   // City regulators, auditors, processes.
-	District string // A district regulator: rows of this six-digit code.
-	Party    string // A landlord, tenant, company or broker: rows it is a party to.
-	Bank     string // A supervising bank: rows of money it holds.
+	All      bool       // City regulators, auditors, processes.
+	District string     // A district regulator: rows of this six-digit code.
+	Party    string     // A landlord, tenant, company or broker: rows it is a party to.
+	Today    domain.Day // On which it is a party: what ended before, a mandate or an ownership, shows nothing. Zero is any day.
+	Bank     string     // A supervising bank: rows of money it holds.
 }
 
 // Sees is true when a row of a district, with these parties and this bank, is within the scope.

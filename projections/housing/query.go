@@ -141,7 +141,7 @@ func UnitOf(ctx context.Context, r projections.Reader, s projections.Scope, id s
 		return Unit{}, false, err
 	}
 	st := row.State
-	if !s.Sees(st.Home.AdminCode, owners(st), "") {
+	if !s.Sees(st.Home.AdminCode, owners(st, s.Today), "") {
 		return Unit{}, false, nil
 	}
 	state, err := stateOn(ctx, r, id, st, on)
@@ -151,10 +151,16 @@ func UnitOf(ctx context.Context, r projections.Reader, s projections.Scope, id s
 	}, true, err
 }
 
-func owners(s unit.State) (out []string) {
+// owners are those of a home from a day on; who sold it before reads of nobody who came after.
+func owners(s unit.State, from domain.Day) (out []string) {
+	for _, o := range s.OwnersOn(from) {
+		out = append(out, o.Party)
+	}
 	for _, rec := range s.Ownership {
 		for _, o := range rec.Owners {
-			out = append(out, o.Party)
+			if rec.From > from {
+				out = append(out, o.Party)
+			}
 		}
 	}
 	return out

@@ -14,7 +14,9 @@ import (
 func (s Subject) sees(ctx context.Context, r projections.Reader, scope projections.Scope) (bool, error) {
 	who := []string{s.ID, s.Brokerage}
 	for _, m := range s.Mandates {
-		who = append(who, m.To)
+		if scope.Today <= m.Until {
+			who = append(who, m.To)
+		}
 	}
 	if scope.Sees("", slices.DeleteFunc(who, func(p string) bool { return p == "" }), "") {
 		return true, nil
