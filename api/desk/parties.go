@@ -30,6 +30,9 @@ type NewParty struct {
 	OrgName, USCC string // Of a sole trader: Name and DocNo are those of the operator (经营者).
 }
 
+// ErrBrokerageNeeded is for a roster of a party that is no brokerage.
+var ErrBrokerageNeeded = domain.Reject("party.no_brokerage", "this party is not a brokerage")
+
 // ErrBankNeeded is for an account or a ledger at a party that is no supervising bank.
 var ErrBankNeeded = domain.Reject("party.no_supervising_bank", "this party is not a supervising bank")
 
@@ -291,7 +294,7 @@ func (d *Desk) PartyAct(ctx context.Context, call Call, id string, self bool, cm
 	switch {
 	case self && call.Actor.Party != id:
 		return Receipt{}, ErrNotFound
-	case !self && call.Actor.Role == domain.RoleDistrict && s.Opening.AdminCode != "" && s.Opening.AdminCode != call.Actor.Area:
+	case !self && elsewhere(call.Actor, s):
 		return Receipt{}, ErrOutOfArea
 	}
 	switch c := cmd.(type) {
@@ -313,6 +316,11 @@ func (d *Desk) PartyAct(ctx context.Context, call Call, id string, self bool, cm
 		}
 	}
 	return exec(ctx, d, call, party.Decider, id, cmd)
+}
+
+// elsewhere is true for a district other than that of a business.
+func elsewhere(a domain.Actor, s party.State) bool {
+	return a.Role == domain.RoleDistrict && s.Opening.AdminCode != "" && s.Opening.AdminCode != a.Area
 }
 
 // mayMerge wants a living party of the same kind that is not itself merged away.
@@ -375,10 +383,26 @@ func (d *Desk) replacement(ctx context.Context, id, field, clear string, old dom
 	return d.seal(ctx, id, field, clear)
 }
 
-// Practitioner rosters or removes a practitioner of the calling brokerage; the command goes to the person's own stream.
+// Practitioner rosters or removes a practitioner of a brokerage; the command goes to the person's own stream.
 func (d *Desk) Practitioner(ctx context.Context, call Call, person string, cmd party.Command) (Receipt, error) {
 	if err := d.mustParty(ctx, person, "/party_id"); err != nil {
 		return Receipt{}, err
+	}
+	id, joins := "", false
+	switch c := cmd.(type) {
+	case party.Roster:
+		id, joins = c.Brokerage, true
+	case party.Unroster:
+		id = c.Brokerage
+	}
+	b, _, found, err := load(ctx, d, party.Decider, id)
+	switch {
+	case err != nil:
+		return Receipt{}, err
+	case joins && (!found || b.Registered.OrgKind != party.OrgBrokerage):
+		return Receipt{}, ErrBrokerageNeeded.At("/brokerage_id")
+	case elsewhere(call.Actor, b):
+		return Receipt{}, ErrOutOfArea
 	}
 	return exec(ctx, d, call, party.Decider, person, cmd)
 }

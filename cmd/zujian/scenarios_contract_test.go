@@ -243,6 +243,9 @@ func TestScenario15APractitionerHasOneBrokerageAndNoneWhenBanned(t *testing.T) {
 	roster := func(who, brokerage, from string) answer {
 		return w.post(who, "/v1/parties/"+agent+"/roster", fmt.Sprintf(`{"brokerage_id":%q,"from":%q}`, w.ids[brokerage], from))
 	}
+	roster("district", "company", worldDay).problem(http.StatusUnprocessableEntity, "party.no_brokerage").is("errors.0.pointer", "/brokerage_id")
+	roster("district", "agent", worldDay).problem(http.StatusUnprocessableEntity, "party.no_brokerage")
+	roster("xuanwu", "broker", worldDay).problem(http.StatusForbidden, "auth.out_of_area")
 	roster("broker", "broker", worldDay).want(http.StatusOK)
 	roster("broker", "broker", worldDay).want(http.StatusOK)
 	roster("broker2", "broker2", worldDay).problem(http.StatusConflict, "party.practitioner_elsewhere")
