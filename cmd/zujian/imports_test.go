@@ -63,8 +63,8 @@ var owners = []struct{ module, parts string }{
 // impure is what the domain may not touch: decisions take data, not the world.
 var impure = []string{"net", "os", "log", "sync", "math/rand", "database", "context", "crypto/rand", "io/fs"}
 
-// timed are the adapters of logs and of view tables: they time their own disk, and a log defaults its own clock.
-var timed = []string{"eventstore/embedded", "eventstore/esdb", "eventstore/faults", "eventstore/memory", "eventstore/storetest", "projections/pebbleviews"}
+// timed are the adapters of logs, folders and view tables: they time their own disk, and a log defaults its own clock.
+var timed = []string{"eventstore/embedded", "eventstore/esdb", "eventstore/faults", "eventstore/folder", "eventstore/memory", "eventstore/storetest", "projections/pebbleviews"}
 
 // banned is what nobody but the composition root reads: times and ids come from the caller.
 var banned = map[string][]string{

@@ -1,5 +1,5 @@
 //go:build !linux
 
-package folder_test
+package folder
 
 func dirtyPages(uintptr) (n uint64, known bool) { return 0, false }

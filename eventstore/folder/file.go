@@ -35,7 +35,7 @@ func (r real) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenO
 	if err != nil {
 		return nil, err
 	}
-	return syncedApart{f}, nil
+	return syncedApart{f, new(pace)}, nil
 }
 
 // ReuseForWrite implements vfs.FS.
