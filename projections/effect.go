@@ -92,6 +92,9 @@ func (e *Effect) Sum(cell, counter string, n int64) { e.sum(spot{rest: cell}, co
 func (e *Effect) SumEach(kind, rest, counter string, n int64) { e.sum(spot{kind, rest}, counter, n) }
 
 func (e *Effect) sum(at spot, counter string, n int64) {
+	if n == 0 {
+		return
+	}
 	e.enter()
 	e.sums = append(e.sums, sum{at, counter, n})
 }

@@ -234,22 +234,11 @@ func figures(r row) (e projections.Effect) {
 	}
 	e.Over(boards(s))
 	count := func(name string, n int64) { e.SumEach(keyBoard, "", name, n) }
-	held := func(name, part string) { count(name, int64(s.Held(escrow.HeldAccount(s.Plan.Contract, part)))) }
 	count("ledgers", 1)
 	count("expected_rent_fen", int64(s.Plan.RentFen))
 	count("expected_deposit_fen", int64(s.Plan.DepositFen))
-	count("held_deposit_fen", int64(s.DepositHeld()))
-	held("held_rent_fen", "rent")
-	held("disputed_fen", "disputed")
-	held("other_fen", "other")
-	held("awarded_fen", "awarded")
-	held("unclassified_fen", "unclassified")
-	if s.Bank != "" {
-		count("cash_fen", int64(s.Held(escrow.CashAccount(s.Bank))))
-		count("suspense_fen", int64(s.Held(escrow.SuspenseAccount(s.Bank))))
-	}
-	for _, to := range []string{"owner", "operator", "lessor", "tenant"} {
-		count("payable_"+to+"_fen", int64(s.Held(escrow.PayableAccount(s.Plan.Contract, to))))
+	if len(s.Balances) > 0 { // No money came before that.
+		held(s, count)
 	}
 	if s.ClosedOn.IsZero() {
 		count("open_ledgers", 1)
@@ -282,6 +271,24 @@ func figures(r row) (e projections.Effect) {
 	count("owner_unpaid_fen", int64(unpaid))
 	count("failed_tranches", failed)
 	return e
+}
+
+// held counts what the accounts of a ledger hold.
+func held(s escrow.State, count func(name string, n int64)) {
+	part := func(name, part string) { count(name, int64(s.Held(escrow.HeldAccount(s.Plan.Contract, part)))) }
+	count("held_deposit_fen", int64(s.DepositHeld()))
+	part("held_rent_fen", "rent")
+	part("disputed_fen", "disputed")
+	part("other_fen", "other")
+	part("awarded_fen", "awarded")
+	part("unclassified_fen", "unclassified")
+	if s.Bank != "" {
+		count("cash_fen", int64(s.Held(escrow.CashAccount(s.Bank))))
+		count("suspense_fen", int64(s.Held(escrow.SuspenseAccount(s.Bank))))
+	}
+	for _, to := range []string{"owner", "operator", "lessor", "tenant"} {
+		count("payable_"+to+"_fen", int64(s.Held(escrow.PayableAccount(s.Plan.Contract, to))))
+	}
 }
 
 // Kinds of board rows.
