@@ -1,7 +1,10 @@
 package domain
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"math/bits"
 	"reflect"
 	"slices"
 	"strconv"
@@ -21,7 +24,7 @@ import (
 // order, or any other, plain texts and nothing that json.Marshal would not write but blanks. Whatever is otherwise (other
 // or repeated names, null in odd places, numbers out of range) it leaves to encoding/json whole, from the beginning. So it
 // need not know how such things are read, only what it knows for certain. The price: reflection in the kernel, as in
-// encoding/json.
+// encoding/json, and values found by their place in memory (place.go), which is half again as fast.
 type Form[T any] struct {
 	shape *shape
 	mark  [FormBytes]byte // Of packed values.
@@ -39,23 +42,31 @@ func (f Form[T]) Unmarshal(b []byte) (T, error) { return f.unmarshal(b, nil) }
 // unmarshal is Unmarshal with texts that a memo, if there is one, keeps.
 func (f Form[T]) unmarshal(b []byte, memo Memo) (T, error) {
 	t := new(T)
-	r := plainReader{b: b, memo: memo}
-	if r.value(f.shape, reflect.ValueOf(t).Elem()) && r.end() {
-		return *t, nil
-	}
-	t = new(T)
-	err := json.Unmarshal(b, t)
+	err := f.read(t, b, memo)
 	return *t, err
+}
+
+// read is unmarshal of a T that is zero.
+func (f Form[T]) read(at *T, b []byte, memo Memo) error {
+	r := plainReader{b: b, memo: memo}
+	if r.value(f.shape, placeOf(at)) && r.end() {
+		return nil
+	}
+	*at = *new(T)
+	return json.Unmarshal(b, at)
 }
 
 // shape says how a type is read and written.
 type shape struct {
 	kind   shapeKind
 	typ    reflect.Type
-	elem   *shape      // Of a list, a pointer, or a map from texts.
-	fields []fieldPart // Of an object, in the order they are written.
-	hidden [][]int     // Fields of it that are not written.
-	isZero bool        // It tells itself when it is zero.
+	size   uintptr
+	like   any          // nil of a pointer to it.
+	elem   *shape       // Of a list, a pointer, or a map from texts.
+	fields []fieldPart  // Of an object, in the order they are written.
+	hidden []hiddenPart // Fields of it that are not written.
+	isZero bool         // It tells itself when it is zero.
+	floats bool         // It is one, or an object that has one.
 }
 
 type shapeKind uint8
@@ -80,15 +91,27 @@ const (
 )
 
 type fieldPart struct {
-	key       string // "name":
-	index     []int
-	shape     *shape
+	next      string // ,"name":
+	head      uint32 // Of the key.
 	omitEmpty bool
 	omitZero  bool
+	asks      bool // Its type whether it is zero.
+	offset    uintptr
+	shape     *shape
 }
 
-// name is the key without quotes and colon.
-func (f *fieldPart) name() string { return f.key[1 : len(f.key)-2] }
+// omits tells whether it is left out when it is zero, if it does not ask its type whether it is.
+func (f *fieldPart) omits() bool { return f.omitEmpty || f.omitZero }
+
+// key is "name":
+func (f *fieldPart) key() string { return f.next[1:] }
+
+func (f *fieldPart) name() string { return f.next[2 : len(f.next)-2] }
+
+type hiddenPart struct {
+	offset uintptr
+	like   any // nil of a pointer to it.
+}
 
 var (
 	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()
@@ -100,7 +123,7 @@ var (
 
 // shapeOf works out a shape; inside are the types it is part of.
 func shapeOf(t reflect.Type, inside []reflect.Type) *shape {
-	s := &shape{typ: t, isZero: t.Implements(tellsZero)}
+	s := &shape{typ: t, size: t.Size(), like: nilOf(t), isZero: t.Implements(tellsZero)}
 	p := reflect.PointerTo(t)
 	switch {
 	case t == reflect.TypeFor[Day]():
@@ -125,6 +148,9 @@ func shapeOf(t reflect.Type, inside []reflect.Type) *shape {
 	return s
 }
 
+// nilOf is nil of a pointer to a type.
+func nilOf(t reflect.Type) any { return reflect.Zero(reflect.PointerTo(t)).Interface() }
+
 func (s *shape) ofKind(inside []reflect.Type) {
 	switch s.typ.Kind() {
 	case reflect.String:
@@ -136,7 +162,7 @@ func (s *shape) ofKind(inside []reflect.Type) {
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		s.kind = asUint
 	case reflect.Float64:
-		s.kind = asFloat
+		s.kind, s.floats = asFloat, true
 	case reflect.Pointer:
 		s.kind, s.elem = asPointer, shapeOf(s.typ.Elem(), inside)
 	case reflect.Slice:
@@ -152,23 +178,24 @@ func (s *shape) ofKind(inside []reflect.Type) {
 			s.elem = shapeOf(s.typ.Elem(), inside)
 		}
 	case reflect.Struct:
-		if fields, hidden, ok := fieldsOf(s.typ, nil, inside); ok {
+		if fields, hidden, ok := fieldsOf(s.typ, 0, inside); ok {
 			s.kind, s.fields, s.hidden = asObject, fields, hidden
+			s.floats = slices.ContainsFunc(fields, func(f fieldPart) bool { return f.shape.floats })
 		}
 	default: // As other.
 	}
 }
 
 // fieldsOf lists the fields of a struct, and those that are not written. Where a name stands twice or something unusual does,
-// ok is false.
-func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPart, hidden [][]int, ok bool) {
+// ok is false. They lie so many bytes further than in the struct alone.
+func fieldsOf(t reflect.Type, further uintptr, inside []reflect.Type) (out []fieldPart, hidden []hiddenPart, ok bool) {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		index := append(slices.Clone(path), i)
+		offset := further + f.Offset
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Tag.Get("json") == "-":
-			hidden = append(hidden, index)
+			hidden = append(hidden, hiddenPart{offset, nilOf(f.Type)})
 			continue
 		case strings.Contains(options, "string") || f.Anonymous && name != "" && !f.IsExported():
 			return nil, nil, false
@@ -178,22 +205,25 @@ func fieldsOf(t reflect.Type, path []int, inside []reflect.Type) (out []fieldPar
 			if shapeOf(f.Type, inside).kind != asObject {
 				return nil, nil, false
 			}
-			part, more, ok := fieldsOf(f.Type, index, inside)
+			part, more, ok := fieldsOf(f.Type, offset, inside)
 			if !ok {
 				return nil, nil, false
 			}
 			out, hidden = append(out, part...), append(hidden, more...)
 			continue
 		case !f.IsExported():
-			hidden = append(hidden, index)
+			hidden = append(hidden, hiddenPart{offset, nilOf(f.Type)})
 			continue
 		case name == "":
 			name = f.Name
 		}
-		out = append(out, fieldPart{
-			key: `"` + name + `":`, index: index, shape: shapeOf(f.Type, inside),
+		part := fieldPart{
+			next: `,"` + name + `":`, offset: offset, shape: shapeOf(f.Type, inside),
 			omitEmpty: strings.Contains(options, "omitempty"), omitZero: strings.Contains(options, "omitzero"),
-		})
+		}
+		part.asks = part.omitZero && part.shape.isZero
+		part.head = binary.LittleEndian.Uint32([]byte(part.key()))
+		out = append(out, part)
 	}
 	if len(out) > fieldsMax {
 		return nil, nil, false
@@ -242,6 +272,15 @@ func (r *plainReader) next(c byte) bool {
 	return false
 }
 
+// mark takes the byte that comes next; 0 is none.
+func (r *plainReader) mark() byte {
+	if r.space(); r.at == len(r.b) {
+		return 0
+	}
+	r.at++
+	return r.b[r.at-1]
+}
+
 func (r *plainReader) has(s string) bool {
 	if len(r.b)-r.at >= len(s) && string(r.b[r.at:r.at+len(s)]) == s {
 		r.at += len(s)
@@ -250,66 +289,62 @@ func (r *plainReader) has(s string) bool {
 	return false
 }
 
-// value reads one value into v, which is zero.
-func (r *plainReader) value(s *shape, v reflect.Value) bool {
+// value reads one value into p, which is zero.
+func (r *plainReader) value(s *shape, p place) bool {
 	r.space()
 	switch s.kind {
 	case asText:
 		b, ok := r.text()
 		if ok {
-			v.SetString(r.kept(b))
+			*as[string](p) = r.kept(b)
 			return true
 		}
-		return r.other(v)
+		return r.other(s, p)
 	case asObject:
-		return r.object(s, v)
+		return r.object(s, p)
 	case asDay:
 		if r.at+dateBytes <= len(r.b) {
 			if d, ok := plainDay(r.b[r.at : r.at+dateBytes]); ok {
-				v.SetInt(int64(d))
+				*as[Day](p) = d
 				r.at += dateBytes
 				return true
 			}
 		}
-		return r.own(v)
+		return r.own(s, p, as[Day](p))
 	case asInt:
 		n, ok := r.integer()
-		if ok = ok && !v.OverflowInt(n); ok {
-			v.SetInt(n)
-		}
-		return ok
+		return ok && p.setInt(s.size, n)
 	case asUint:
 		n, ok := r.integer()
-		if ok = ok && n >= 0 && !v.OverflowUint(uint64(n)); ok {
-			v.SetUint(uint64(n))
-		}
-		return ok
+		return ok && n >= 0 && p.setUint(s.size, uint64(n))
 	case asBool:
-		if r.has("true") {
-			v.SetBool(true)
-			return true
-		}
-		return r.has("false")
+		*as[bool](p) = r.has("true")
+		return *as[bool](p) || r.has("false")
 	case asTexts:
-		return r.texts(v)
+		return r.texts(s, p)
 	case asCounts:
-		return r.counts(v)
+		return r.counts(s, p)
 	case asList:
-		return r.list(s, v)
+		return r.list(s, p)
 	case asPointer:
 		if r.has("null") {
 			return true
 		}
-		v.Set(reflect.New(s.elem.typ))
-		return r.value(s.elem, v.Elem())
+		to := newPlace(s.elem.typ)
+		*as[place](p) = to
+		return r.value(s.elem, to)
 	case asFloat:
-		return r.float(v)
+		return r.float(as[float64](p))
 	case asVerdict:
-		return r.verdict(v)
-	case asOwn, asTime, asMonth:
-		return r.own(v)
+		return r.verdict(as[Verdict](p))
+	case asTime:
+		return r.own(s, p, as[time.Time](p))
+	case asMonth:
+		return r.own(s, p, as[Month](p))
+	case asOwn:
+		return r.own(s, p, p.pointer(s.like).(json.Unmarshaler))
 	default:
-		return r.other(v)
+		return r.other(s, p)
 	}
 }
 
@@ -318,19 +353,29 @@ func (r *plainReader) text() ([]byte, bool) {
 	if r.at >= len(r.b) || r.b[r.at] != '"' {
 		return nil, false
 	}
-	b, wide := r.b[r.at+1:], false
-	for i, c := range b {
-		switch {
+	b, wide, i := r.b[r.at+1:], uint64(0), 0
+	for ; len(b)-i >= wordBytes; i += wordBytes {
+		x := binary.LittleEndian.Uint64(b[i:])
+		stops := (under(x, ' ') | same(x, '"') | same(x, '\\')) &^ x & highs
+		if stops != 0 { // The lowest is right: what is wrong of them is above another.
+			wide |= x & (stops&-stops - 1)
+			i += bits.TrailingZeros64(stops) / 8
+			break
+		}
+		wide |= x
+	}
+	for ; i < len(b); i++ {
+		switch c := b[i]; {
 		case c == '"':
-			if b = b[:i]; wide && !utf8.Valid(b) {
+			if b = b[:i]; wide&highs != 0 && !utf8.Valid(b) {
 				return nil, false
 			}
 			r.at += i + 2
 			return b, true
 		case c < ' ' || c == '\\':
 			return nil, false
-		case c >= utf8.RuneSelf:
-			wide = true
+		default:
+			wide |= uint64(c)
 		}
 	}
 	return nil, false
@@ -361,17 +406,17 @@ func (r *plainReader) integer() (n int64, ok bool) {
 }
 
 // float reads the numbers that JSON has: a subset of what strconv takes.
-func (r *plainReader) float(v reflect.Value) bool {
+func (r *plainReader) float(to *float64) bool {
 	raw, ok := r.raw()
 	if !ok || !json.Valid(raw) {
 		return false
 	}
-	x, err := strconv.ParseFloat(string(raw), 64)
-	v.SetFloat(x)
+	var err error
+	*to, err = strconv.ParseFloat(string(raw), 64)
 	return err == nil
 }
 
-func (r *plainReader) object(s *shape, v reflect.Value) bool {
+func (r *plainReader) object(s *shape, p place) bool {
 	if !r.next('{') {
 		return false
 	}
@@ -384,17 +429,14 @@ func (r *plainReader) object(s *shape, v reflect.Value) bool {
 			return false
 		}
 		f := &s.fields[at]
-		in := v
-		for _, i := range f.index {
-			in = in.Field(i)
-		}
-		if !r.value(f.shape, in) {
+		if !r.value(f.shape, p.field(f.offset)) {
 			return false
 		}
-		if r.next('}') {
+		switch r.mark() {
+		case ',':
+		case '}':
 			return true
-		}
-		if !r.next(',') {
+		default:
 			return false
 		}
 	}
@@ -403,18 +445,24 @@ func (r *plainReader) object(s *shape, v reflect.Value) bool {
 // field is the number of the field whose name comes next, most likely at; -1 is none.
 func (r *plainReader) field(s *shape, at int) int {
 	r.space()
+	if len(r.b)-r.at < keyLeast {
+		return -1
+	}
+	head := binary.LittleEndian.Uint32(r.b[r.at:])
 	for i := at; i < len(s.fields); i++ {
-		if r.has(s.fields[i].key) {
+		if f := &s.fields[i]; f.head == head && r.has(f.key()) {
 			return i
 		}
 	}
 	for i := range min(at, len(s.fields)) {
-		if r.has(s.fields[i].key) {
+		if f := &s.fields[i]; f.head == head && r.has(f.key()) {
 			return i
 		}
 	}
 	return -1
 }
+
+const keyLeast = 4 // Bytes of the key of a field.
 
 // fieldSet is which fields of an object were given.
 type fieldSet [fieldsMax / 64]uint64
@@ -428,32 +476,41 @@ func (s *fieldSet) add(at int) bool {
 	return s[at/64] != had
 }
 
-func (r *plainReader) texts(v reflect.Value) bool {
+// count is how many elements a list seems to have that goes on here, by the byte each comes with. It may have others: it ends
+// here where the first list within it does.
+func (r *plainReader) count(each byte) int {
+	rest := r.b[r.at:]
+	return bytes.Count(rest[:max(bytes.IndexByte(rest, ']'), 0)], []byte{each})
+}
+
+func (r *plainReader) texts(s *shape, p place) bool {
 	from := r.at
 	if !r.next('[') {
-		return r.other(v)
+		return r.other(s, p)
 	}
 	all := []string{}
 	for more := !r.next(']'); more; more = !r.next(']') {
-		if len(all) > 0 && !r.next(',') {
+		if len(all) == 0 {
+			all = make([]string, 0, r.count(',')+1)
+		} else if !r.next(',') {
 			return false
 		}
 		r.space()
 		b, ok := r.text()
 		if !ok {
 			r.at = from
-			return r.other(v)
+			return r.other(s, p)
 		}
 		all = append(all, r.kept(b))
 	}
-	*v.Addr().Interface().(*[]string) = all
+	*as[[]string](p) = all
 	return true
 }
 
-func (r *plainReader) counts(v reflect.Value) bool {
+func (r *plainReader) counts(s *shape, p place) bool {
 	from := r.at
 	if !r.next('{') {
-		return r.other(v)
+		return r.other(s, p)
 	}
 	all := map[string]int64{}
 	for more := !r.next('}'); more; more = !r.next('}') {
@@ -464,7 +521,7 @@ func (r *plainReader) counts(v reflect.Value) bool {
 		name, ok := r.text()
 		if !ok || !r.next(':') {
 			r.at = from
-			return r.other(v)
+			return r.other(s, p)
 		}
 		r.space()
 		n, ok := r.integer()
@@ -473,40 +530,47 @@ func (r *plainReader) counts(v reflect.Value) bool {
 		}
 		all[string(name)] = n
 	}
-	v.Set(reflect.ValueOf(all))
+	*as[map[string]int64](p) = all
 	return true
 }
 
-func (r *plainReader) list(s *shape, v reflect.Value) bool {
+func (r *plainReader) list(s *shape, p place) bool {
 	if r.has("null") {
 		return true
 	}
 	if !r.next('[') {
 		return false
 	}
+	list := p.value(s.like)
 	if r.next(']') {
-		v.Set(reflect.MakeSlice(s.typ, 0, 0))
+		list.Set(reflect.MakeSlice(s.typ, 0, 0))
 		return true
 	}
-	for n := 0; ; n++ {
-		if n == v.Cap() {
-			v.Grow(1)
+	each := byte(',')
+	if s.elem.kind == asObject {
+		each = '{'
+	}
+	list.Grow(r.count(each))
+	for head := as[listHead](p); ; {
+		if head.len == head.cap {
+			list.Grow(1)
 		}
-		v.SetLen(n + 1)
-		if !r.value(s.elem, v.Index(n)) {
+		head.len++
+		if !r.value(s.elem, head.at(head.len-1, s.elem.size)) {
 			return false
 		}
-		if r.next(']') {
+		switch r.mark() {
+		case ',':
+		case ']':
 			return true
-		}
-		if !r.next(',') {
+		default:
 			return false
 		}
 	}
 }
 
 // own lets a type read a text or a number itself.
-func (r *plainReader) own(v reflect.Value) bool {
+func (r *plainReader) own(s *shape, p place, itself json.Unmarshaler) bool {
 	from := r.at
 	_, ok := r.text()
 	if !ok {
@@ -514,15 +578,15 @@ func (r *plainReader) own(v reflect.Value) bool {
 	}
 	if !ok {
 		r.at = from
-		return r.other(v)
+		return r.other(s, p)
 	}
-	return v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(r.b[from:r.at]) == nil
+	return itself.UnmarshalJSON(r.b[from:r.at]) == nil
 }
 
 // other reads a value by encoding/json, which tells whether what looks like a value is one.
-func (r *plainReader) other(v reflect.Value) bool {
+func (r *plainReader) other(s *shape, p place) bool {
 	raw, ok := r.raw()
-	return ok && json.Unmarshal(raw, v.Addr().Interface()) == nil
+	return ok && json.Unmarshal(raw, p.pointer(s.like)) == nil
 }
 
 // raw goes to the end of what looks like a value.

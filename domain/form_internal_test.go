@@ -3,7 +3,6 @@ package domain
 import (
 	"encoding/json"
 	"errors"
-	"reflect"
 	"testing"
 )
 
@@ -42,7 +41,7 @@ func TestFormNeedsNoHelp(t *testing.T) {
 	for _, raw := range [][]byte{raw, sorted, wide} {
 		var got whole
 		r := plainReader{b: raw}
-		if ok := r.value(FormOf[whole]().shape, reflect.ValueOf(&got).Elem()); !ok || !r.end() {
+		if ok := r.value(FormOf[whole]().shape, placeOf(&got)); !ok || !r.end() {
 			t.Fatalf("%s\nstopped at %d: %s", raw, r.at, raw[r.at:])
 		}
 	}

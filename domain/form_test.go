@@ -3,6 +3,8 @@ package domain_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -219,6 +221,89 @@ func TestFormWritesAsJSON(t *testing.T) {
 	sameBytes(t, domain.FormOf[byPointer](), byPointer{0})
 	sameBytes(t, domain.FormOf[domain.Verdict](), domain.Verdict{{Rule: "租", Outcome: domain.OutcomePass}})
 	sameBytes(t, domain.FormOf[twice](), twice{part{1, "inner", 0}, "outer"})
+}
+
+// TestFormOfEachByte puts each byte at each place of texts, which are read and written eight bytes at once, and others as they
+// come.
+func TestFormOfEachByte(t *testing.T) {
+	f := domain.FormOf[[]string]()
+	for n := range 20 {
+		for at := range n {
+			for c := range 256 {
+				text := []byte(strings.Repeat("a", n))
+				text[at] = byte(c)
+				sameBytes(t, f, []string{string(text), "b"})
+				sameAsJSON(t, f, []byte(`["`+string(text)+`","b"]`))
+			}
+		}
+	}
+}
+
+// TestFormOfEachSize reads and writes numbers of every size, at their bounds and beyond, side by side.
+func TestFormOfEachSize(t *testing.T) {
+	type sizes struct {
+		A int8
+		B int16
+		C int32
+		D int64
+		E int
+		F uint8
+		G uint16
+		H uint32
+		I uint64
+		J uint
+		K bool
+		L float64
+		M *int16
+		N []uint8
+		O []uint16
+		P [2]bool
+		Q struct{ A, B int8 }
+	}
+	f := domain.FormOf[sizes]()
+	small := int16(math.MinInt16)
+	for _, x := range []sizes{
+		{},
+		{math.MaxInt8, math.MaxInt16, math.MaxInt32, math.MaxInt64, math.MaxInt, math.MaxUint8, math.MaxUint16, math.MaxUint32, math.MaxUint64, math.MaxUint, true, math.MaxFloat64, &small, []byte{1}, []uint16{1, math.MaxUint16}, [2]bool{true, false}, struct{ A, B int8 }{1, -1}},
+		{math.MinInt8, math.MinInt16, math.MinInt32, math.MinInt64, math.MinInt, 1, 1, 1, 1, 1, true, math.Copysign(0, -1), &small, []byte{}, []uint16{}, [2]bool{false, true}, struct{ A, B int8 }{-1, 1}},
+	} {
+		sameBytes(t, f, x)
+		comesBack(t, f, x)
+		raw, err := json.Marshal(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameAsJSON(t, f, raw)
+	}
+	for _, name := range strings.Split("ABCDEFGHIJ", "") {
+		for bits := range 64 {
+			for _, off := range []int64{-1, 0, 1} {
+				n := int64(1)<<bits + off
+				sameAsJSON(t, f, fmt.Appendf(nil, `{"%s":%d}`, name, n))
+				sameAsJSON(t, f, fmt.Appendf(nil, `{"%s":%d}`, name, -n))
+			}
+		}
+	}
+	type zeros struct {
+		Float  struct{ F float64 }  `json:"float,omitzero"`
+		Inner  struct{ T []string } `json:"inner,omitzero"`
+		Hidden struct{ h int }      `json:"hidden,omitzero"`
+		Mixed  struct {
+			S string
+			F float64
+			T []string
+		} `json:"mixed,omitzero"`
+		Named  map[string]int64 `json:"named,omitzero"`
+		Counts map[string]int64 `json:"counts,omitempty"`
+		Days   []domain.Day     `json:"days,omitzero"`
+	}
+	g := domain.FormOf[zeros]()
+	sameBytes(t, g, zeros{})
+	empty := zeros{Named: map[string]int64{}, Counts: map[string]int64{}, Days: []domain.Day{}}
+	empty.Float.F, empty.Mixed.F, empty.Hidden.h, empty.Inner.T = math.Copysign(0, -1), math.Copysign(0, -1), 1, []string{}
+	sameBytes(t, g, empty)
+	empty.Mixed.S = strings.Repeat("a", len(empty.Days)) // Of no bytes, wherever they lie.
+	sameBytes(t, g, empty)
 }
 
 // TestFormReadsWhatIsWritten shows that what json.Marshal writes comes back, whatever the values.

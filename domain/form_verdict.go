@@ -3,13 +3,12 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
-	"reflect"
 	"slices"
 	"strings"
 )
 
 // verdict reads a list of rule results; most are texts.
-func (r *plainReader) verdict(v reflect.Value) bool {
+func (r *plainReader) verdict(v *Verdict) bool {
 	if r.has("null") {
 		return true
 	}
@@ -31,7 +30,7 @@ func (r *plainReader) verdict(v reflect.Value) bool {
 			return false
 		}
 	}
-	*v.Addr().Interface().(*Verdict) = slices.Clip(out.all)
+	*v = slices.Clip(out.all)
 	return true
 }
 

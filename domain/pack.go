@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -72,7 +71,7 @@ func (f Form[T]) Pack(b []byte, room *PackRoom, at *T) ([]byte, error) {
 		clear(room.texts) // They would keep whole rows in memory.
 		room.texts, room.hashes = room.texts[:0], room.hashes[:0]
 	}()
-	if err := p.value(f.shape, reflect.ValueOf(at).Elem()); err != nil {
+	if err := p.value(f.shape, placeOf(at)); err != nil {
 		return b, fmt.Errorf("pack %T: %w", at, err)
 	}
 	return p.b, nil
@@ -92,7 +91,7 @@ func (s *shape) describe(write func([]byte) (int, error)) {
 		s.elem.describe(write)
 	}
 	for _, f := range s.fields {
-		_, _ = write([]byte(f.key))
+		_, _ = write([]byte(f.key()))
 		f.shape.describe(write)
 	}
 	_, _ = write([]byte{')'})
@@ -104,41 +103,46 @@ func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 var errNoJSON = errors.New("no JSON")
 
-func (p *packer) value(s *shape, v reflect.Value) error {
+func (p *packer) value(s *shape, at place) error {
 	switch s.kind {
 	case asText:
-		p.text(v.String())
+		p.text(*as[string](at))
 	case asInt, asDay, asMonth:
-		p.b = binary.AppendVarint(p.b, v.Int())
+		p.b = binary.AppendVarint(p.b, at.word(s.size))
 	case asUint:
-		p.b = binary.AppendUvarint(p.b, v.Uint())
+		p.b = binary.AppendUvarint(p.b, at.unsigned(s.size))
 	case asBool:
-		p.flag(v.Bool())
+		p.flag(*as[bool](at))
 	case asFloat:
-		p.b = binary.BigEndian.AppendUint64(p.b, math.Float64bits(v.Float()))
+		p.b = binary.BigEndian.AppendUint64(p.b, *as[uint64](at))
 	case asObject:
-		return p.object(s, v)
+		return p.object(s, at)
 	case asTexts:
-		p.count(v)
-		for i := range v.Len() {
-			p.text(v.Index(i).String())
+		all := *as[[]string](at)
+		p.count(all != nil, len(all))
+		for _, text := range all {
+			p.text(text)
 		}
 	case asList:
-		p.count(v)
-		for i := range v.Len() {
-			if err := p.value(s.elem, v.Index(i)); err != nil {
+		list := as[listHead](at)
+		p.count(!s.zero(at), list.len)
+		for i := range list.len {
+			if err := p.value(s.elem, list.at(i, s.elem.size)); err != nil {
 				return err
 			}
 		}
 	case asPointer:
-		p.flag(!v.IsNil())
-		if !v.IsNil() {
-			return p.value(s.elem, v.Elem())
+		p.flag(!s.zero(at))
+		if !s.zero(at) {
+			return p.value(s.elem, at.elem())
 		}
 	case asCounts:
-		p.counts(v)
+		p.counts(*as[map[string]int64](at))
 	default:
-		return p.other(s, v)
+		if s.elem != nil {
+			return p.named(s, at.value(s.like))
+		}
+		return p.other(s, at)
 	}
 	return nil
 }
@@ -151,27 +155,23 @@ func (p *packer) flag(yes bool) {
 	p.b = append(p.b, n)
 }
 
-// count writes how long a list or a map is.
-func (p *packer) count(v reflect.Value) {
-	n := 0
-	if !v.IsNil() {
-		n = v.Len() + 1
+// count writes how long a list or a map is, if there is one.
+func (p *packer) count(there bool, n int) {
+	if there {
+		n++
 	}
 	p.b = binary.AppendUvarint(p.b, uint64(n))
 }
 
-func (p *packer) object(s *shape, v reflect.Value) error {
+func (p *packer) object(s *shape, at place) error {
 	bits := len(p.b)
 	for range s.bitBytes() {
 		p.b = append(p.b, 0)
 	}
 	for i := range s.fields {
 		f := &s.fields[i]
-		in := v
-		for _, at := range f.index {
-			in = in.Field(at)
-		}
-		if f.shape.nothing(in) {
+		in := at.field(f.offset)
+		if f.shape.kind != asObject && f.shape.zero(in) { // Of an object that is not seen at once.
 			continue
 		}
 		from := len(p.b)
@@ -189,25 +189,8 @@ func (p *packer) object(s *shape, v reflect.Value) error {
 
 func (s *shape) bitBytes() int { return len(s.fields)/8 + 1 }
 
-// nothing is true of a zero value, of an object only where that is seen at once.
-func (s *shape) nothing(v reflect.Value) bool {
-	switch s.kind {
-	case asObject:
-		return false
-	case asText:
-		return v.Len() == 0
-	case asInt, asDay, asMonth:
-		return v.Int() == 0
-	case asTexts, asList, asCounts, asPointer:
-		return v.IsNil()
-	default:
-		return v.IsZero()
-	}
-}
-
-func (p *packer) counts(v reflect.Value) {
-	p.count(v)
-	all := v.Convert(reflect.TypeFor[map[string]int64]()).Interface().(map[string]int64)
+func (p *packer) counts(all map[string]int64) {
+	p.count(all != nil, len(all))
 	var room [namesUsual]string
 	names := sortedNames(room[:0], all)
 	for _, name := range names {
@@ -216,24 +199,29 @@ func (p *packer) counts(v reflect.Value) {
 	}
 }
 
-func (p *packer) other(s *shape, v reflect.Value) error {
-	if s.elem != nil { // A map.
-		p.count(v)
-		keys := v.MapKeys()
-		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-		for _, k := range keys {
-			p.text(k.String())
-			if err := p.value(s.elem, v.MapIndex(k)); err != nil {
-				return err
-			}
+// named writes a map.
+func (p *packer) named(s *shape, v reflect.Value) error {
+	p.count(!v.IsNil(), v.Len())
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, k := range keys {
+		p.text(k.String())
+		at := newPlace(s.elem.typ)
+		at.value(s.elem.like).Set(v.MapIndex(k))
+		if err := p.value(s.elem, at); err != nil {
+			return err
 		}
-		return nil
 	}
-	var w plainWriter
-	if !w.value(s, v) {
+	return nil
+}
+
+func (p *packer) other(s *shape, at place) error {
+	w := plainWriter{address: true}
+	raw := w.value(nil, s, at)
+	if w.fails {
 		return errNoJSON
 	}
-	p.b = append(binary.AppendUvarint(p.b, uint64(len(w.b))), w.b...)
+	p.b = append(binary.AppendUvarint(p.b, uint64(len(raw))), raw...)
 	return nil
 }
 

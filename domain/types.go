@@ -35,7 +35,11 @@ func Stored[T Event](upcasts ...Upcast) Type {
 	form := FormOf[T]()
 	return Type{
 		Name: zero.EventType(), Version: 1 + len(upcasts), upcasts: upcasts,
-		decode: func(b []byte, memo Memo) (Event, error) { return form.unmarshal(b, memo) },
+		decode: func(b []byte, memo Memo) (Event, error) {
+			at := new(T)
+			err := form.read(at, b, memo)
+			return eventAt(zero, at), err
+		},
 		encode: func(b []byte, e Event) ([]byte, bool, error) { return form.AppendLasting(b, e) },
 	}
 }

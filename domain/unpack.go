@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ func (f Form[T]) Unpack(b []byte) (t T, err error) {
 	u := unpacker{b: b[FormBytes:]}
 	u.texts = u.few[:0]
 	u.room.Grow(u.textBytes())
-	if u.value(f.shape, reflect.ValueOf(at).Elem()); u.bad || len(u.b) > 0 {
+	if u.value(f.shape, placeOf(at)); u.bad || len(u.b) > 0 {
 		return t, fmt.Errorf("unpack %T: %w", t, errPacked)
 	}
 	return *at, nil
@@ -106,47 +105,42 @@ func (u *unpacker) count() (n int, there bool) {
 	return int(c - 1), true
 }
 
-// value reads one value into v, which is zero.
-func (u *unpacker) value(s *shape, v reflect.Value) {
+// value reads one value into p, which is zero.
+func (u *unpacker) value(s *shape, p place) {
 	switch s.kind {
 	case asText:
-		v.SetString(u.text())
+		*as[string](p) = u.text()
 	case asInt, asDay, asMonth:
-		n := u.signed()
-		if v.OverflowInt(n) {
+		if !p.setInt(s.size, u.signed()) {
 			u.fail()
-			return
 		}
-		v.SetInt(n)
 	case asUint:
-		n := u.number()
-		if v.OverflowUint(n) {
+		if !p.setUint(s.size, u.number()) {
 			u.fail()
-			return
 		}
-		v.SetUint(n)
 	case asBool:
-		v.SetBool(u.flag())
+		*as[bool](p) = u.flag()
 	case asFloat:
 		if b := u.take(8); b != nil {
-			v.SetFloat(math.Float64frombits(binary.BigEndian.Uint64(b)))
+			*as[uint64](p) = binary.BigEndian.Uint64(b)
 		}
 	case asObject:
-		u.object(s, v)
+		u.object(s, p)
 	case asTexts:
 		if n, there := u.count(); there {
 			all := make([]string, n)
 			for i := range all {
 				all[i] = u.text()
 			}
-			*v.Addr().Interface().(*[]string) = all
+			*as[[]string](p) = all
 		}
 	case asList:
-		u.list(s, v)
+		u.list(s, p)
 	case asPointer:
 		if u.flag() {
-			v.Set(reflect.New(s.elem.typ))
-			u.value(s.elem, v.Elem())
+			to := newPlace(s.elem.typ)
+			*as[place](p) = to
+			u.value(s.elem, to)
 		}
 	case asCounts:
 		if n, there := u.count(); there {
@@ -155,71 +149,78 @@ func (u *unpacker) value(s *shape, v reflect.Value) {
 				name := u.text()
 				all[name] = u.signed()
 			}
-			v.Set(reflect.ValueOf(all).Convert(s.typ))
+			*as[map[string]int64](p) = all
 		}
 	default:
-		u.other(s, v)
+		if s.elem != nil {
+			u.named(s, p.value(s.like))
+			return
+		}
+		u.other(s, p)
 	}
 }
 
-func (u *unpacker) object(s *shape, v reflect.Value) {
+func (u *unpacker) object(s *shape, p place) {
 	bits := u.take(uint64(s.bitBytes()))
 	if bits == nil {
 		return
 	}
 	for i := range s.fields {
-		if bits[i/8]&(1<<(i%8)) == 0 {
-			continue
+		if bits[i/8]&(1<<(i%8)) != 0 {
+			f := &s.fields[i]
+			u.value(f.shape, p.field(f.offset))
 		}
-		f := &s.fields[i]
-		in := v
-		for _, at := range f.index {
-			in = in.Field(at)
-		}
-		u.value(f.shape, in)
 	}
 }
 
-func (u *unpacker) list(s *shape, v reflect.Value) {
+func (u *unpacker) list(s *shape, p place) {
 	n, there := u.count()
 	if !there {
 		return
 	}
-	v.Set(reflect.MakeSlice(s.typ, n, n))
+	v := p.value(s.like)
+	if n == 0 {
+		v.Set(reflect.MakeSlice(s.typ, 0, 0))
+		return
+	}
+	v.Grow(n)
+	v.SetLen(n)
+	list := as[listHead](p)
 	for i := 0; i < n && !u.bad; i++ {
-		u.value(s.elem, v.Index(i))
+		u.value(s.elem, list.at(i, s.elem.size))
 	}
 }
 
-func (u *unpacker) other(s *shape, v reflect.Value) {
-	if s.elem == nil {
-		raw := u.take(u.number())
-		if u.bad {
-			return
-		}
-		r := plainReader{b: raw}
-		if r.value(s, v) && r.at == len(raw) {
-			return
-		}
-		v.SetZero()
-		if json.Unmarshal(raw, v.Addr().Interface()) != nil {
-			u.fail()
-		}
-		return
-	}
+// named reads a map.
+func (u *unpacker) named(s *shape, v reflect.Value) {
 	n, there := u.count()
 	if !there {
 		return
 	}
 	all := reflect.MakeMapWithSize(s.typ, n)
 	for range n {
-		name, at := u.text(), reflect.New(s.elem.typ).Elem()
+		name, at := u.text(), newPlace(s.elem.typ)
 		if u.value(s.elem, at); u.bad {
 			return
 		}
-		all.SetMapIndex(reflect.ValueOf(name).Convert(s.typ.Key()), at)
+		all.SetMapIndex(reflect.ValueOf(name).Convert(s.typ.Key()), at.value(s.elem.like))
 	}
 	v.Set(all)
+}
+
+func (u *unpacker) other(s *shape, p place) {
+	raw := u.take(u.number())
+	if u.bad {
+		return
+	}
+	r := plainReader{b: raw}
+	if r.value(s, p) && r.at == len(raw) {
+		return
+	}
+	p.value(s.like).SetZero()
+	if json.Unmarshal(raw, p.pointer(s.like)) != nil {
+		u.fail()
+	}
 }
 
 func (u *unpacker) text() string {

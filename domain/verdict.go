@@ -74,16 +74,13 @@ func (v Verdict) appendJSON(b []byte) (_ []byte, err error) {
 	if v == nil {
 		return append(b, "null"...), nil
 	}
-	b = append(b, '[')
-	for i := range v {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if b, err = v[i].appendJSON(b); err != nil {
+	from := len(b)
+	for _, r := range v {
+		if b, err = r.appendJSON(append(b, ',')); err != nil {
 			return b, err
 		}
 	}
-	return append(b, ']'), nil
+	return enclosed(b, from, '[', ']'), nil
 }
 
 // MarshalJSON writes a pass as a text, anything else as an object.
@@ -100,7 +97,7 @@ func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 		return b, fmt.Errorf("rule result: %q is no rule", r.Rule)
 	}
 	b = append(append(b, '"'), r.Rule...)
-	b = strconv.AppendInt(append(b, '@'), int64(r.Version), 10)
+	b = appendInt(append(b, '@'), int64(r.Version))
 	if r.Unconfirmed {
 		b = append(b, '?')
 	}
@@ -109,8 +106,13 @@ func (r *RuleResult) appendJSON(b []byte) ([]byte, error) {
 
 // lasting is asked of what was written: what refuses is not stored, nor is a pass more than its rule and version.
 func (r *RuleResult) lasting() bool {
-	if r == nil || r.Refuses != nil || r.Rule == "" || strings.IndexByte(r.Rule, '@') >= 0 {
+	if r == nil || r.Refuses != nil || r.Rule == "" {
 		return false
+	}
+	for i := range len(r.Rule) { // Names of rules are short: this is most of what a verdict is asked.
+		if r.Rule[i] == '@' {
+			return false
+		}
 	}
 	if r.Outcome == OutcomePass { // Its rule is plain.
 		return r.Code == "" && r.Params == nil
@@ -138,11 +140,11 @@ func lastingParam(x any) bool {
 
 // appendObject writes what did not pass, in the bytes of encoding/json.
 func (r *RuleResult) appendObject(b []byte) (_ []byte, err error) {
-	b, _ = appendText(append(b, `{"rule":`...), r.Rule) // A text is always written.
-	b = strconv.AppendInt(append(b, `,"version":`...), int64(r.Version), 10)
-	b, _ = appendText(append(b, `,"outcome":`...), string(r.Outcome))
+	b = appendText(append(b, `{"rule":`...), r.Rule)
+	b = appendInt(append(b, `,"version":`...), int64(r.Version))
+	b = appendText(append(b, `,"outcome":`...), string(r.Outcome))
 	if r.Code != "" {
-		b, _ = appendText(append(b, `,"code":`...), r.Code)
+		b = appendText(append(b, `,"code":`...), r.Code)
 	}
 	if r.Unconfirmed {
 		b = append(b, `,"unconfirmed":true`...)
@@ -160,15 +162,15 @@ func appendParams(b []byte, params map[string]any) ([]byte, error) {
 	var room [namesUsual]string
 	names := sortedNames(room[:0], params)
 	for i, name := range names {
-		b, _ = appendText(append(b, "{,"[min(i, 1)]), name)
+		b = appendText(append(b, "{,"[min(i, 1)]), name)
 		b = append(b, ':')
 		switch x := params[name].(type) {
 		case int64:
-			b = strconv.AppendInt(b, x, 10)
+			b = appendInt(b, x)
 		case bool:
 			b = strconv.AppendBool(b, x)
 		case string:
-			b, _ = appendText(b, x)
+			b = appendText(b, x)
 		default:
 			raw, err := json.Marshal(x)
 			if err != nil {

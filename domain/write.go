@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"reflect"
 	"slices"
@@ -12,9 +13,9 @@ import (
 
 // Append writes the T at an address, in the bytes of json.Marshal(at).
 func (f Form[T]) Append(b []byte, at *T) ([]byte, error) {
-	w := plainWriter{b: b}
-	if w.value(f.shape, reflect.ValueOf(at).Elem()) {
-		return w.b, nil
+	w := plainWriter{address: true}
+	if out := w.value(b, f.shape, placeOf(at)); !w.fails {
+		return out, nil
 	}
 	raw, err := json.Marshal(at)
 	return append(b, raw...), err
@@ -25,9 +26,9 @@ func (f Form[T]) Append(b []byte, at *T) ([]byte, error) {
 // changes: an empty list left out, a time's zone and clock reading, text that is no UTF-8, anything behind an interface,
 // fields that are not written.
 func (f Form[T]) AppendLasting(b []byte, x any) (_ []byte, lasting bool, err error) {
-	w := plainWriter{b: b}
-	if w.value(f.shape, reflect.ValueOf(x)) {
-		return w.b, !w.changed, nil
+	var w plainWriter
+	if out := w.value(b, f.shape, inside[T](x)); !w.fails {
+		return out, !w.changed, nil
 	}
 	raw, err := json.Marshal(x)
 	return append(b, raw...), false, err
@@ -56,105 +57,120 @@ func (s *shape) sort() {
 	}
 }
 
-// plainWriter writes one document. Once a method is false json.Marshal refuses a value, or must write the document.
+// plainWriter writes one document.
 type plainWriter struct {
-	b       []byte
+	fails   bool // json.Marshal refuses a value, or must write the document.
 	changed bool // It gives back something else.
+	address bool // What is written has an address in Go: it may be written otherwise.
 }
 
 func (w *plainWriter) keeps(all bool) { w.changed = w.changed || !all }
 
-func (w *plainWriter) value(s *shape, v reflect.Value) bool {
+// value appends what lies at p.
+func (w *plainWriter) value(b []byte, s *shape, p place) []byte {
 	switch s.kind {
 	case asText:
-		return w.text(v.String())
+		return w.text(b, *as[string](p))
 	case asObject:
-		return w.object(s, v)
+		return w.object(b, s, p)
 	case asDay:
-		d := Day(v.Int())
+		d := *as[Day](p)
 		w.keeps(d == 0 || d >= DayMin && d <= DayMax)
-		w.b = append(d.append(append(w.b, '"')), '"')
+		return append(d.append(append(b, '"')), '"')
 	case asMonth:
-		m := Month(v.Int())
+		m := *as[Month](p)
 		w.keeps(m == 0 || m.First() >= DayMin && m.First() <= DayMax)
-		w.b = append(m.append(append(w.b, '"')), '"')
+		return append(m.append(append(b, '"')), '"')
 	case asInt:
-		w.b = strconv.AppendInt(w.b, v.Int(), 10)
+		return appendInt(b, p.word(s.size))
 	case asUint:
-		w.b = strconv.AppendUint(w.b, v.Uint(), 10)
+		return strconv.AppendUint(b, p.unsigned(s.size), 10)
 	case asBool:
-		w.b = strconv.AppendBool(w.b, v.Bool())
-	case asTexts, asList:
-		return w.list(s, v)
+		return strconv.AppendBool(b, *as[bool](p))
+	case asTexts:
+		return w.texts(b, *as[[]string](p))
+	case asList:
+		return w.list(b, s, p)
 	case asVerdict:
-		return w.verdict(v.Interface().(Verdict))
+		return w.verdict(b, *as[Verdict](p))
 	case asCounts:
-		return w.counts(v)
+		return w.counts(b, *as[map[string]int64](p))
 	case asPointer:
-		return w.pointer(s, v)
+		return w.pointer(b, s, p)
 	case asTime:
-		return w.time(v)
+		return w.time(b, *as[time.Time](p))
 	default:
-		if v.CanAddr() { // What has an address may be written otherwise.
-			v = v.Addr()
+		if w.address {
+			return w.other(b, p.pointer(s.like))
 		}
-		return w.other(v)
+		return w.other(b, p.value(s.like).Interface())
 	}
-	return true
 }
 
 // other has a value written by json.Marshal.
-func (w *plainWriter) other(v reflect.Value) bool {
-	raw, err := json.Marshal(v.Interface())
-	w.b, w.changed = append(w.b, raw...), true
-	return err == nil
+func (w *plainWriter) other(b []byte, x any) []byte {
+	raw, err := json.Marshal(x)
+	w.changed, w.fails = true, w.fails || err != nil
+	return append(b, raw...)
+}
+
+// addressed is value of what has an address, wherever that is held from which it is reached.
+func (w *plainWriter) addressed(b []byte, s *shape, p place) []byte {
+	before := w.address
+	w.address = true
+	b = w.value(b, s, p)
+	w.address = before
+	return b
 }
 
 // pointer: what a pointer to null is written as comes back as no pointer.
-func (w *plainWriter) pointer(s *shape, v reflect.Value) bool {
-	if v.IsNil() {
-		w.b = append(w.b, "null"...)
-		return true
+func (w *plainWriter) pointer(b []byte, s *shape, p place) []byte {
+	to := p.elem()
+	if to == (place{}) {
+		return append(b, "null"...)
 	}
 	switch s.elem.typ.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
 		w.changed = true
 	default:
 	}
-	return w.value(s.elem, v.Elem())
+	return w.addressed(b, s.elem, to)
 }
 
 // time writes a time. What is no UTC, or no year of four digits, json.Marshal writes or refuses.
-func (w *plainWriter) time(v reflect.Value) bool {
-	t := v.Interface().(time.Time)
+func (w *plainWriter) time(b []byte, t time.Time) []byte {
 	y := t.Year()
 	if t.Location() != time.UTC || y < 0 || y > 9999 {
-		return w.other(v)
+		return w.other(b, t)
 	}
 	w.keeps(t == t.Round(0).UTC() && y >= 1)
-	w.b = append(t.AppendFormat(append(w.b, '"'), time.RFC3339Nano), '"')
-	return true
+	return append(t.AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
 }
 
-func (w *plainWriter) text(text string) bool {
+func (w *plainWriter) text(b []byte, text string) []byte {
 	if plain(text) {
-		w.b = appendPlain(w.b, text)
-		return true
+		return appendPlain(b, text)
 	}
-	b, ok := appendText(w.b, text)
-	w.b = b
-	w.keeps(ok && utf8.ValidString(text))
-	return ok
+	w.keeps(utf8.ValidString(text))
+	return appendText(b, text)
 }
 
 // plain is true of a text of printable ASCII that JSON, as we write it, leaves alone.
 func plain(text string) bool {
-	for i := range len(text) {
-		if quoted[text[i]] {
-			return false
+	n := len(text)
+	if n < wordBytes {
+		for i := range n {
+			if quoted[text[i]] {
+				return false
+			}
 		}
+		return true
 	}
-	return true
+	b, found := bytesOf(text), uint64(0)
+	for i := range (n - 1) / wordBytes {
+		found |= quotedOf(binary.LittleEndian.Uint64(b[i*wordBytes:]))
+	}
+	return (found|quotedOf(binary.LittleEndian.Uint64(b[n-wordBytes:])))&highs == 0
 }
 
 var quoted = func() (all [256]bool) {
@@ -164,26 +180,40 @@ var quoted = func() (all [256]bool) {
 	return all
 }()
 
+// Eight bytes at once: in the results the highest bit is set of each byte that is meant, and of none of ASCII below the first.
+const (
+	wordBytes = 8
+	ones      = 0x0101010101010101
+	highs     = 0x80 * ones
+)
+
+// quotedOf means what plain does not; two pairs of those differ in a bit alone.
+func quotedOf(x uint64) uint64 {
+	return x | (x + ones) | under(x, ' ') | same(x, '\\') | same(x|ones*('"'^'&'), '&') | same(x|ones*('<'^'>'), '>')
+}
+
+func under(x uint64, c byte) uint64 { return x - ones*uint64(c) }
+
+func same(x uint64, c byte) uint64 { return x ^ ones*uint64(c) - ones }
+
 func appendPlain(b []byte, text string) []byte { return append(append(append(b, '"'), text...), '"') }
 
 // appendText writes a text of plain characters, or has it written.
-func appendText(b []byte, text string) ([]byte, bool) {
+func appendText(b []byte, text string) []byte {
 	if plain(text) {
-		return appendPlain(b, text), true
+		return appendPlain(b, text)
 	}
 	wide := false
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c < ' ' || c == '"' || c == '\\':
-			raw, err := json.Marshal(text)
-			return append(b, raw...), err == nil
+			return appendQuoted(b, text)
 		case c >= utf8.RuneSelf:
 			wide = true
 		}
 	}
 	if wide && !plainWide(text) {
-		raw, err := json.Marshal(text)
-		return append(b, raw...), err == nil
+		return appendQuoted(b, text)
 	}
 	b = append(b, '"')
 	for i := range len(text) { // As json.Marshal does for the sake of HTML.
@@ -194,7 +224,12 @@ func appendText(b []byte, text string) ([]byte, bool) {
 			b = append(b, c)
 		}
 	}
-	return append(b, '"'), true
+	return append(b, '"')
+}
+
+func appendQuoted(b []byte, text string) []byte {
+	raw, _ := json.Marshal(text) // A text is always written.
+	return append(b, raw...)
 }
 
 // plainWide is true of characters beyond ASCII that json.Marshal leaves alone.
@@ -207,115 +242,170 @@ func plainWide(text string) bool {
 	return true
 }
 
-func (w *plainWriter) object(s *shape, v reflect.Value) bool {
-	for _, path := range s.hidden {
-		w.keeps(v.FieldByIndex(path).IsZero())
+func (w *plainWriter) object(b []byte, s *shape, p place) []byte {
+	for _, h := range s.hidden {
+		w.keeps(p.field(h.offset).value(h.like).IsZero())
 	}
-	sep := byte('{')
+	from := len(b)
 	for i := range s.fields {
 		f := &s.fields[i]
-		in := v
-		for _, at := range f.index {
-			in = in.Field(at)
-		}
-		switch {
-		case f.omitEmpty && empty(in):
-			if k := in.Kind(); k == reflect.Slice || k == reflect.Map {
-				w.keeps(in.IsNil()) // An empty one comes back as none.
+		at := p.field(f.offset)
+		switch kind := f.shape.kind; {
+		case kind == asText && !f.asks: // As most are, here and not by value.
+			if text := *as[string](at); text != "" || !f.omits() {
+				b = w.text(append(b, f.next...), text)
 			}
 			continue
-		case f.omitZero && f.shape.zero(in):
-			w.keeps(in.IsZero())
+		case kind == asInt && !f.asks:
+			if n := at.word(f.shape.size); n != 0 || !f.omits() {
+				b = appendInt(append(b, f.next...), n)
+			}
+			continue
+		case f.omitEmpty && f.shape.empty(at) || f.omitZero && f.shape.tellsZero(at):
+			w.keeps(f.shape.zero(at)) // An empty list comes back as none.
 			continue
 		}
-		w.b = append(append(w.b, sep), f.key...)
-		if !w.value(f.shape, in) {
-			return false
-		}
-		sep = ','
+		b = w.value(append(b, f.next...), f.shape, at)
 	}
-	if sep == '{' {
-		w.b = append(w.b, '{')
+	return enclosed(b, from, '{', '}')
+}
+
+// appendInt writes a whole number; most have one digit.
+func appendInt(b []byte, n int64) []byte {
+	if 0 <= n && n <= 9 {
+		return append(b, '0'+byte(n))
 	}
-	w.b = append(w.b, '}')
-	return true
+	return strconv.AppendInt(b, n, 10)
+}
+
+// enclosed ends a list or an object, all of whose parts since from have a comma before them.
+func enclosed(b []byte, from int, first, last byte) []byte {
+	if len(b) == from {
+		return append(b, first, last)
+	}
+	b[from] = first
+	return append(b, last)
 }
 
 // empty is what omitempty leaves out.
-func empty(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
-		return v.Len() == 0
-	case reflect.Struct:
+func (s *shape) empty(p place) bool {
+	switch s.kind {
+	case asTexts, asList, asVerdict:
+		return as[listHead](p).len == 0
+	case asCounts:
+		return len(*as[map[string]int64](p)) == 0
+	case asObject, asTime:
 		return false
+	case asOther, asOwn:
+		v := p.value(s.like)
+		switch v.Kind() {
+		case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
+			return v.Len() == 0
+		case reflect.Struct:
+			return false
+		default:
+			return v.IsZero()
+		}
 	default:
-		return v.IsZero()
+		return s.zero(p)
 	}
 }
 
-// zero is what omitzero leaves out.
-func (s *shape) zero(v reflect.Value) bool {
-	if s.isZero && s.kind != asDay && s.kind != asMonth && (v.Kind() != reflect.Pointer || !v.IsNil()) {
-		return v.Interface().(interface{ IsZero() bool }).IsZero()
+// tellsZero is what omitzero leaves out.
+func (s *shape) tellsZero(p place) bool {
+	if !s.isZero || s.kind == asDay || s.kind == asMonth {
+		return s.zero(p)
 	}
-	return v.IsZero()
-}
-
-func (w *plainWriter) list(s *shape, v reflect.Value) bool {
-	if v.IsNil() {
-		w.b = append(w.b, "null"...)
+	if s.kind == asTime {
+		return as[time.Time](p).IsZero()
+	}
+	v := p.value(s.like)
+	if v.Kind() == reflect.Pointer && v.IsNil() {
 		return true
 	}
-	w.b = append(w.b, '[')
-	for i := range v.Len() {
-		if i > 0 {
-			w.b = append(w.b, ',')
+	return v.Interface().(interface{ IsZero() bool }).IsZero()
+}
+
+// zero is true of the zero value.
+func (s *shape) zero(p place) bool {
+	switch s.kind {
+	case asText:
+		return *as[string](p) == ""
+	case asInt, asUint, asBool, asFloat, asDay, asMonth, asPointer, asCounts:
+		return p.word(s.size) == 0
+	case asTexts, asList, asVerdict:
+		return as[listHead](p).first == place{}
+	case asTime:
+		return *as[time.Time](p) == time.Time{}
+	case asObject:
+		if !s.floats { // -0 is zero among others, and not by itself.
+			return s.nothing(p)
 		}
-		ok := true
-		switch at := v.Index(i); s.kind {
-		case asTexts:
-			ok = w.text(at.String())
-		default:
-			ok = w.value(s.elem, at)
-		}
-		if !ok {
+	default:
+	}
+	return p.value(s.like).IsZero()
+}
+
+// nothing is zero of an object.
+func (s *shape) nothing(p place) bool {
+	for i := range s.fields {
+		if f := &s.fields[i]; !f.shape.zero(p.field(f.offset)) {
 			return false
 		}
 	}
-	w.b = append(w.b, ']')
+	for _, h := range s.hidden {
+		if !p.field(h.offset).value(h.like).IsZero() {
+			return false
+		}
+	}
 	return true
 }
 
-func (w *plainWriter) verdict(v Verdict) bool {
-	b, err := v.appendJSON(w.b)
-	w.b = b
+func (w *plainWriter) list(b []byte, s *shape, p place) []byte {
+	list := as[listHead](p)
+	if list.first == (place{}) {
+		return append(b, "null"...)
+	}
+	from := len(b)
+	for i := range list.len {
+		b = w.addressed(append(b, ','), s.elem, list.at(i, s.elem.size))
+	}
+	return enclosed(b, from, '[', ']')
+}
+
+func (w *plainWriter) texts(b []byte, all []string) []byte {
+	if all == nil {
+		return append(b, "null"...)
+	}
+	from := len(b)
+	for _, text := range all {
+		b = w.text(append(b, ','), text)
+	}
+	return enclosed(b, from, '[', ']')
+}
+
+func (w *plainWriter) verdict(b []byte, v Verdict) []byte {
+	b, err := v.appendJSON(b)
+	w.fails = w.fails || err != nil
 	for i := range v {
 		w.keeps(v[i].lasting())
 	}
-	return err == nil
+	return b
 }
 
 // counts writes counts in order of names.
-func (w *plainWriter) counts(v reflect.Value) bool {
-	if v.IsNil() {
-		w.b = append(w.b, "null"...)
-		return true
+func (w *plainWriter) counts(b []byte, all map[string]int64) []byte {
+	if all == nil {
+		return append(b, "null"...)
 	}
-	all := v.Convert(reflect.TypeFor[map[string]int64]()).Interface().(map[string]int64)
 	var room [namesUsual]string
 	names := sortedNames(room[:0], all)
-	w.b = append(w.b, '{')
-	for i, name := range names {
-		if i > 0 {
-			w.b = append(w.b, ',')
-		}
-		if !w.text(name) {
-			return false
-		}
-		w.b = strconv.AppendInt(append(w.b, ':'), all[name], 10)
+	from := len(b)
+	for _, name := range names {
+		b = w.text(append(b, ','), name)
+		b = appendInt(append(b, ':'), all[name])
 	}
-	w.b = append(w.b, '}')
-	return true
+	return enclosed(b, from, '{', '}')
 }
 
 const namesUsual = 32 // For so many names the caller has room.

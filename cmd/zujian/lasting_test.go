@@ -16,9 +16,9 @@ import (
 	"zujian/domain/contract"
 )
 
-// TestEventsAndTheirJSON fills every type of event at random, also as no decider would: it must
-// be written as json.Marshal does, and whenever it is called lasting its JSON must give back the very same. Some event of most types must be called so, or the memo decodes
-// in vain.
+// TestEventsAndTheirJSON fills every type of event at random, also as no decider would: it must be written as json.Marshal
+// does, read as json.Unmarshal does, and whenever it is called lasting its JSON must give back the very same. Some event of
+// most types must be called so, or the memo decodes in vain.
 func TestEventsAndTheirJSON(t *testing.T) {
 	types, seed := catalogue(), rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -38,6 +38,13 @@ func TestEventsAndTheirJSON(t *testing.T) {
 			ours, isLasting, bad := types[name].Append(nil, e)
 			if (bad == nil) != (err == nil) || err == nil && string(ours) != string(data) {
 				t.Fatalf("%s is written\n as %s (%v)\nnot %s (%v)", name, ours, bad, data, err)
+			}
+			if err == nil && i%5 == 0 {
+				ours, bad := types.Decode(name, types[name].Version, data)
+				theirs := reflect.New(v.Type())
+				if err := json.Unmarshal(data, theirs.Interface()); (bad == nil) != (err == nil) || err == nil && !reflect.DeepEqual(ours, theirs.Elem().Interface()) {
+					t.Fatalf("%s\nis read as %+v (%v)\n   and not %+v (%v)", data, ours, bad, theirs.Elem(), err)
+				}
 			}
 			if !isLasting {
 				continue
