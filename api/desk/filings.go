@@ -65,8 +65,16 @@ func (d *Desk) FileOneCall(ctx context.Context, call Call, in OneCall) (string, 
 		return "", contract.State{}, Receipt{}, err
 	}
 	id := derive("contract", call.ID)
+	_, guess := d.o.Runner.Store.(eventstore.Together) // Nearly every call is the first of its id.
+	guess = guess && call.IfMatch == nil
 	for attempt := 1; ; attempt++ {
-		s, r, err := d.fileAtOnce(ctx, call, id, in, paper)
+		s, r, err := d.fileAtOnce(ctx, call, id, in, paper, guess)
+		if err != nil && guess {
+			guess = false
+			if _, _, found, e := load(ctx, d, contract.Decider, id); found || e != nil {
+				continue // Nothing was written, and what was decided was of another contract.
+			}
+		}
 		if err == nil || !errors.Is(err, eventstore.ErrWrongRevision) || attempt == oneCallAttempts {
 			return id, s, r, err
 		}
@@ -130,8 +138,12 @@ func (s *steps[S, C, E]) decide(call Call, cmd C) error {
 // oneCalls are rooms of calls that have ended.
 var oneCalls = sync.Pool{New: func() any { return new(contract.OneCall) }}
 
-func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall, paper bool) (contract.State, Receipt, error) {
+// fileAtOnce decides and writes all of it. A guess that the contract is new is one look less; it writes nothing where it is wrong.
+func (d *Desk) fileAtOnce(ctx context.Context, call Call, id string, in OneCall, paper, guess bool) (contract.State, Receipt, error) {
 	ctx = aggregate.Once(ctx)
+	if guess {
+		aggregate.TakeAsNew(ctx, contract.Decider, id)
+	}
 	draft, err := d.draft(ctx, call, id, in.Terms, in.Occupants)
 	if err != nil {
 		return contract.State{}, Receipt{}, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"zujian/domain"
 	"zujian/eventstore"
 )
 
@@ -51,5 +52,35 @@ func TestScenarioFilingIsOneAppend(t *testing.T) {
 	}
 	if n := w.house.log.Stats().Groups - groups; n > 2 { // Its number's block, and itself.
 		t.Errorf("%d groups were written", n)
+	}
+}
+
+// TestAFilingAskedForAgainWhenItsAnswerIsForgotten: the contract is found, though the same terms would be refused by now.
+func TestAFilingAskedForAgainWhenItsAnswerIsForgotten(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("1201")
+	body := map[string]any{
+		"contract":   w.lease(f, "landlord", "tenant", nil),
+		"signatures": []any{map[string]any{"party": w.ids["landlord"], "method": "PAPER", "scan_sha256": strings.Repeat("a", 64)}},
+	}
+	file := func() answer { return w.post("city", "/v1/filings", body, "Idempotency-Key", "again") }
+	first := file().want(http.StatusCreated).is("stage", "FILED")
+	for _, seized := range []bool{false, true} {
+		if seized {
+			w.post("city", "/v1/units/"+f.id+"/rights", `{"flag":"SEIZED","order_no":"示例〔2026〕1号"}`).want(http.StatusOK)
+		}
+		w.onDay(domain.DayOf(w.clock()).AddDays(2).String()) // Answers are kept for a day.
+		w.settled()
+		before := w.head()
+		again := file().want(http.StatusCreated)
+		for _, field := range []string{"contract_id", "stage", "filing_no", "content_hash", "receipt.leaf"} {
+			if again.at(field) != first.at(field) {
+				t.Errorf("seized %t: %s is %v, was %v", seized, field, again.at(field), first.at(field))
+			}
+		}
+		if again.header.Get("Idempotent-Replayed") != "" || w.head() != before {
+			t.Errorf("seized %t: replayed %q, %d bytes came into the log", seized, again.header.Get("Idempotent-Replayed"), w.head()-before)
+		}
 	}
 }

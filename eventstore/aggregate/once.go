@@ -3,6 +3,8 @@ package aggregate
 import (
 	"context"
 	"sync"
+
+	"zujian/domain"
 )
 
 // Once gives a context in which Load and Begin read each stream once, for a call that asks for the same aggregate again
@@ -11,6 +13,13 @@ import (
 // eventstore.ErrWrongRevision needs a new one. Execute and LoadAsOf read as ever.
 func Once(ctx context.Context) context.Context {
 	return context.WithValue(ctx, seenKey{}, &seen{})
+}
+
+// TakeAsNew has a context of [Once] take an aggregate for one without events, without a look. If it is there, an append that
+// Begin leads to ends with eventstore.ErrWrongRevision, and whatever else was decided of it may be wrong.
+func TakeAsNew[S, C any, E domain.Event](ctx context.Context, d domain.Decider[S, C, E], id string) {
+	all, _ := ctx.Value(seenKey{}).(*seen)
+	all.keep(d.Category, id, (*entry[S])(nil))
 }
 
 type seenKey struct{}

@@ -103,3 +103,28 @@ func TestBeginNewExpectsNothingThere(t *testing.T) {
 		}
 	})
 }
+
+func TestTakeAsNewLooksAtNothing(t *testing.T) {
+	each(t, func(t *testing.T, cache *Cache) {
+		c := &counter{Store: &memory.Store{}}
+		r := Runner{Store: c, Catalogue: catalogue, Cache: cache}
+		mustExecute(t, r, "1", ask("c1", turnOn{}))
+		ctx := Once(t.Context())
+		TakeAsNew(ctx, lamps, "1")
+		c.reads = 0
+		if s, rev, err := Load(ctx, r, lamps, "1"); err != nil || s.On || rev != eventstore.NoStream || c.reads != 0 {
+			t.Errorf("Load = %+v, %d, %v after %d reads", s, rev, err, c.reads)
+		}
+		s := new(Steps[lamp, command, event])
+		if err := errors.Join(s.Begin(ctx, r, lamps, "1"), s.Decide(ask("c2", turnOn{}), Options{})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Commit(t.Context()); !errors.Is(err, eventstore.ErrWrongRevision) {
+			t.Errorf("Commit: %v", err)
+		}
+		TakeAsNew(t.Context(), lamps, "1") // Nothing to take it in.
+		if s, _, err := Load(t.Context(), r, lamps, "1"); err != nil || !s.On {
+			t.Errorf("Load = %+v, %v", s, err)
+		}
+	})
+}
