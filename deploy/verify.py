@@ -11,15 +11,21 @@ def node(left, right):
     return sha(b"\x01", left, right)
 def fail(why):
     sys.exit("NOT VALID: " + why)
+def text64(raw):
+    return base64.b64encode(raw).decode()
+def read64(text):
+    raw = base64.b64decode(text)
+    return raw if text64(raw) == text else fail("this is not how base64 is written: " + text)
 
 def signed(note, key):
     """The origin, size and root of a signed note, once its signature by key is checked."""
     name, keyid, pub = key.split("+", 2)
-    pub = base64.b64decode(pub)
+    pub = read64(pub)
     pub[0] == 1 and sha(name.encode(), b"\n", pub)[:4].hex() == keyid or fail("the verifier key is malformed")
+    note.endswith("\n") or fail("the checkpoint is cut")
     text, lines = note.rpartition("\n\n")[0] + "\n", note.rpartition("\n\n")[2]
     for line in lines.splitlines():
-        who, sig = line.split(" ")[1], base64.b64decode(line.split(" ")[2])
+        who, sig = line.split(" ")[1], read64(line.split(" ")[2])
         if who == name and sig[:4].hex() == keyid:
             with tempfile.TemporaryDirectory() as d:
                 for file, data in (("key", bytes.fromhex("302a300506032b6570032100") + pub[1:]), ("sig", sig[4:]), ("text", text.encode())):
@@ -29,7 +35,7 @@ def signed(note, key):
             origin, size, root = text.splitlines()[:3]
             if not ok or origin != name:
                 fail("the checkpoint's signature is wrong, or it is another register's: " + origin)
-            return int(size), base64.b64decode(root)
+            return int(size), read64(root)
     fail("the checkpoint is not signed by this key")
 
 def included(leaf, index, size, hashes):
@@ -89,9 +95,11 @@ def main(key, what):
     r = r.get("receipt", r)
     p = r if "checkpoint" in r else r.get("proof") or fail("the receipt has no proof yet; the certificate has, a second later")
     size, root = signed(p["checkpoint"], key)
-    leaf, index = base64.b64decode(r["leaf"]), r["leaf_index"]
-    under = included(leaf, index, size, [base64.b64decode(h) for h in p["hashes"]]) == root
+    leaf, index = read64(r["leaf"]), r["leaf_index"]
+    under = included(leaf, index, size, [read64(h) for h in p["hashes"]]) == root
     under and int.from_bytes(leaf[2:10], "little") == index or fail("the leaf is not under the signed root")
+    for name, true in ("leaf_hash", text64(sha(b"\x00", leaf))), ("size", size), ("root", text64(root)), ("origin", key.split("+")[0]):
+        r.get(name, p.get(name, true)) == true or fail("its %s is not %s" % (name, true))
     print("VALID: event %d is one of %d under the signed root %s" % (index, size, root.hex()))
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,6 +32,19 @@ func script(t *testing.T, args ...string) (string, int) {
 		return string(out), exit.ExitCode()
 	}
 	return string(out), 0
+}
+
+// damages are what a field of a proof may be turned into.
+func damages(field any) []any {
+	switch x := field.(type) {
+	case string:
+		return []any{"", x[1:], x[:len(x)-1], x + "=", strings.ToUpper(x)}
+	case float64:
+		return []any{x + 1, x - 1, fmt.Sprint(x)}
+	case []any:
+		return []any{x[1:], x[:len(x)-1], append(slices.Clone(x), x[0]), []any{}}
+	}
+	panic("a proof has no other fields")
 }
 
 // TestScriptChecksABusyRegister: the last tile of the checkpoint that the script was given is filled while it reads, and the
@@ -73,6 +88,31 @@ func TestScriptChecksABusyRegister(t *testing.T) {
 	if out, code := script(t, verifier, busy.URL+"/"); code != 0 || !strings.HasPrefix(out, "VALID: "+size+" events") {
 		t.Errorf("an earlier checkpoint of %s: exit %d, %s", size, code, out)
 	}
+	var proof map[string]any
+	if err := json.Unmarshal(p.must(t, 200, "GET", "/v1/proofs/inclusion?ordinal=5", key, nil).body, &proof); err != nil {
+		t.Fatal(err)
+	}
+	answer := filepath.Join(t.TempDir(), "proof.json")
+	check := func(says string) {
+		t.Helper()
+		raw, err := json.Marshal(proof)
+		if err := errors.Join(err, os.WriteFile(answer, raw, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if out, _ := script(t, verifier, answer); !strings.HasPrefix(out, says) {
+			t.Errorf("%s was wanted, got %s\n%s", says, out, raw)
+		}
+	}
+	check("VALID: event 5 is one of ")
+	proof["origin"] = "localhost/zujian" // As in a filing's receipt.
+	for name, is := range proof {
+		for _, damaged := range damages(is) {
+			proof[name] = damaged
+			check("NOT VALID: ")
+		}
+		proof[name] = is
+	}
+	check("VALID: event 5 is one of ")
 	p.stop(t)
 
 	malformed := filepath.Join(t.TempDir(), "answer.json")
