@@ -117,6 +117,9 @@ func (c *backupCmd) Run(g *globals) error {
 			return fmt.Errorf("%w: %s is in the folder that is backed up, and would be lost with it", errUsage, to)
 		}
 	}
+	if there, err := os.ReadDir(c.KeysTo); c.KeysTo != "" && err == nil && len(there) > 0 {
+		return fmt.Errorf("%w: %s is not empty: each backup's keys have a folder of their own", errUsage, c.KeysTo)
+	}
 	contents := backupContents{Format: backupFormat, Made: started, Program: version, City: g.Config.City, Only: c.Only}
 	if c.Only != "" {
 		contents.Format = backupFormatPart
@@ -158,8 +161,12 @@ func (c *backupCmd) Run(g *globals) error {
 			keys = filepath.Join(c.To, "keys")
 		}
 		var err error
-		if contents.Keys, err = seal.CopyKeys(g.Data, keys); err != nil {
-			return fmt.Errorf("%w (--only log backs up the folder of a zujian store, which has none)", err)
+		contents.Keys, err = seal.CopyKeys(g.Data, keys)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w (--only log backs up the folder of a zujian store, which has none)", err)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if err := contents.write(filepath.Join(c.To, backupFile)); err != nil {

@@ -209,6 +209,7 @@ func TestBackupRefusals(t *testing.T) {
 	}{
 		{"a first backup", 0, []string{"backup", "--data", data, "--to", good}},
 		{"over an existing folder", exitUsage, []string{"backup", "--data", data, "--to", good}},
+		{"its keys among another's", exitUsage, []string{"backup", "--data", data, "--to", filepath.Join(dir, "b3"), "--keys-to", filepath.Join(good, "keys")}},
 		{"of no folder", exitFailed, []string{"backup", "--data", filepath.Join(dir, "none"), "--to", filepath.Join(dir, "b1")}},
 		{"since what is no backup", exitFailed, []string{"backup", "--data", data, "--to", filepath.Join(dir, "b2"), "--since", data}},
 		{"restore over a folder in use", exitUsage, []string{"restore", "--data", data, "--from", good}},
@@ -217,6 +218,9 @@ func TestBackupRefusals(t *testing.T) {
 		if code := command(t, nil, c.args...); code != c.code {
 			t.Errorf("%s: exit %d, want %d", c.name, code, c.code)
 		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "b3")); err == nil {
+		t.Error("a backup whose keys have no place was begun")
 	}
 	segments, err := filepath.Glob(filepath.Join(good, "log", "*.seg"))
 	if err != nil || len(segments) == 0 {

@@ -227,7 +227,7 @@ func (c *restoreCmd) holdToSigned(g *globals, o *register.Options, signed *regis
 		return register.Forget(nil, o.Dir)
 	}
 	if err != nil {
-		return fmt.Errorf("the backup's checkpoint is not one of its log: %w", err)
+		return fmt.Errorf("hold the log to the backup's checkpoint: %w", err)
 	}
 	return nil
 }
