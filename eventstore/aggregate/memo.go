@@ -17,6 +17,9 @@ const memoBytesMax = 16 << 10
 // ago would be gone when its readers come.
 const memoWays = 4
 
+// memoHashed is how much of an event is hashed: its ids stand at its beginning.
+const memoHashed = 256
+
 // Texts that a Memo keeps: codes, kinds and ids, which states hold by the ten thousand. What is longer is seldom met twice.
 const (
 	memoTexts    = 1 << 13 // A power of two.
@@ -62,7 +65,7 @@ func NewMemo(events int) *Memo {
 }
 
 func (m *Memo) set(data []byte) (set *memoSet, tag uint32) {
-	at, tag := m.hash(data)
+	at, tag := m.hash(data[:min(len(data), memoHashed)])
 	return &m.sets[at&uint32(len(m.sets)-1)], tag
 }
 

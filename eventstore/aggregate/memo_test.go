@@ -159,3 +159,24 @@ func TestMemoCheckTellsWhoWasChanged(t *testing.T) {
 		t.Error("a changed event passed")
 	}
 }
+
+// TestMemoTellsApartWhatBeginsAlike keeps more long events than have room together, which differ in their last byte alone.
+func TestMemoTellsApartWhatBeginsAlike(t *testing.T) {
+	memo := NewMemo(64)
+	long := strings.Repeat("red", 1000)
+	found := 0
+	for n := range 16 {
+		memo.Keep("lamp.painted", 1, []byte(long+strconv.Itoa(n)), painted{strconv.Itoa(n)})
+	}
+	for n := range 16 {
+		if e, ok := memo.Find("lamp.painted", 1, []byte(long+strconv.Itoa(n))); ok {
+			found++
+			if e != (painted{strconv.Itoa(n)}) {
+				t.Errorf("%d is found as %v", n, e)
+			}
+		}
+	}
+	if _, ok := memo.Find("lamp.painted", 1, []byte(long)); ok || found == 0 {
+		t.Errorf("%d are found, and one that was never kept: %t", found, ok)
+	}
+}
