@@ -5,14 +5,10 @@
 KEY is the register's Ed25519 verifier key; get it from somebody you trust. Needs python3 and openssl.
 """
 import base64, functools, hashlib, json, subprocess, sys, tempfile, time, urllib.error, urllib.request
-def sha(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
-def node(left, right):
-    return sha(b"\x01", left, right)
-def fail(why):
-    sys.exit("NOT VALID: " + why)
-def text64(raw):
-    return base64.b64encode(raw).decode()
+sha = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
+node = lambda left, right: sha(b"\x01", left, right)
+fail = lambda why: sys.exit("NOT VALID: " + why)
+text64 = lambda raw: base64.b64encode(raw).decode()
 def read64(text):
     raw = base64.b64decode(text)
     return raw if text64(raw) == text else fail("this is not how base64 is written: " + text)
@@ -33,8 +29,7 @@ def signed(note, key):
                 ok = subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", d + "/key", "-rawin",
                                      "-in", d + "/text", "-sigfile", d + "/sig"], capture_output=True).returncode == 0
             origin, size, root = text.splitlines()[:3]
-            if not ok or origin != name:
-                fail("the checkpoint's signature is wrong, or it is another register's: " + origin)
+            ok and origin == name or fail("the checkpoint's signature is wrong, or it is another register's: " + origin)
             return int(size), read64(root)
     fail("the checkpoint is not signed by this key")
 
@@ -44,12 +39,10 @@ def included(leaf, index, size, hashes):
     index < size or fail("the leaf is not in a tree of this size")
     for h in hashes:
         last or fail("the proof is too long")
-        if at & 1 or at == last:
-            hash = node(h, hash)
-            while at & 1 == 0 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            hash = node(hash, h)
+        right = at & 1 or at == last
+        hash = node(h, hash) if right else node(hash, h)
+        while right and at & 1 == 0 and at:
+            at, last = at >> 1, last >> 1
         at, last = at >> 1, last >> 1
     last and fail("the proof is too short")
     return hash
@@ -91,8 +84,7 @@ def main(key, what):
         size, root = signed(fetch(url + "/checkpoint").decode(), key)
         size and tree(tiles(url, size)) != root and fail("the tiles do not hash to the signed root")
         return print("VALID: %d events under the signed root %s" % (size, root.hex()))
-    r = json.load(open(what))
-    r = r.get("receipt", r)
+    r = (whole := json.load(open(what))).get("receipt", whole)
     p = r if "checkpoint" in r else r.get("proof") or fail("the receipt has no proof yet; the certificate has, a second later")
     size, root = signed(p["checkpoint"], key)
     leaf, index = read64(r["leaf"]), r["leaf_index"]
