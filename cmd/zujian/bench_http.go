@@ -27,7 +27,7 @@ import (
 
 const (
 	benchHTTPRounds   = 3                      // Slices of each kind, in turn.
-	benchFilingsMax   = 3500                   // A second; more homes than that are not made ready.
+	benchFilingsMax   = 6000                   // A second; more homes than that are not made ready.
 	benchHTTPTimeout  = 30 * time.Second       //
 	benchWatchers     = 64                     // Filings whose way into the views is watched at once.
 	benchP99Required  = 50 * time.Millisecond  // Of a filing.

@@ -24,7 +24,7 @@ const (
 	overloadConns     = 512 // Connections of the load; an arrival that finds none free is lost on the client's side.
 	overloadKept      = 80  // Per cent of the peak that must remain under ten times the load.
 	overloadTick      = 2 * time.Millisecond
-	overloadHomesRate = 3500 // A second; more homes than that are not made ready.
+	overloadHomesRate = 6000 // A second; more homes than that are not made ready.
 )
 
 // overloadTimes are the multiples of the peak that arrive.
