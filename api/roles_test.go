@@ -3,14 +3,11 @@ package api_test
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/getkin/kin-openapi/openapi3"
 
 	"zujian/api/desk"
 	"zujian/domain"
@@ -85,14 +82,7 @@ type operationRow struct{ id, method, path string }
 
 func operations(t *testing.T) []operationRow {
 	t.Helper()
-	raw, err := os.ReadFile("openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := specification(t)
 	var ops []operationRow
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {

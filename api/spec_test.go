@@ -17,13 +17,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// document is openapi.yaml as an independent library reads it.
+// specified is openapi.yaml as an independent library reads it.
+var specified = sync.OnceValues(func() (*openapi3.T, error) { return openapi3.NewLoader().LoadFromFile("openapi.yaml") })
+
+// document finds what it says of a request.
 var document = sync.OnceValues(func() (routers.Router, error) {
-	raw, err := os.ReadFile("openapi.yaml")
-	if err != nil {
-		return nil, err
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	doc, err := specified()
 	if err != nil {
 		return nil, err
 	}
@@ -67,16 +66,18 @@ func TestTheDocumentIsValid(t *testing.T) {
 	}
 }
 
+func specification(t *testing.T) *openapi3.T {
+	t.Helper()
+	doc, err := specified()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
 // TestExamplesFitTheirSchemas: every body has an example, and a second library finds that it fits.
 func TestExamplesFitTheirSchemas(t *testing.T) {
-	raw, err := os.ReadFile("openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := specification(t)
 	bodies := 0
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -109,14 +110,7 @@ func TestExamplesFitTheirSchemas(t *testing.T) {
 
 // TestNothingBlankIsText: no text of a request is nothing but spaces, narrow or wide, whether it is needed or not.
 func TestNothingBlankIsText(t *testing.T) {
-	raw, err := os.ReadFile("openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := specification(t)
 	lookedUp := []string{"/url", "/types"} // A blank one is no address and no type, and named so.
 	texts, seen := 0, map[*openapi3.Schema]bool{}
 	var walk func(at string, s *openapi3.Schema)

@@ -12,16 +12,21 @@ import (
 	"zujian/eventstore"
 )
 
+// onPaper is a filing of a home in one call, signed on paper.
+func (w *world) onPaper(f flat) map[string]any {
+	return map[string]any{
+		"contract":   w.lease(f, "landlord", "tenant", nil),
+		"signatures": []any{map[string]any{"party": w.ids["landlord"], "method": "PAPER", "scan_sha256": strings.Repeat("a", 64)}},
+	}
+}
+
 // TestScenarioFilingIsOneAppend files a paper contract at a counter: its space, its papers and its money come into the log at
 // once, in the order in which one follows from the other.
 func TestScenarioFilingIsOneAppend(t *testing.T) {
 	w := newWorld(t, worldDay)
 	w.cast()
 	f := w.home("1201")
-	body := map[string]any{
-		"contract":   w.lease(f, "landlord", "tenant", nil),
-		"signatures": []any{map[string]any{"party": w.ids["landlord"], "method": "PAPER", "scan_sha256": strings.Repeat("a", 64)}},
-	}
+	body := w.onPaper(f)
 	head, err := w.house.store.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -61,10 +66,7 @@ func TestAFilingAskedForAgainWhenItsAnswerIsForgotten(t *testing.T) {
 	w := newWorld(t, worldDay)
 	w.cast()
 	f := w.home("1201")
-	body := map[string]any{
-		"contract":   w.lease(f, "landlord", "tenant", nil),
-		"signatures": []any{map[string]any{"party": w.ids["landlord"], "method": "PAPER", "scan_sha256": strings.Repeat("a", 64)}},
-	}
+	body := w.onPaper(f)
 	file := func() answer { return w.post("city", "/v1/filings", body, "Idempotency-Key", "again") }
 	first := file().want(http.StatusCreated).is("stage", "FILED")
 	written := func() []string { // A round of alerts comes when it likes.
