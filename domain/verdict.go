@@ -221,10 +221,11 @@ type results struct {
 func resultsOf(most int) results { return results{make(Verdict, 0, most), make([]RuleResult, most)} }
 
 // next is one more.
-func (r *results) next() *RuleResult {
-	one := new(RuleResult)
+func (r *results) next() (one *RuleResult) {
 	if n := len(r.all); n < len(r.room) {
 		one = &r.room[n]
+	} else {
+		one = new(RuleResult)
 	}
 	r.all = append(r.all, one)
 	return one

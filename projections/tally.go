@@ -110,13 +110,13 @@ func (t *tally) settle(ctx context.Context, v View) error {
 			}
 		}
 	}
-	if t.n > settlingMost { // Emptying a large map costs what it ever held.
-		*t = *newTally()
-	}
 	for i := range t.n {
 		x := &t.all[i]
 		clear(x.counters)
 		*x = tallied{counters: x.counters[:0]}
+	}
+	if t.n > settlingMost { // Emptying a large map costs what it ever held.
+		t.at, t.set = map[tallySpot]int{}, map[string]int{}
 	}
 	clear(t.at)
 	clear(t.set)
