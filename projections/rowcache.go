@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"strings"
+	"sync/atomic"
 )
 
 // RowCache keeps the rows of one keyspace that its batches used last, for a view store whose reads are dear. It has two
@@ -13,8 +14,10 @@ import (
 // Two thirds of what views write are entries of indexes, which no batch reads: only rows of a kind, the first part of a
 // key, that was ever asked for are kept.
 type RowCache struct {
-	max        int64 // Bytes of both generations.
-	complete   bool  // Nothing was forgotten since the keyspace was empty: what is not here is nowhere, see rowKind.
+	max        int64    // Bytes of both generations.
+	room       *RowRoom // More of it, if there is.
+	taken      int64    // Of that.
+	complete   bool     // Nothing was forgotten since the keyspace was empty: what is not here is nowhere, see rowKind.
 	young, old rowBlocks
 	kinds      map[string]*rowKind
 	last       *rowKind // The kind of the key before: most come several together.
@@ -28,8 +31,9 @@ type rowKind struct {
 }
 
 const (
-	rowOverhead = 40  // Bytes beside a row's key and value, about: where it is, and two lengths.
-	kindsMax    = 256 // Kinds told apart; all others are one.
+	rowOverhead  = 40  // Bytes beside a row's key and value, about: where it is, and two lengths.
+	rowPastShare = 3   // Rows with a later one are cleared away when they are one part in so many.
+	kindsMax     = 256 // Kinds told apart; all others are one.
 )
 
 func rowBytes(key string, value []byte) int64 { return int64(len(key) + len(value) + rowOverhead) }
@@ -39,7 +43,8 @@ func rowBytes(key string, value []byte) int64 { return int64(len(key) + len(valu
 type rowBlocks struct {
 	at     map[uint64]rowPlace // By the hash of the key.
 	blocks [][]byte
-	bytes  int64
+	bytes  int64 // Of all rows in blocks,
+	past   int64 // and of those with a later one.
 }
 
 type rowPlace struct{ block, from uint32 }
@@ -78,7 +83,9 @@ func (r *rowBlocks) get(hash uint64, key string) (value []byte, known bool) {
 func (r *rowBlocks) put(hash uint64, key string, value []byte) (own bool) {
 	own = true
 	if p, known := r.at[hash]; known {
-		_, own = r.row(p, key)
+		var was []byte
+		was, own = r.row(p, key)
+		r.past += rowBytes(key, was) // About, if it was another's.
 	}
 	b := r.room(rowHead + len(key) + len(value))
 	if r.at == nil {
@@ -96,6 +103,24 @@ func (r *rowBlocks) put(hash uint64, key string, value []byte) (own bool) {
 	return own
 }
 
+// tidy copies the rows that have no later one to blocks of their own, if that frees much.
+func (r *rowBlocks) tidy() {
+	if r.past < r.bytes/rowPastShare {
+		return
+	}
+	fresh := rowBlocks{at: make(map[uint64]rowPlace, len(r.at))}
+	for hash, p := range r.at {
+		row := r.blocks[p.block][p.from:]
+		end, size := rowHead+int(binary.LittleEndian.Uint32(row)), int(binary.LittleEndian.Uint32(row[4:]))
+		end += max(size-1, 0)
+		b := fresh.room(end)
+		fresh.at[hash] = rowPlace{uint32(len(fresh.blocks) - 1), uint32(len(*b))}
+		*b = append(*b, row[:end]...)
+		fresh.bytes += int64(end - rowHead + rowOverhead)
+	}
+	*r = fresh
+}
+
 // room is a block with so much room.
 func (r *rowBlocks) room(bytes int) *[]byte {
 	if n := len(r.blocks); n > 0 {
@@ -108,12 +133,41 @@ func (r *rowBlocks) room(bytes int) *[]byte {
 	return &r.blocks[len(r.blocks)-1]
 }
 
-// NewRowCache holds at most some bytes, none if that is not positive. empty says that the keyspace has no rows yet.
-func NewRowCache(bytes int64, empty bool) RowCache { return RowCache{max: bytes, complete: empty} }
+// NewRowCache holds at most some bytes, none if that is not positive, and more as long as room has it, which may be nil.
+// empty says that the keyspace has no rows yet.
+func NewRowCache(bytes int64, room *RowRoom, empty bool) RowCache {
+	return RowCache{max: bytes, room: room, complete: empty}
+}
 
-// Resize lets it hold at most some bytes from now on, and forgets what is too much: the old rows before the young, which
-// may be the later of the same keys.
+// RowRoom is memory for the rows of several keyspaces together: which of them needs how much is not known beforehand. The
+// zero RowRoom has none.
+type RowRoom struct{ free atomic.Int64 }
+
+// NewRowRoom has some bytes.
+func NewRowRoom(bytes int64) *RowRoom {
+	room := &RowRoom{}
+	room.free.Store(bytes)
+	return room
+}
+
+// roomStep is how much a cache takes at once.
+const roomStep = 4 * rowBlockMax
+
+func (r *RowRoom) take() bool {
+	if r.free.Add(-roomStep) >= 0 {
+		return true
+	}
+	r.free.Add(roomStep)
+	return false
+}
+
+// Resize lets it hold at most some bytes from now on, gives back what it took of the room, and forgets what is too much:
+// the old rows before the young, which may be the later of the same keys.
 func (r *RowCache) Resize(bytes int64) {
+	if r.taken > 0 {
+		r.room.free.Add(r.taken)
+	}
+	r.room, r.taken = nil, 0
 	tooMuch := r.young.bytes > bytes/2
 	if (bytes < r.max || tooMuch) && r.old.bytes > 0 {
 		r.complete, r.old = false, rowBlocks{}
@@ -176,6 +230,12 @@ func (r *RowCache) keep(hash uint64, key string, value []byte) {
 	if r.max <= 0 {
 		r.complete = false
 		return
+	}
+	if r.young.bytes+rowBytes(key, value) > r.max/2 {
+		r.young.tidy()
+	}
+	for r.young.bytes+rowBytes(key, value) > r.max/2 && r.young.bytes > 0 && r.room != nil && r.room.take() {
+		r.max, r.taken = r.max+roomStep, r.taken+roomStep
 	}
 	if r.young.bytes+rowBytes(key, value) > r.max/2 && r.young.bytes > 0 {
 		r.complete = r.complete && r.old.bytes == 0

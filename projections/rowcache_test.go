@@ -45,9 +45,67 @@ func TestRowsAreBounded(t *testing.T) {
 	}
 }
 
+// TestRowsShareARoom: keyspaces that need more take it until none is left, and have it again from one that is built.
+func TestRowsShareARoom(t *testing.T) {
+	const mib = 1 << 20
+	room := NewRowRoom(8 * roomStep)
+	fill := func(r *RowCache, rows int) (kept int) {
+		for i := range rows {
+			r.Read(fmt.Sprint(i), make([]byte, mib))
+		}
+		for i := range rows {
+			if _, known := r.Get(fmt.Sprint(i)); known {
+				kept++
+			}
+		}
+		return kept
+	}
+	first, second := NewRowCache(2*mib, room, false), NewRowCache(2*mib, room, false)
+	if n := fill(&first, 7); n != 7 {
+		t.Errorf("%d of 7 rows are kept where there is room", n)
+	}
+	fill(&second, 100)
+	if most := int64(2*2*mib + 8*roomStep); first.max+second.max != most || room.free.Load() != 0 {
+		t.Errorf("two caches hold %d bytes at most, not %d, and %d are free", first.max+second.max, most, room.free.Load())
+	}
+	if n := fill(&first, 100); n > int(first.max/mib) {
+		t.Errorf("%d rows of a MiB are kept in %d", n, first.max)
+	}
+	taken := second.taken
+	second.Resize(2 * mib)
+	if second.max != 2*mib || taken == 0 || room.free.Load() != taken {
+		t.Errorf("a cache that was made small holds %d, and gave back %d of %d", second.max, room.free.Load(), taken)
+	}
+	if fill(&second, 100); second.taken != 0 {
+		t.Error("a cache that was made small takes of the room")
+	}
+}
+
+// TestRowsWrittenAgain: what was written over makes room for others, whose rows stay as they are.
+func TestRowsWrittenAgain(t *testing.T) {
+	r := NewRowCache(64<<10, nil, true)
+	for i := range 5000 {
+		r.Read("gone", nil)
+		for n := range 20 {
+			r.Read(fmt.Sprint(n), fmt.Append(nil, n, "of", i))
+		}
+		if !r.complete || r.old.bytes > 0 {
+			t.Fatalf("21 small rows of 64 KB are forgotten after %d rounds", i)
+		}
+		for n := range 20 {
+			if value, known := r.Get(fmt.Sprint(n)); !known || string(value) != fmt.Sprint(n, "of", i) {
+				t.Fatalf("row %d of round %d is %q", n, i, value)
+			}
+		}
+		if value, known := r.Get("gone"); !known || value != nil {
+			t.Fatalf("a row that is not there is %q %v", value, known)
+		}
+	}
+}
+
 // TestRowsForgottenAreTheOlder: whoever forgets the young rows for want of room forgets the old ones of the same keys too.
 func TestRowsForgottenAreTheOlder(t *testing.T) {
-	r := NewRowCache(1, true)
+	r := NewRowCache(1, nil, true)
 	r.Read("a", []byte("first"))
 	r.Read("a", []byte("second"))
 	if r.Resize(1); r.old.bytes > 0 {
@@ -61,7 +119,7 @@ func TestRowsForgottenAreTheOlder(t *testing.T) {
 func TestRowsAreTheCommitted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		store := map[string]string{}
-		r := NewRowCache(rapid.Int64Range(-1, 3000).Draw(t, "bytes"), true)
+		r := NewRowCache(rapid.Int64Range(-1, 3000).Draw(t, "bytes"), nil, true)
 		if rapid.Bool().Draw(t, "crowded") {
 			for i := range kindsMax + 10 {
 				r.Wrote(Key(fmt.Sprint("other", i), "x"), nil)
@@ -103,7 +161,7 @@ func TestRowsAreTheCommitted(t *testing.T) {
 
 // TestRowsNobodyAsksForAreNotKept: entries of an index take no memory.
 func TestRowsNobodyAsksForAreNotKept(t *testing.T) {
-	r := NewRowCache(1<<20, true)
+	r := NewRowCache(1<<20, nil, true)
 	if _, known := r.Get(Key("row", "1")); !known {
 		t.Error("an empty keyspace is not known to be empty")
 	}
@@ -126,7 +184,7 @@ func TestRowsNobodyAsksForAreNotKept(t *testing.T) {
 
 // TestRowsOfOneHash: of two rows whose keys have one hash the later is kept, and the other is not said to be nowhere.
 func TestRowsOfOneHash(t *testing.T) {
-	r := NewRowCache(1<<20, true)
+	r := NewRowCache(1<<20, nil, true)
 	r.old.put(1, "a", []byte("1"))
 	if r.keep(1, "a", []byte("2")); !r.complete {
 		t.Error("a row of its own was taken for another's")

@@ -33,9 +33,9 @@ const (
 	blockShare = 32 // One part in so many: tables.
 	blockLeast = 64 << 20
 	blockMost  = 1 << 30
-	rowShare   = 128 // One part in so many: rows of each view while it is built; three or four fill it.
-	rowLeast   = 16 << 20
-	rowMost    = 256 << 20
+	rowShare   = 8 // One part in so many: rows of the views that are built, of all of them together.
+	rowLeast   = 32 << 20
+	rowMost    = 4 << 30
 	memShare   = 128 // One part in so many: what was written last, up to four times.
 	memLeast   = 32 << 20
 	memMost    = 128 << 20
@@ -73,7 +73,7 @@ func viewOptions(g *globals) pebbleviews.Options {
 
 func viewCaches(memory int64) pebbleviews.Options {
 	return pebbleviews.Options{
-		BlockCache: min(max(memory/blockShare, blockLeast), blockMost), RowCache: min(max(memory/rowShare, rowLeast), rowMost),
+		BlockCache: min(max(memory/blockShare, blockLeast), blockMost), RowRoom: min(max(memory/rowShare, rowLeast), rowMost),
 		MemTable: uint64(min(max(memory/memShare, memLeast), memMost)),
 	}
 }

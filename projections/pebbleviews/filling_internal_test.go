@@ -89,7 +89,7 @@ func TestFlushed(t *testing.T) {
 func TestRowsOfService(t *testing.T) {
 	disk, rows := vfs.NewMem(), 0
 	open := func() *Views {
-		v, err := Open("views", Options{FS: disk, RowCache: 4 * rowCacheBytes, MemTable: 1 << 20, BlockCache: 1 << 20})
+		v, err := Open("views", Options{FS: disk, RowRoom: 3 * rowCacheBytes, MemTable: 1 << 20, BlockCache: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -37,7 +37,8 @@ var ErrClosed = errors.New("pebbleviews: closed")
 type Options struct {
 	FS            vfs.FS       // The operating system's if nil.
 	BlockCache    int64        // Bytes of Pebble's block cache; 64 MiB if 0.
-	RowCache      int64        // Bytes of rows kept in memory for the folding of a view while it is built; 16 MiB, which is what an active one has at most, if 0, none if negative.
+	RowCache      int64        // Bytes of rows kept in memory for the folding of each view; 16 MiB if 0, none if negative.
+	RowRoom       int64        // Bytes of more rows of all views that are built, together; none if 0.
 	MemTable      uint64       // Bytes of one memtable while views catch up; 32 MiB, which is what service takes, if 0.
 	Logger        *slog.Logger // nil is silent.
 	CompactionMax int          // Compactions at once; 1 if 0: folding needs the other core.
@@ -60,7 +61,8 @@ type Views struct {
 	dir  string
 	disk vfs.FS
 	log  *slog.Logger
-	row  int64 // Bytes of rows of a view that is built. In service so many would be much for the collector to look at.
+	row  int64                // Bytes of rows of a view,
+	room *projections.RowRoom // and of those that are built. In service so many would be much for the collector to look at.
 
 	fill filling
 	pace *pacing
@@ -128,7 +130,8 @@ func Open(dir string, o Options) (*Views, error) {
 		return nil, fmt.Errorf("open views in %s: %w", dir, folder.Plain(err))
 	}
 	v := &Views{
-		db: db, dir: dir, disk: disk, log: log, pace: pace, row: orElse(o.RowCache, rowCacheBytes), active: map[string]int{}, numbers: map[space]uint16{}, spaces: map[space]*keyspace{},
+		db: db, dir: dir, disk: disk, log: log, pace: pace, row: orElse(o.RowCache, rowCacheBytes), room: projections.NewRowRoom(o.RowRoom),
+		active: map[string]int{}, numbers: map[space]uint16{}, spaces: map[space]*keyspace{},
 	}
 	v.idle, v.fill.most = sync.NewCond(&v.life), int(opts.MemTableSize)
 	if err := errors.Join(v.loadActive(), v.loadNumbers()); err != nil {
@@ -264,11 +267,11 @@ func (v *Views) keyspace(name string, version int) (*keyspace, error) {
 			return nil, fmt.Errorf("open view %s@%d: %w", name, version, err)
 		}
 	}
-	rows := v.row
+	room := v.room
 	if v.active[name] == version {
-		rows = min(rows, rowCacheBytes)
+		room = nil
 	}
-	k = &keyspace{place: v.placeOf(id), checkpoint: at, rows: projections.NewRowCache(rows, !written)}
+	k = &keyspace{place: v.placeOf(id), checkpoint: at, rows: projections.NewRowCache(v.row, room, !written)}
 	v.spaces[id] = k
 	return k, nil
 }
@@ -321,7 +324,7 @@ func (v *Views) Activate(_ context.Context, name string, version int) error {
 		return fmt.Errorf("activate %s@%d: %w", name, version, err)
 	}
 	v.active[name] = version
-	k.rows.Resize(min(v.row, rowCacheBytes))
+	k.rows.Resize(v.row)
 	if v.fill.caughtUp() {
 		v.flush()
 	}
@@ -354,7 +357,8 @@ func (v *Views) Drop(_ context.Context, name string, version int) error {
 	if err := errors.Join(b.DeleteRange(k.prefix, end, nil), b.Delete(k.standing, nil), b.Commit(pebble.NoSync)); err != nil {
 		return fmt.Errorf("drop %s@%d: %w", name, version, err)
 	}
-	k.checkpoint, k.rows = 0, projections.NewRowCache(v.row, true)
+	k.rows.Resize(0) // What it took of the room is others' again.
+	k.checkpoint, k.rows = 0, projections.NewRowCache(v.row, v.room, true)
 	return nil
 }
 

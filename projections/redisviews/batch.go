@@ -40,7 +40,7 @@ func (v *Views) Batch(ctx context.Context, name string, version int, prev, next 
 		return fmt.Errorf("batch %s after %d: %w: it is at %d", s, prev, projections.ErrFenced, st.at)
 	}
 	if k.at != st.mark || !st.there { // Somebody else wrote, or it is another life of the version.
-		k.at, k.rows = st.mark, projections.NewRowCache(v.row, st.rows == 0)
+		k.at, k.rows = st.mark, projections.NewRowCache(v.row, nil, st.rows == 0)
 	}
 	view := &batchView{reader: reader{views: v, space: s, from: st.mark, moved: st.seq, position: prev, fixed: true}, space: k}
 	if err := f(view); err != nil {
