@@ -104,7 +104,6 @@ func BenchmarkAppendAny(b *testing.B) {
 				for p.Next() {
 					n := <-c
 					e := storetest.Event(n)
-					e.ID[0], e.ID[1], e.ID[2] = byte(n), byte(n>>8), byte(n>>16)
 					if _, err := s.Append(t0, fmt.Sprintf("contract-%08d", n%streams), eventstore.AnyRevision, e); err != nil {
 						b.Error(err)
 					}

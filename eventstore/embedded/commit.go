@@ -202,7 +202,7 @@ func (s *Store) find(r *request, last eventstore.Revision) (res eventstore.Appen
 			return res, false, err
 		}
 		if string(f.stream()) != r.stream || !bytes.Equal(f.id(), id) {
-			continue // Its hash is the same, or its id begins as this one.
+			continue // Its hash is the same, or the sum of its id.
 		}
 		rev := f.revision()
 		end, same, err := s.sameIDs(r.stream, rev, ids)

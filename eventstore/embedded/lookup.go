@@ -36,8 +36,8 @@ func (h headRow) start(i eventstore.Revision) eventstore.Position {
 	return eventstore.Position(be.Uint64(h[headEntry*i:]))
 }
 
-// id is the start of the id of revision i.
-func (h headRow) id(i eventstore.Revision) []byte { return h[headEntry*i+8 : headEntry*(i+1)] }
+// idSum is that of the id of revision i.
+func (h headRow) idSum(i eventstore.Revision) uint32 { return be.Uint32(h[headEntry*i+8:]) }
 
 // headKeys are what heads are looked up by. One that grew for a long name is as long as names may be.
 var headKeys = sync.Pool{New: func() any { k := make([]byte, 0, 128); return &k }}
@@ -190,8 +190,9 @@ func (x *index) withID(id []byte, stream string, last eventstore.Revision) (star
 			x.full[strings.Clone(stream)] = head
 		}
 	}
+	sum := idSum(id)
 	for i := range head.frames() {
-		if bytes.Equal(head.id(i), idStart(id)) {
+		if head.idSum(i) == sum {
 			starts = append(starts, head.start(i))
 		}
 	}

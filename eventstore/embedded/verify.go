@@ -183,7 +183,7 @@ func (v *verifier) indexEntry(pos eventstore.Position, f frame) error {
 	}
 	if rev < headFrames {
 		h, err := v.head(stream)
-		if err != nil || h.frames() <= rev || h.start(rev) != pos || !bytes.Equal(h.id(rev), idStart(f.id())) {
+		if err != nil || h.frames() <= rev || h.start(rev) != pos || h.idSum(rev) != idSum(f.id()) {
 			return lost(err)
 		}
 		return nil
