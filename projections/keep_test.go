@@ -180,6 +180,55 @@ func TestKeeperInParts(t *testing.T) {
 	})
 }
 
+// slowToWrite takes a while to write, and longer to say in how many parts a view is read.
+type slowToWrite struct{ Views }
+
+func (s slowToWrite) Active(ctx context.Context, name string) (int, error) {
+	if strings.HasSuffix(name, "-parts") {
+		time.Sleep(3 * time.Second)
+	}
+	return s.Views.Active(ctx, name)
+}
+
+func (s slowToWrite) Batch(ctx context.Context, name string, version int, prev, next eventstore.Position, f func(View) error) error {
+	time.Sleep(time.Second)
+	return s.Views.Batch(ctx, name, version, prev, next, f)
+}
+
+// TestKeepersClear: what a crash left of other parts goes for good, though several processes clear it away in turn.
+func TestKeepersClear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, views := &memory.Store{}, slowToWrite{&Memory{}}
+		p := &lettered{counts: counts{name: "a", types: comings}}
+		write(t, store, people(50)...)
+		left := PartName("a", 2, 3)
+		leave := func(View) error { return nil }
+		if err := errors.Join(views.Batch(t.Context(), left, 1, 0, 9, leave), views.Activate(t.Context(), left, 1)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var l leases
+		var wg sync.WaitGroup
+		for range 2 {
+			k := &Keeper{
+				Store: store, Views: Join(views, []Projection{p}), Now: time.Now, Share: l.share,
+				Runner: &Runner{Store: store, Views: views, Catalogue: catalogue, Now: time.Now, BatchMax: 8},
+			}
+			wg.Go(func() {
+				if err := k.Run(ctx, []Projection{p}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(time.Minute)
+		cancel()
+		wg.Wait()
+		if at, err := views.Checkpoint(t.Context(), left, 1); err != nil || at != 0 {
+			t.Errorf("%s stands at %d, %v", left, at, err)
+		}
+	})
+}
+
 func lastParts(t *testing.T, v Views) int {
 	of, err := ReadParts(t.Context(), v, "a")
 	if err != nil {

@@ -108,6 +108,9 @@ func wholes(list []Projection) (out []keptView) {
 
 // keep is this process's turn with a view.
 func (k *Keeper) keep(ctx context.Context, v keptView) error {
+	if v.old && k.unread(ctx, v) { // Kept now, it would begin again where another process has just cleared it away.
+		return Retire(ctx, k.Views, v.Name())
+	}
 	turn, end := context.WithCancel(ctx)
 	defer end()
 	var moved bool
@@ -209,10 +212,8 @@ func (k *Keeper) look(ctx context.Context) (out []Status) {
 	kept := k.kept
 	k.mu.Unlock()
 	for _, p := range kept {
-		if p.old {
-			if of, err := ReadParts(ctx, k.Views, p.whole.Name()); err == nil && of != p.parts {
-				continue // Nobody reads it any more.
-			}
+		if p.old && k.unread(ctx, p) {
+			continue
 		}
 		s := Status{Name: p.Name(), Version: p.Version(), State: StateBuilding, Head: head.Position}
 		at, err := k.Views.Position(ctx, p.Name())

@@ -112,12 +112,16 @@ func (k *Keeper) moved(ctx context.Context, name string, of int, before bool) (b
 
 // readersMoved waits until readers no longer see the parts that v is one of. It is false if ctx ends first.
 func (k *Keeper) readersMoved(ctx context.Context, v keptView) bool {
-	for {
-		if now, err := ReadParts(ctx, k.Views, v.whole.Name()); err == nil && now != v.parts {
-			return true
-		}
+	for !k.unread(ctx, v) {
 		if idle(ctx, layoutEvery) != nil {
 			return false
 		}
 	}
+	return true
+}
+
+// unread reports whether readers see another number of parts than v is one of.
+func (k *Keeper) unread(ctx context.Context, v keptView) bool {
+	now, err := ReadParts(ctx, k.Views, v.whole.Name())
+	return err == nil && now != v.parts
 }
