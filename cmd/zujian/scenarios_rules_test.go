@@ -116,6 +116,16 @@ func TestAFlatIsCountedAcrossItsContracts(t *testing.T) {
 	}
 }
 
+func TestAStartFarAheadIsLookedAtFirst(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	id := w.signed(f, "landlord", "tenant", map[string]any{"start": "2062-12-01", "end": "2063-11-30"})
+	w.post("landlord", "/v1/contracts/"+id+"/filing", nil).want(http.StatusOK).is("stage", "HELD").texts("held_rules", "C-03c")
+	w.post("district", "/v1/contracts/"+id+"/filing-decision", `{"accept":false,"reason":"2026"}`).want(http.StatusOK).is("stage", "RETURNED")
+	w.filed(f, "landlord", "tenant", nil)
+}
+
 func TestLettingAboveTheRentAskedIsAlerted(t *testing.T) {
 	w := newWorld(t, worldDay)
 	w.cast()
