@@ -44,7 +44,7 @@ func resolveDiscrepancy(ctx context.Context, s *Server, c *call, in NewResolutio
 func statementBody(id string, st statement.State) Statement {
 	i := st.Imported
 	body := Statement{
-		Id: id, BankId: i.Bank, Date: i.Date, OpeningFen: i.OpeningFen, ClosingFen: i.ClosingFen, LedgerFen: i.LedgerFen,
+		Id: id, BankId: i.Bank, Date: i.Date, OpeningFen: i.OpeningFen, ClosingFen: i.ClosingFen, LedgerFen: st.LedgerFen,
 		Matched: i.Matched, Reconciled: st.Reconciled, Discrepancies: []Discrepancy{},
 	}
 	for n, d := range st.Discrepancies {

@@ -32,6 +32,7 @@ import (
 	"zujian/projections/process/funds"
 	"zujian/projections/process/leasing"
 	"zujian/projections/process/objections"
+	"zujian/projections/process/reconciling"
 	"zujian/projections/process/warnings"
 	"zujian/projections/rentindex"
 	"zujian/projections/webhooks"
@@ -84,6 +85,7 @@ func processes(h *house) []process.Process {
 		forgetting.Process{Erase: h.keys.Erase}, // keys of the erased
 		funds.Process{},                         // releases due, silent deposits
 		warnings.Process{Figures: h.figures(), Books: h.city.Books}, // figures → alerts, day by day
-		objections.Process{}, // terms of objections to guidance prices
+		objections.Process{},  // terms of objections to guidance prices
+		reconciling.Process{}, // money of a day that was compared before
 	}
 }

@@ -146,6 +146,22 @@ func TestScenario08AnUnknownPaymentIsFoundExplainedAndTheDayCloses(t *testing.T)
 		problem(http.StatusUnprocessableEntity, "statement.chain_broken")
 	w.money("bank", "/v1/bank-statements", `{"date":"2026-11-24","opening_fen":1450000,"closing_fen":1450000,"lines":[]}`).
 		want(http.StatusCreated).is("reconciled", true)
+	// Both days are compared. What is booked on them now is a difference, unless the statement had it.
+	for _, r := range []string{
+		`{"bank_txn_id":"T2","amount_fen":50000,"value_date":"2026-11-23"}`, `{"bank_txn_id":"T3","amount_fen":70000,"value_date":"2026-11-23"}`,
+	} {
+		w.money("bank", "/v1/escrow/"+id+"/receipts", r).want(http.StatusCreated)
+	}
+	w.eventually("the late payment is a difference", func() bool {
+		w.settled()
+		late := w.get("city", path)
+		return late.at("discrepancies.1") != nil && late.is("reconciled", false).is("ledger_fen", 1470000).is("discrepancies.1.kind", "MISSING_IN_BANK").
+			is("discrepancies.1.txn_id", "T3").is("discrepancies.1.ledger_fen", 70000).is("discrepancies.1.contract_id", id).at("discrepancies.2") == nil
+	})
+	w.settled()
+	w.get("city", "/v1/bank-statements?open=true&bank_id="+w.ids["bank"]).want(http.StatusOK).is("items.0.date", worldDay).
+		is("items.0.ledger_fen", 1470000).is("items.0.reconciled", false)
+	w.money("bank", path+"/resolutions", `{"line":2,"classification":"BANK_ERROR"}`).want(http.StatusOK).is("reconciled", true)
 }
 
 func TestScenario09ADeductionOutsideTheClauseIsContestedAndMediated(t *testing.T) {

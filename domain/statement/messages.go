@@ -65,8 +65,13 @@ type Resolve struct {
 	Note           string
 }
 
-func (Import) isCommand()  {}
-func (Resolve) isCommand() {}
+// BookLate compares an entry that the ledgers made after the day's statement was in. What the statement shows as unknown to
+// the ledgers is met by it; anything else is one more discrepancy. The reconciling process sends it.
+type BookLate struct{ Entry Entry }
+
+func (Import) isCommand()   {}
+func (Resolve) isCommand()  {}
+func (BookLate) isCommand() {}
 
 // Event is a fact of a bank's day. JSON names are the storage format.
 //
@@ -99,6 +104,7 @@ type DiscrepancyFound struct {
 	Contract  string     `json:"contract,omitempty"`
 	Bank      string     `json:"bank"`
 	Date      domain.Day `json:"date"`
+	Late      bool       `json:"late,omitempty"` // The entry came after the statement: LedgerFen is not in Imported's.
 }
 
 // DiscrepancyResolved explains one.

@@ -35,6 +35,7 @@ const (
 // State is a bank's day.
 type State struct {
 	Imported      Imported
+	LedgerFen     domain.Fen    // Σ of the ledgers' cash entries that were compared, late ones too.
 	Discrepancies []Discrepancy // Number is the place, from 1.
 	Reconciled    bool
 }
@@ -63,6 +64,8 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 		return importDay(s, r, c)
 	case Resolve:
 		return resolve(s, r, c)
+	case BookLate:
+		return bookLate(s, r, c.Entry)
 	}
 	panic("statement: unhandled command") // Sealed set: only a programming error gets here.
 }
@@ -70,9 +73,12 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 func evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Imported:
-		s.Imported = e
+		s.Imported, s.LedgerFen = e, e.LedgerFen
 	case DiscrepancyFound:
 		s.Discrepancies = append(slices.Clip(s.Discrepancies), Discrepancy{DiscrepancyFound: e})
+		if e.Late {
+			s.Reconciled, s.LedgerFen = false, s.LedgerFen+e.LedgerFen
+		}
 	case DiscrepancyResolved:
 		s.Discrepancies = slices.Clone(s.Discrepancies)
 		if e.Line >= 1 && e.Line <= len(s.Discrepancies) {
@@ -267,6 +273,27 @@ func resolve(s State, r domain.Request[Command], c Resolve) ([]Event, error) {
 		explained += d.BankFen - d.LedgerFen
 	}
 	return append(events, DayReconciled{
-		Bank: i.Bank, Date: i.Date, ClosingFen: i.ClosingFen, LedgerFen: i.LedgerFen, ExplainedFen: explained,
+		Bank: i.Bank, Date: i.Date, ClosingFen: i.ClosingFen, LedgerFen: s.LedgerFen, ExplainedFen: explained,
 	}), nil
+}
+
+func bookLate(s State, r domain.Request[Command], e Entry) ([]Event, error) {
+	switch {
+	case s.Imported.Bank == "":
+		return nil, ErrNotFound
+	case r.Actor.Role != domain.RoleSystem:
+		return nil, ErrNotYours
+	case slices.ContainsFunc(s.Discrepancies, func(d Discrepancy) bool {
+		return d.TxnID == e.TxnID && (d.LedgerFen == 0 && d.BankFen == e.AmountFen || d.Late && d.DiscrepancyFound.Contract == e.Contract)
+	}):
+		return nil, nil
+	}
+	kind := MissingInBank
+	if slices.ContainsFunc(s.Imported.Lines, func(l Line) bool { return l.TxnID == e.TxnID }) {
+		kind = Duplicate
+	}
+	return []Event{DiscrepancyFound{
+		Line: len(s.Discrepancies) + 1, Kind: kind, TxnID: e.TxnID, LedgerFen: e.AmountFen, Contract: e.Contract,
+		Bank: s.Imported.Bank, Date: s.Imported.Date, Late: true,
+	}}, nil
 }

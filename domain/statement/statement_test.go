@@ -58,6 +58,10 @@ func TestDecide(t *testing.T) {
 	other := even
 	other.Lines = append([]Line{line("q", 1), line("r", -1)}, even.Lines...)
 
+	system := domain.Actor{ID: "process:reconciling", Role: domain.RoleSystem}
+	late := DiscrepancyFound{Line: 1, Kind: MissingInBank, TxnID: "c", LedgerFen: 9, Contract: "c2", Bank: "icbc", Date: day, Late: true}
+	lateDone := append(evenDone[:2:2], late)
+
 	domaintest.Run(t, Decider, ask, []domaintest.Case[Command, Event]{
 		{Name: "all lines match", When: even, Then: evenDone},
 		{Name: "the same statement again", Given: evenDone, When: even},
@@ -87,6 +91,21 @@ func TestDecide(t *testing.T) {
 				DiscrepancyFound{Line: 3, Kind: MissingInBank, TxnID: "z", LedgerFen: 9, Contract: "c3", Bank: "icbc", Date: day},
 			},
 		},
+		{Name: "a late entry that the statement knew", As: system, Given: unknownDone, When: BookLate{Entry{TxnID: "x", AmountFen: 7, Contract: "c2"}}},
+		{Name: "a late entry that it knew otherwise", As: system, Given: unknownDone, When: BookLate{Entry{TxnID: "x", AmountFen: 8, Contract: "c2"}}, Then: []Event{
+			DiscrepancyFound{Line: 2, Kind: Duplicate, TxnID: "x", LedgerFen: 8, Contract: "c2", Bank: "icbc", Date: day, Late: true},
+		}},
+		{Name: "a late entry of a day that was closed", As: system, Given: evenDone, When: BookLate{Entry{TxnID: "c", AmountFen: 9, Contract: "c2"}}, Then: []Event{late}},
+		{Name: "the same late entry again", As: system, Given: lateDone, When: BookLate{Entry{TxnID: "c", AmountFen: 9, Contract: "c2"}}},
+		{
+			Name: "its explanation closes the day again", Given: lateDone, When: Resolve{Line: 1, Classification: BankError},
+			Then: []Event{
+				DiscrepancyResolved{Line: 1, Classification: BankError, Bank: "icbc", Date: day},
+				DayReconciled{Bank: "icbc", Date: day, ClosingFen: 120, LedgerFen: 29, ExplainedFen: -9},
+			},
+		},
+		{Name: "a late entry of no day", As: system, When: BookLate{Entry{TxnID: "c", AmountFen: 9}}, Err: ErrNotFound},
+		{Name: "a late entry by a bank", Given: evenDone, When: BookLate{Entry{TxnID: "c", AmountFen: 9}}, Err: ErrNotYours},
 	})
 }
 

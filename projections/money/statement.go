@@ -70,6 +70,9 @@ func statementEvent(ctx context.Context, v projections.View, e projections.Event
 		x := Discrepancy{Line: ev.Line, Kind: ev.Kind, TxnID: ev.TxnID, BankFen: ev.BankFen, LedgerFen: ev.LedgerFen, Contract: ev.Contract}
 		d.Discrepancies = append(d.Discrepancies, x)
 		d.Open, d.OpenFen = d.Open+1, d.OpenFen+x.size()
+		if ev.Late {
+			d.Reconciled, d.LedgerFen = false, d.LedgerFen+ev.LedgerFen
+		}
 	case statement.DiscrepancyResolved:
 		for i := range d.Discrepancies {
 			if x := &d.Discrepancies[i]; x.Line == ev.Line && x.Classification == "" {
