@@ -15,16 +15,19 @@ import (
 // Scope is which rows a reader may see. The zero Scope sees none. One function of the API makes it from the caller.
 type Scope struct {
 	All      bool       // City regulators, auditors, processes.
-	District string     // A district regulator: rows of this six-digit code.
+	District string     // A district regulator: rows of this six-digit code, a district's or a reporting unit's.
 	Party    string     // A landlord, tenant, company or broker: rows it is a party to.
 	Today    domain.Day // On which it is a party: what ended before, a mandate or an ownership, shows nothing. Zero is any day.
 	Bank     string     // A supervising bank: rows of money it holds.
 }
 
-// Sees is true when a row of a district, with these parties and this bank, is within the scope.
-func (s Scope) Sees(district string, parties []string, bank string) bool {
-	return s.All || (s.District != "" && s.District == district) || (s.Party != "" && slices.Contains(parties, s.Party)) ||
-		(s.Bank != "" && s.Bank == bank)
+// Place is where a row lies. The reporting unit may be an overlay of streets of several districts.
+type Place struct{ District, Unit string }
+
+// Sees is true when a row that lies there, with these parties and this bank, is within the scope.
+func (s Scope) Sees(at Place, parties []string, bank string) bool {
+	return s.All || (s.District != "" && (s.District == at.District || s.District == at.Unit)) ||
+		(s.Party != "" && slices.Contains(parties, s.Party)) || (s.Bank != "" && s.Bank == bank)
 }
 
 // Made says how an answer was made: which view, and which events of the log it knew.

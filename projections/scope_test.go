@@ -19,16 +19,17 @@ func TestScope(t *testing.T) {
 		{projections.Scope{All: true}, true},
 		{projections.Scope{District: "320106"}, true},
 		{projections.Scope{District: "320115"}, false},
+		{projections.Scope{District: "320191"}, true},
 		{projections.Scope{Party: "b"}, true},
 		{projections.Scope{Party: "c"}, false},
 		{projections.Scope{Bank: "icbc"}, true},
 		{projections.Scope{Bank: "boc"}, false},
 	} {
-		if got := c.scope.Sees("320106", []string{"a", "b"}, "icbc"); got != c.want {
+		if got := c.scope.Sees(projections.Place{District: "320106", Unit: "320191"}, []string{"a", "b"}, "icbc"); got != c.want {
 			t.Errorf("%+v sees: %v", c.scope, got)
 		}
 	}
-	if (projections.Scope{}).Sees("", []string{""}, "") {
+	if (projections.Scope{}).Sees(projections.Place{}, []string{""}, "") {
 		t.Error("the zero scope sees a row without owner")
 	}
 }

@@ -93,7 +93,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a row filter lets other districts in", file: "projections/scope.go",
-		old: `(s.District != "" && s.District == district)`, new: `s.District != ""`,
+		old: `(s.District != "" && (s.District == at.District || s.District == at.Unit))`, new: `s.District != ""`,
 		pkg: "projections", test: "TestScope",
 	},
 	{

@@ -280,3 +280,26 @@ func TestADistrictsFiguresAreItsOwn(t *testing.T) {
 	}
 	w.get("district", "/v1/views/housing/stock").want(http.StatusOK).is("area", "320115").is("on", domain.DayOf(w.clock()))
 }
+
+// TestAnOverlayReadsItsOwn: a reporting unit that is made of streets of several districts (江北新区) sees what lies in it, as
+// the districts do.
+func TestAnOverlayReadsItsOwn(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	w.key("jiangbei", `{"role":"district","area":"320191"}`)
+	w.key("pukou", `{"role":"district","area":"320111"}`)
+	f := w.buildingIn("jiangbei", "320111001", "5", 1)[0]
+	w.owned(f, "landlord")
+	id := w.filed(f, "landlord", "tenant", nil)
+	w.filed(w.home("3"), "landlord", "tenant2", nil)
+	w.settled()
+	for _, who := range []string{"jiangbei", "pukou"} {
+		for _, path := range []string{"/v1/views/housing/contracts", "/v1/views/money/ledgers"} {
+			if items := w.get(who, path).want(http.StatusOK).list("items"); len(items) != 1 {
+				t.Errorf("%s reads %d of %s", who, len(items), path)
+			}
+		}
+		w.get(who, "/v1/contracts/"+id).want(http.StatusOK)
+		w.get(who, "/v1/views/money/ledgers/"+id).want(http.StatusOK).is("report_unit", "320191")
+	}
+}

@@ -95,6 +95,10 @@ func (l locality) areas() []string {
 	return all
 }
 
+func (l locality) place() projections.Place {
+	return projections.Place{District: l.admin, Unit: l.reportUnit}
+}
+
 // key is that of a row in a list of the locality, by a day or a stage.
 func (l locality) key(kind, by, id string) string {
 	return projections.Key(kind, l.admin, l.reportUnit, l.street, by, id)

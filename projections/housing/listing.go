@@ -266,7 +266,7 @@ func ListingByCode(ctx context.Context, r projections.Reader, code string) (List
 // ListingOf reads one listing.
 func ListingOf(ctx context.Context, r projections.Reader, s projections.Scope, id string) (Listing, bool, error) {
 	row, err := projections.Get[listingRow](ctx, r, projections.Key(keyListing, id))
-	if err != nil || row.Trail.Events == 0 || !s.Sees(row.State.Place.AdminCode, listingParties(row.State), "") {
+	if err != nil || row.Trail.Events == 0 || !s.Sees(row.locality().place(), listingParties(row.State), "") {
 		return Listing{}, false, err
 	}
 	return listingOf(id, row), true, nil

@@ -15,7 +15,7 @@ import (
 // ContractOf reads one contract; ok is false when there is none or the scope does not see it.
 func ContractOf(ctx context.Context, r projections.Reader, s projections.Scope, id string) (Contract, bool, error) {
 	c, err := projections.Get[Contract](ctx, r, projections.Key(keyContract, id))
-	if err != nil || c.ID == "" || !s.Sees(c.AdminCode, c.parties(), c.EscrowBank) {
+	if err != nil || c.ID == "" || !s.Sees(c.locality().place(), c.parties(), c.EscrowBank) {
 		return Contract{}, false, err
 	}
 	return c, true, nil
@@ -141,7 +141,7 @@ func UnitOf(ctx context.Context, r projections.Reader, s projections.Scope, id s
 		return Unit{}, false, err
 	}
 	st := row.State
-	if !s.Sees(st.Home.AdminCode, owners(st, s.Today), "") {
+	if !s.Sees(row.locality().place(), owners(st, s.Today), "") {
 		return Unit{}, false, nil
 	}
 	state, err := stateOn(ctx, r, id, st, on)

@@ -27,7 +27,7 @@ type Projection struct{}
 func (Projection) Name() string { return "money" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 5 }
+func (Projection) Version() int { return 6 }
 
 // Types the view reads: everything about accounts, ledgers and statements.
 func (Projection) Types() []string {
@@ -44,7 +44,7 @@ const (
 	keyPosting   = "p"  // contract, position → Entry
 	keyByParty   = "gp" // party, contract
 	keyByBank    = "gb" // bank, contract
-	keyByArea    = "gd" // district, contract
+	keyByArea    = "gd" // district or reporting unit, contract
 	keyCash      = "x"  // bank, value day, position → Cash
 	keyDue       = "r"  // due day, contract, tranche → bank
 	keyBoard     = "a"  // kind, id, bank → Counters
@@ -171,8 +171,10 @@ func index(v projections.View, contract string, s escrow.State) {
 	for _, party := range parties(s) {
 		v.Set(projections.Key(keyByParty, party, contract), nil)
 	}
-	if s.Plan.AdminCode != "" {
-		v.Set(projections.Key(keyByArea, s.Plan.AdminCode, contract), nil)
+	for _, area := range []string{s.Plan.AdminCode, s.Plan.ReportUnit} {
+		if area != "" {
+			v.Set(projections.Key(keyByArea, area, contract), nil)
+		}
 	}
 }
 

@@ -145,7 +145,7 @@ func StateOf(ctx context.Context, r projections.Reader, contract string) (escrow
 }
 
 func sees(s projections.Scope, st escrow.State) bool {
-	return s.Sees(st.Plan.AdminCode, parties(st), st.Bank)
+	return s.Sees(projections.Place{District: st.Plan.AdminCode, Unit: st.Plan.ReportUnit}, parties(st), st.Bank)
 }
 
 // Ledgers lists ledgers by their own index: of a party, a bank or a district; else all. The scope cuts rows.
@@ -161,7 +161,7 @@ func Ledgers(ctx context.Context, r projections.Reader, s projections.Scope, f F
 	}
 	return projections.List(ctx, r, prefix, false, p, func(pair projections.Pair) (Ledger, bool, error) {
 		l, ok, err := LedgerOf(ctx, r, s, projections.Tail(pair.Key))
-		keep := ok && (f.Bank == "" || l.Bank == f.Bank) && (f.District == "" || l.AdminCode == f.District) &&
+		keep := ok && (f.Bank == "" || l.Bank == f.Bank) && (f.District == "" || l.AdminCode == f.District || l.ReportUnit == f.District) &&
 			(f.On.IsZero() || (l.Start <= f.On && f.On <= l.End)) && (f.State == "" || l.State == f.State)
 		return l, keep, err
 	})

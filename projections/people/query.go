@@ -18,7 +18,7 @@ func (s Subject) sees(ctx context.Context, r projections.Reader, scope projectio
 			who = append(who, m.To)
 		}
 	}
-	if scope.Sees("", slices.DeleteFunc(who, func(p string) bool { return p == "" }), "") {
+	if scope.Sees(projections.Place{}, slices.DeleteFunc(who, func(p string) bool { return p == "" }), "") {
 		return true, nil
 	}
 	if scope.District == "" {
