@@ -62,6 +62,9 @@ func entity[T any](ctx context.Context, s *Server, c *call, p projections.Projec
 			return err
 		}
 		if !asOf.IsZero() {
+			if _, ok, err := read(r); err != nil || !ok { // Who may not read now may not read what was.
+				return orNotFound(err)
+			}
 			if r, err = projections.AsOf(ctx, s.o.Store, s.o.Catalogue, p, asOf, from); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -246,4 +247,40 @@ func TestWhatEndedShowsNothing(t *testing.T) {
 	w.pass(2 * 24 * time.Hour)
 	see("landlord", unit, http.StatusNotFound)
 	see("landlord2", unit, http.StatusOK)
+}
+
+// TestWhatWasRevokedShowsNothing: who may read what was is decided now, too: a representative reads nothing after its
+// mandate was revoked, and who sold a home nothing of it, as of no instant.
+func TestWhatWasRevokedShowsNothing(t *testing.T) {
+	w := newTown(t)
+	w.people()
+	home := w.home()
+	mandates := "/v1/parties/" + w.ids["landlord"] + "/mandates"
+	id := w.do("landlord", "POST", mandates, fmt.Sprintf(`{"to":%q,"scope":["LIST"],"units":[],"until":"2026-12-01"}`, w.ids["company"])).
+		want(http.StatusCreated).text("id")
+	w.pass(time.Hour)
+	asOf := "?asOf=" + url.QueryEscape(w.clock().Format(time.RFC3339Nano))
+	w.pass(time.Hour)
+	file, party, unit, flat := "/v1/views/people/subjects/"+w.ids["landlord"], "/v1/parties/"+w.ids["landlord"], "/v1/views/housing/units/"+home, "/v1/units/"+home
+	see := func(who, path string, status int) reply {
+		t.Helper()
+		w.do(who, "GET", path, "", fmt.Sprintf("Zujian-At-Least: %d", w.events())).want(status)
+		return w.do(who, "GET", path+asOf, "").want(status)
+	}
+	see("company", file, http.StatusOK)
+	see("company", party, http.StatusOK)
+	see("landlord", unit, http.StatusOK)
+	if owners, _ := see("landlord", flat, http.StatusOK).at("owners").([]any); len(owners) != 1 {
+		t.Errorf("its owner sees owners %v", owners)
+	}
+
+	w.do("landlord", "DELETE", mandates+"/"+id, "").want(http.StatusOK)
+	w.do("district", "POST", flat+"/ownership", fmt.Sprintf(
+		`{"owners":[{"party_id":%q,"share_bp":10000}],"title_no":"苏2026示例第0000002号","from":"2026-11-23"}`, w.ids["landlord2"])).want(http.StatusOK)
+	see("company", file, http.StatusNotFound)
+	see("company", party, http.StatusNotFound)
+	see("landlord", unit, http.StatusNotFound)
+	if body := see("landlord", flat, http.StatusOK).body; strings.Contains(string(body), w.ids["landlord"]) {
+		t.Errorf("who sold it sees %s", body)
+	}
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"zujian/api/desk"
 	"zujian/domain/unit"
@@ -57,11 +58,19 @@ func readUnit(ctx context.Context, s *Server, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: unitBody(c, u), revision: &r.Revision}, nil
+	own := desk.SeesUnit(c.Actor, u)
+	if own && !asOf.IsZero() {
+		now, _, err := s.o.Desk.Unit(ctx, c.Actor, c.path("id"), time.Time{})
+		if err != nil {
+			return answer{}, err
+		}
+		own = desk.SeesUnit(c.Actor, now)
+	}
+	return answer{body: unitBody(c, u, own), revision: &r.Revision}, nil
 }
 
-// unitBody shows the flat to everybody with a key, and owners and leases to those in whose row it is.
-func unitBody(c *call, u unit.State) Unit {
+// unitBody shows the flat to everybody with a key, and owners and leases to those in whose own row it is.
+func unitBody(c *call, u unit.State, own bool) Unit {
 	h := u.Home
 	body := Unit{
 		Id: c.path("id"), BuildingId: h.Building, Estate: h.Estate, BuildingNo: h.BuildingNo, Street: h.Street,
@@ -71,7 +80,7 @@ func unitBody(c *call, u unit.State) Unit {
 		Kitchens: h.Kitchens, PlannedUse: h.PlannedUse, Fitout: h.Fitout, LandKind: h.LandKind, Incomplete: h.Incomplete,
 		Stage: string(u.Stage), Successors: u.Successors, Flags: u.Flags, SafetyGrade: u.Safety.Grade, Rooms: rooms(u.Rooms),
 	}
-	if !desk.SeesUnit(c.Actor, u) {
+	if !own {
 		return body
 	}
 	body.RealEstateUnitNo, body.TitleKind, body.ProposedRooms = h.RealEstateUnitNo, h.TitleKind, rooms(u.Proposed)

@@ -13,30 +13,27 @@ import (
 	"zujian/eventstore/aggregate"
 )
 
-// view reads one aggregate for an actor. rowOf says whose it is, and whether everybody with a key may see it.
+// view reads one aggregate for an actor. rowOf says whose it is, and whether everybody with a key may see it. What was known
+// at an instant is for who might read it then and may read now: what was revoked since opens nothing.
 func view[S, C any, E domain.Event](ctx context.Context, d *Desk, actor domain.Actor, dec domain.Decider[S, C, E], id string,
 	asOf time.Time, rowOf func(S) (row Row, open bool),
 ) (S, Receipt, error) {
 	var zero S
-	read := func() (S, Receipt, error) {
-		if !asOf.IsZero() {
-			s, rev, err := aggregate.LoadAsOf(ctx, d.o.Runner, dec, id, asOf)
-			return s, Receipt{Revision: rev}, err
-		}
-		s, rev, err := aggregate.Load(ctx, d.o.Runner, dec, id)
-		return s, Receipt{Revision: rev}, err
+	hidden := func(s S) bool {
+		row, open := rowOf(s)
+		return !open && !Sees(actor, row)
 	}
-	s, r, err := read()
+	s, rev, err := aggregate.Load(ctx, d.o.Runner, dec, id)
+	if err == nil && !asOf.IsZero() && !hidden(s) {
+		s, rev, err = aggregate.LoadAsOf(ctx, d.o.Runner, dec, id, asOf)
+	}
+	if err == nil && (rev < 0 || hidden(s)) {
+		err = ErrNotFound
+	}
 	if err != nil {
-		return zero, r, err
+		return zero, Receipt{Revision: rev}, err
 	}
-	if r.Revision < 0 {
-		return zero, r, ErrNotFound
-	}
-	if row, open := rowOf(s); !open && !Sees(actor, row) {
-		return zero, r, ErrNotFound
-	}
-	return s, r, nil
+	return s, Receipt{Revision: rev}, nil
 }
 
 // unitRow says whose a unit is: its owners', its operator's, its tenants'.
