@@ -64,6 +64,8 @@ func ParseTable(raw []byte, city *domain.City) (*Table, error) {
 			return nil, bad("/size_band", fmt.Sprintf("%q is no size band", c.SizeBand))
 		case !slices.Contains([]string{"", "BARE", "SIMPLE", "FULL"}, c.Fitout):
 			return nil, bad("/fitout", fmt.Sprintf("%q is no fit-out", c.Fitout))
+		case c.N < 0:
+			return nil, bad("/n", "a cell has no fewer than 0 contracts")
 		case !slices.IsSorted([]domain.Fen{1, c.P10, c.P25, c.Median, c.P75, c.P90, domain.FenMax}):
 			return nil, bad("", "the prices are not positive and rising from p10 to p90")
 		case twice:

@@ -148,6 +148,7 @@ func TestTables(t *testing.T) {
 		"a way of letting":    {cell("WHOLE", "BY_HALF"), "/cells/0/let_mode", "BY_HALF"},
 		"a size":              {cell("50-70", "50-71"), "/cells/0/size_band", "50-71"},
 		"a fit-out":           {cell("FULL", "GOLD"), "/cells/0/fitout", "GOLD"},
+		"fewer than none":     {cell("40,", "-9223372036854775808,"), "/cells/0/n", "fewer than 0"},
 		"falling quantiles":   {cell("4500", "3500"), "/cells/0", "rising"},
 		"the same cell twice": {cell() + "," + cell(), "/cells/1", "first as cell 0"},
 		"an unknown field":    {cell(`"n"`, `"m"`), "", `"m"`},
