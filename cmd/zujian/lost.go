@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"slices"
 
 	"zujian/api/desk"
+	"zujian/eventstore"
 	"zujian/eventstore/register"
 	"zujian/eventstore/seal"
 )
@@ -62,37 +64,53 @@ func refuseLostVault(g *globals) error {
 	return nil
 }
 
-const knownWithin = 16_384 // Events of the log within which somebody is looked for whom the keys must know.
+const knownWithin = 16_384 // Events at either end of the log within which somebody is looked for whom the keys must know.
 
-// refuseOtherKeys refuses keys that do not know the first person of whom the log holds something sealed: they are another register's,
-// or were made in place of some that were lost, perhaps in a vault elsewhere. With them nobody of the log would be known any more.
+// refuseOtherKeys refuses keys that do not know the first person of whom the log holds something sealed, or the last one if
+// the log begins with an older register's contracts: they are another register's, or were made in place of some that were
+// lost, perhaps in a vault elsewhere. With them nobody of the log would be known any more.
 func (h *house) refuseOtherKeys(g *globals) error {
 	if h.keys == nil {
 		return nil
 	}
-	seals, wanted, n := desk.NewSeals(), desk.SealedTypes(), 0
-	for rec, err := range h.store.All(g.Ctx, 0) {
-		if n++; err != nil || n > knownWithin {
+	for _, events := range []iter.Seq2[eventstore.Recorded, error]{
+		h.store.All(g.Ctx, 0), h.store.AllBack(g.Ctx, eventstore.LastPosition),
+	} {
+		if known, err := h.knowsOneOf(g, events); known || err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// knowsOneOf looks for the first of some events whose subject's key is not destroyed. known is false if there is none.
+func (h *house) knowsOneOf(g *globals, events iter.Seq2[eventstore.Recorded, error]) (known bool, err error) {
+	seals, wanted, n := desk.NewSeals(), desk.SealedTypes(), 0
+	for rec, err := range events {
+		if n++; err != nil || n > knownWithin {
+			return false, err
 		}
 		if !slices.Contains(wanted, rec.Type) {
 			continue
 		}
 		e, err := h.catalogue.Decode(rec.Type, rec.Meta.Schema, rec.Data)
 		if err != nil {
-			return fmt.Errorf("event at position %d: %w", rec.Position, err)
+			return false, fmt.Errorf("event at position %d: %w", rec.Position, err)
 		}
 		for _, f := range seals.Of(rec.Stream, e) {
+			if f.Subject == "" {
+				continue // An account's, told by an event before it.
+			}
 			switch _, err := h.keys.Open(g.Ctx, f.Subject, f.Stream, f.Field, string(f.Value)); {
 			case errors.Is(err, seal.ErrNoKey):
-				return fmt.Errorf("the keys do not know of whom the log says something at position %d: keys or log are another register's, or the"+
+				return false, fmt.Errorf("the keys do not know of whom the log says something at position %d: keys or log are another register's, or the"+
 					" keys were made in place of some that were lost: restore the key folder, or the vault's", rec.Position)
 			case !errors.Is(err, seal.ErrErased):
-				return nil // It opens, or what is wrong is for those to say who ask for it.
+				return true, nil // It opens, or what is wrong is for those to say who ask for it.
 			}
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // refuseLostLog refuses the keys of people of whom the log knows nothing. New events would take the place of others.

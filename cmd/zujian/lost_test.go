@@ -8,10 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"zujian/domain"
+	"zujian/domain/party"
 	"zujian/domain/unit"
 	"zujian/eventstore"
 	"zujian/eventstore/faults"
+	"zujian/eventstore/memory"
+	"zujian/eventstore/seal"
 )
 
 // between is a log that takes one part of a filing at a time and does something before a contract is filed.
@@ -90,5 +95,44 @@ func TestLostReservationIsNoFiling(t *testing.T) {
 	}
 	if len(halves.filed) != 2 || len(halves.annulled) != 1 || halves.annulled[taken.ID] {
 		t.Errorf("%d filed, annulled %v; the other is %s", len(halves.filed), halves.annulled, taken.ID)
+	}
+}
+
+// keyless is a vault that knows nobody.
+type keyless struct{ sharedVault }
+
+func (keyless) Open(context.Context, string, string, string, string) (string, error) {
+	return "", seal.ErrNoKey
+}
+
+// closing is a log in memory.
+type closing struct{ *memory.Store }
+
+func (closing) Close() error { return nil }
+
+// TestOtherKeysOfALongLog: keys that know nobody are refused, however many contracts of an older register come before the
+// first person.
+func TestOtherKeysOfALongLog(t *testing.T) {
+	h, g := &house{store: closing{&memory.Store{}}, keys: keyless{}, catalogue: catalogue()}, &globals{Ctx: t.Context()}
+	add := func(n int, stream, name, data string) {
+		t.Helper()
+		var events []eventstore.NewEvent
+		for range n {
+			events = append(events, eventstore.NewEvent{ID: uuid.New(), Type: name, Data: []byte(data), Meta: eventstore.Metadata{Schema: 1}})
+		}
+		if _, err := h.store.Append(t.Context(), stream, eventstore.AnyRevision, events...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range knownWithin / eventstore.AppendMax {
+		add(eventstore.AppendMax, "contract-1", "contract.legacy_imported", `{}`)
+	}
+	if err := h.refuseOtherKeys(g); err != nil {
+		t.Errorf("a log of nobody: %v", err)
+	}
+	add(1, "party-1", (party.Registered{}).EventType(), `{"kind":"PERSON","name":"sealed"}`)
+	add(1, "account-1", "account.opened", `{"number":"sealed"}`)
+	if err := h.refuseOtherKeys(g); err == nil || !strings.Contains(err.Error(), "the keys do not know") {
+		t.Errorf("a person after %d contracts: %v", knownWithin, err)
 	}
 }
