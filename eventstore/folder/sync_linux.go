@@ -38,6 +38,7 @@ type syncer struct {
 	queue uintptr  // Of io_setup.
 	bell  *os.File // An eventfd, which the scheduler waits for as it waits for a network.
 	ask   iocb
+	lost  bool // It does not know how its last sync ended: the next would be told of that one.
 }
 
 // idle are syncers that nobody uses. As many are made as files are synced at once.
@@ -76,12 +77,15 @@ func syncApart(file uintptr) (taken bool, err error) {
 }
 
 func leaveSyncer(s *syncer) {
-	select {
-	case idle <- s:
-	default:
-		s.destroy()
-		_ = s.bell.Close() // Nobody waits for it.
+	if !s.lost {
+		select {
+		case idle <- s:
+			return
+		default:
+		}
 	}
+	s.destroy()
+	_ = s.bell.Close() // Nobody waits for it.
 }
 
 func (s *syncer) sync(file uintptr) (taken bool, err error) {
@@ -92,17 +96,23 @@ func (s *syncer) sync(file uintptr) (taken bool, err error) {
 		return false, nil
 	}
 	runtime.KeepAlive(s)
+	s.lost = true
 	var rung [8]byte
 	if _, err := s.bell.Read(rung[:]); err != nil {
 		return true, os.NewSyscallError("wait for fdatasync", err)
 	}
 	var end [1]ioEvent
 	n, _, errno := syscall.RawSyscall6(unix.SYS_IO_GETEVENTS, s.queue, 1, 1, uintptr(unsafe.Pointer(&end)), 0, 0)
-	switch {
-	case n != 1:
+	if n != 1 {
 		return true, os.NewSyscallError("io_getevents", errno)
-	case end[0].result < 0:
-		return true, os.NewSyscallError("fdatasync", syscall.Errno(-end[0].result))
 	}
-	return true, nil
+	s.lost = false
+	return true, end[0].err()
+}
+
+func (e ioEvent) err() error {
+	if e.result < 0 {
+		return os.NewSyscallError("fdatasync", syscall.Errno(-e.result))
+	}
+	return nil
 }
