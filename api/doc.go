@@ -18,8 +18,9 @@
 //
 // Of the answers under an Idempotency-Key only successes are kept. A refusal writes nothing and is decided again on a
 // repeat, because what it missed may have come in the meantime; but the key stays bound to its request, since a part of
-// it may have been written under the command id that the key gives. The answer that holds a new API key is not kept
-// at all.
+// it may have been written under the command id that the two give. The answer that holds a new API key is not kept
+// at all. When the answer is no longer kept, another request under its key is another command: it is not taken for a
+// repeat of the first, which would acknowledge what is never written.
 //
 // Idempotency-Key is required where money moves and optional elsewhere: a client that does not repeat needs none.
 //

@@ -55,12 +55,12 @@ func (s *Server) once(ctx context.Context, c *call, h handler) error {
 		return errInProgress
 	}
 	defer s.busy.Delete(slot)
-	c.ID = uuid.NewSHA1(commandSpace, []byte(principal(c.Actor)+"\n"+key)).String()
-	return s.replayOrRun(ctx, c, h, slot)
+	request := fingerprint(c)
+	c.ID = uuid.NewSHA1(commandSpace, []byte(principal(c.Actor)+"\n"+key+"\n"+request)).String()
+	return s.replayOrRun(ctx, c, h, slot, request)
 }
 
-func (s *Server) replayOrRun(ctx context.Context, c *call, h handler, slot string) error {
-	request := fingerprint(c)
+func (s *Server) replayOrRun(ctx context.Context, c *call, h handler, slot, request string) error {
 	raw, found, err := s.o.Replies.Get(ctx, slot)
 	if err != nil {
 		return err

@@ -106,6 +106,25 @@ func TestParallelRepeatsHappenOnce(t *testing.T) {
 		problem(http.StatusConflict, "escrow.txn_duplicate")
 }
 
+// TestAKeyUsedAgainAfterItsAnswer: when the answer is no longer kept, the request that was answered is still a repeat, and
+// another under the same key is done, not taken for one.
+func TestAKeyUsedAgainAfterItsAnswer(t *testing.T) {
+	kept := &replies{kept: map[string][]byte{}}
+	w := newTown(t, func(o *api.Options) { o.Replies = kept })
+	w.people()
+	id := w.sign(w.home())
+	w.do("landlord", "POST", "/v1/contracts/"+id+"/filing", "").want(http.StatusOK)
+	for _, txn := range []string{"T1", "T2", "T1", "T2"} {
+		w.do("bank", "POST", "/v1/escrow/"+id+"/receipts", `{"bank_txn_id":"`+txn+`","amount_fen":1400000,"value_date":"2026-11-23"}`, "Idempotency-Key: daily").
+			want(http.StatusCreated)
+		clear(kept.kept)
+	}
+	received := w.do("bank", "GET", "/v1/escrow/"+id, "").want(http.StatusOK).at("receipts").([]any)
+	if len(received) != 2 {
+		t.Errorf("%d receipts of two transactions: %v", len(received), received)
+	}
+}
+
 // TestARefusedReceiptHoldsNoTransaction: what one ledger refused, because it was reported to the wrong one, goes to the right.
 func TestARefusedReceiptHoldsNoTransaction(t *testing.T) {
 	w := newTown(t)
