@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"zujian/api"
+	"zujian/eventstore"
 )
 
 const personBody = `{"kind":"PERSON","name":"示例丁","doc_type":"CN_ID","doc_no":"32011518900615004X"}`
@@ -219,6 +222,43 @@ func TestKeysAreForWhomTheirRoleIs(t *testing.T) {
 		t.Error("a refused key was written")
 	}
 	w.do("city", "POST", "/v1/keys", `{"role":"district","area":"320115"}`).want(http.StatusCreated)
+}
+
+// endless is a log that a reader never comes to the end of.
+type endless struct {
+	eventstore.Store
+	begun chan struct{} // Closed when one begins: the only one.
+}
+
+func (e endless) All(ctx context.Context, _ eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
+	close(e.begun)
+	return func(yield func(eventstore.Recorded, error) bool) {
+		for ctx.Err() == nil {
+			for rec, err := range e.Store.All(ctx, 0) {
+				if !yield(rec, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// TestAStreamFarBehindEndsWithItsKey: who reads the log from its beginning is looked after as who has come to its end is.
+func TestAStreamFarBehindEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	begun := make(chan struct{})
+	w := newTown(t, func(o *api.Options) { o.Store = endless{o.Store, begun} })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/events/stream?after=0&types=contract.filed", nil)
+	r.Header.Set("Authorization", "Bearer "+w.keys["auditor"])
+	var listening sync.WaitGroup
+	listening.Go(func() { w.server.ServeHTTP(httptest.NewRecorder(), r) })
+	<-begun
+	w.do("city", "DELETE", "/v1/keys/"+strings.Split(w.keys["auditor"], "_")[1], "").want(http.StatusOK)
+	if listening.Wait(); ctx.Err() != nil {
+		t.Error("a stream outlives its key")
+	}
 }
 
 func (w *town) keysPass(t *testing.T, path, header string, status int, code string) {

@@ -93,7 +93,7 @@ func (s *Server) serveLive(ec echo.Context, c *call) error {
 	if l.write([]byte("retry: 3000\n\n")) != nil {
 		return nil
 	}
-	if err := l.run(ctx); err != nil && ctx.Err() == nil {
+	if err := l.run(ctx); err != nil && !errors.Is(err, errEnded) && ctx.Err() == nil {
 		s.log.WarnContext(ctx, "live stream ended", "request_id", c.Correlation, "err", err)
 	}
 	return nil
@@ -135,24 +135,31 @@ type live struct {
 	after   eventstore.Position
 	types   []string
 	buffer  bytes.Buffer
+	tick    *time.Ticker
+	looks   int
 }
 
-// write sends, and gives up on a client that does not read.
+// write sends, and gives up on a client that left or does not read.
 func (l *live) write(raw []byte) error {
 	stuck := time.AfterFunc(liveWrite, func() { _ = l.control.SetWriteDeadline(time.Unix(1, 0)) }) // Long past: the write ends.
 	defer stuck.Stop()
 	if _, err := l.out.Write(raw); err != nil {
-		return err
+		return errEnded
 	}
-	return l.control.Flush()
+	if err := l.control.Flush(); err != nil {
+		return errEnded
+	}
+	return nil
 }
+
+// errEnded ends a stream without a word: the client left or does not read, its key ended, or the server does.
+var errEnded = errors.New("the live stream has ended")
 
 func (l *live) run(ctx context.Context) error {
 	s := l.server
-	token := l.call.echo.Request().Header.Get("Authorization")
-	tick := time.NewTicker(liveLook)
-	defer tick.Stop()
-	for looks := 0; ; {
+	l.tick = time.NewTicker(liveLook)
+	defer l.tick.Stop()
+	for {
 		var ring <-chan struct{}
 		if s.o.Bell != nil {
 			ring = s.o.Bell.C()
@@ -166,25 +173,40 @@ func (l *live) run(ctx context.Context) error {
 		case <-s.lives.ended:
 			return nil
 		case <-ring:
-		case <-tick.C:
-			if _, err := s.resolve(ctx, token); err != nil {
-				return nil // The key ended: so does what it may see.
-			}
-			if looks++; looks%liveHeartbeat == 0 {
-				if err := l.write([]byte(": \n\n")); err != nil {
-					return nil
-				}
+		case <-l.tick.C:
+			if err := l.look(ctx); err != nil {
+				return err
 			}
 		}
 	}
 }
 
-// pass sends all there is after the last event sent.
+// look sees at each tick whether the stream may go on, and gives a sign of life now and then.
+func (l *live) look(ctx context.Context) error {
+	if _, err := l.server.resolve(ctx, l.call.echo.Request().Header.Get("Authorization")); err != nil {
+		return errEnded // With the key ends what it may see.
+	}
+	if l.looks++; l.looks%liveHeartbeat == 0 {
+		return l.write([]byte(": \n\n"))
+	}
+	return nil
+}
+
+// pass sends all there is after the last event sent. A client far behind may take hours of it.
 func (l *live) pass(ctx context.Context) error {
 	seen := 0
 	for e, err := range l.server.o.Store.All(ctx, l.after) {
 		if err != nil {
 			return err
+		}
+		select {
+		case <-l.server.lives.ended:
+			return errEnded
+		case <-l.tick.C:
+			if err := l.look(ctx); err != nil {
+				return err
+			}
+		default:
 		}
 		if seen++; seen%liveScan == 0 {
 			pause(ctx, livePause)
@@ -203,7 +225,7 @@ func (l *live) pass(ctx context.Context) error {
 		l.buffer.Reset()
 		fmt.Fprintf(&l.buffer, "id: %d\nevent: %s\ndata: %s\n\n", e.Position, e.Type, feed.About(l.server.o.Source, e).JSON())
 		if err := l.write(l.buffer.Bytes()); err != nil {
-			return nil // The client left or does not read.
+			return err
 		}
 	}
 	return nil
