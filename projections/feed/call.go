@@ -81,6 +81,10 @@ func post(ctx context.Context, client *http.Client, url string, at time.Time, id
 	}
 	defer func() { _ = res.Body.Close() }() // Only read from.
 	a := answered{status: res.StatusCode}
+	if a.status == http.StatusSwitchingProtocols { // What follows is the connection itself, and no timeout ends that.
+		a.code = "status"
+		return a
+	}
 	n, err := io.Copy(io.Discard, io.LimitReader(res.Body, answerMax+1))
 	switch {
 	case err != nil:

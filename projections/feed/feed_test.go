@@ -442,6 +442,15 @@ func TestBadAnswersAreNoAnswers(t *testing.T) {
 			rw.WriteHeader(http.StatusTemporaryRedirect)
 		}, "redirect"},
 		"a refusal": {status(http.StatusForbidden), "status"},
+		"another protocol": {func(rw http.ResponseWriter, _ Event) {
+			c, _, err := rw.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+		}, "status"},
 	} {
 		r := newReceiver(t)
 		r.answers(c.answer)
