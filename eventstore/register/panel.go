@@ -287,6 +287,9 @@ func (p *panel) post(ctx context.Context, prefix string, body []byte) (status in
 		return 0, "", "", err
 	}
 	defer func() { _ = res.Body.Close() }() // Only read from.
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return res.StatusCode, "", "", nil // What follows is the connection itself, and no timeout ends that.
+	}
 	raw, err := io.ReadAll(io.LimitReader(res.Body, witnessBytesMax))
 	media, _, _ = mime.ParseMediaType(res.Header.Get("Content-Type"))
 	return res.StatusCode, media, string(raw), err

@@ -190,6 +190,15 @@ func TestForgedAnswersAreRefused(t *testing.T) {
 			_, _ = io.WriteString(w, text)
 		}
 	}
+	upgrade := func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+	}
 	for name, h := range map[string]func(http.ResponseWriter, *http.Request){
 		"another key of the same name": proxy(other.URL),
 		"an old cosignature again":     replay,
@@ -197,6 +206,7 @@ func TestForgedAnswersAreRefused(t *testing.T) {
 		"garbage":                      status(200, "text/plain", "— bureau.example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"),
 		"endless":                      status(200, "text/plain", strings.Repeat("— x AAAAAAAA\n", 1<<16)),
 		"redirect":                     status(302, "text/plain", ""),
+		"another protocol":             upgrade,
 		"absurd size":                  status(409, "text/x.tlog.size", "18446744073709551616\n"),
 		"size as text":                 status(409, "text/plain", "7\n"),
 		"always stale":                 status(409, "text/x.tlog.size", "1\n"),
