@@ -101,7 +101,8 @@ func readSpec(raw []byte) ([]*operation, error) {
 	return ops, nil
 }
 
-const specURL = "openapi.json"
+// specURL is a name that stands for no file: a bare one would be looked for in the folder the process was started in.
+const specURL = "zujian:///openapi.json"
 
 func newCompiler(raw []byte) (*jsonschema.Compiler, map[string]any, error) {
 	var loose map[string]any

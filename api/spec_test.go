@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,16 @@ var document = sync.OnceValues(func() (routers.Router, error) {
 	}
 	return gorillamux.NewRouter(doc)
 })
+
+// TestAnyFolder starts where a path is no URL: the name of the folder means nothing to a server.
+func TestAnyFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "租 鉴")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	newTown(t)
+}
 
 // recordAnswer holds every answer of every test in this package to the document.
 func recordAnswer(t testing.TB, r *http.Request, a reply) {
