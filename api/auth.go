@@ -19,7 +19,6 @@ const (
 // authenticate finds who calls. A route for everybody takes no key, but a key that is sent must be good.
 func (s *Server) authenticate(ctx context.Context, c echo.Context, op *operation) (domain.Actor, error) {
 	values := c.Request().Header.Values("Authorization")
-	addr := remote(c)
 	switch {
 	case len(values) > 1:
 		return domain.Actor{}, errHeader.With("header", "Authorization")
@@ -27,12 +26,10 @@ func (s *Server) authenticate(ctx context.Context, c echo.Context, op *operation
 		return domain.Actor{Role: domain.RolePublic}, nil
 	case len(values) == 0:
 		return domain.Actor{}, errAuthRequired
-	case s.flood.spent(addr, s.o.Now()):
-		return domain.Actor{}, errAuthFlood
 	}
 	actor, err := s.resolve(ctx, values[0])
-	if errors.Is(err, errAuthInvalid) {
-		s.flood.of(addr).AllowN(s.o.Now(), 1)
+	if errors.Is(err, errAuthInvalid) && !s.flood.of(remote(c)).AllowN(s.o.Now(), 1) {
+		return actor, errAuthFlood // Wrong keys only: the address may be a proxy's, by which everybody comes.
 	}
 	return actor, err
 }

@@ -281,6 +281,7 @@ func TestWrongKeysFlood(t *testing.T) {
 			if r.header.Get("Retry-After") == "" || i < 10 {
 				t.Errorf("429 after %d tries: %v", i, r.header)
 			}
+			w.do("city", "GET", "/v1/rules", "").want(http.StatusOK) // By the same proxy.
 			other := httptest.NewRequest("GET", "/v1/rules", nil)
 			other.RemoteAddr = "198.51.100.7:1"
 			other.Header.Set("Authorization", "Bearer "+w.keys["city"])

@@ -71,6 +71,3 @@ func (l *limiters) take(h http.Header, key string, now time.Time) bool {
 func refill(lim *rate.Limiter, left int) int {
 	return int(math.Ceil(float64(lim.Burst()-left) / float64(lim.Limit())))
 }
-
-// spent tells whether key has no token left, without taking one.
-func (l *limiters) spent(key string, now time.Time) bool { return l.of(key).TokensAt(now) < 1 }
