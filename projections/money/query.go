@@ -280,17 +280,24 @@ func StatementOf(ctx context.Context, r projections.Reader, s projections.Scope,
 	return d, d.Trail.Events > 0, err
 }
 
-// Statements lists a bank's days, newest first; with open only those with open discrepancies.
+// Statements lists a bank's days, newest first, or all banks' for no bank, bank by bank; with open only those with open
+// discrepancies.
 func Statements(ctx context.Context, r projections.Reader, s projections.Scope, bank string, open bool, p projections.Page) ([]Day, string, error) {
-	if !s.All && s.Bank != bank {
+	if !s.All && (bank == "" || s.Bank != bank) {
 		return nil, "", nil
 	}
 	kind := keyStatement
 	if open {
 		kind = keyOpenDay
 	}
-	return projections.List(ctx, r, []string{kind, bank}, true, p, func(pair projections.Pair) (Day, bool, error) {
-		d, err := projections.Get[Day](ctx, r, projections.Key(keyStatement, bank, projections.Tail(pair.Key)))
+	prefix := []string{kind, bank}
+	if bank == "" {
+		prefix = prefix[:1]
+	}
+	return projections.List(ctx, r, prefix, true, p, func(pair projections.Pair) (Day, bool, error) {
+		parts := projections.Parts(pair.Key)
+		parts[0] = keyStatement
+		d, err := projections.Get[Day](ctx, r, projections.Key(parts...))
 		return d, true, err
 	})
 }
