@@ -119,6 +119,21 @@ func (t *track) fenced() bool {
 	return t.turn != nil
 }
 
+// saved is how far the views kept by turns are committed, those that readers see.
+func (r *Runner) saved() map[string]eventstore.Position {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string]eventstore.Position{}
+	for name, t := range r.tracks {
+		t.mu.Lock()
+		if t.turn != nil && t.live != nil {
+			out[name] = t.live.saved
+		}
+		t.mu.Unlock()
+	}
+	return out
+}
+
 // out notes that a member is in no group any more.
 func (t *track) out() {
 	t.mu.Lock()

@@ -190,12 +190,19 @@ func (k *Keeper) Status() []Status {
 	return out
 }
 
-// watch looks at the checkpoints now and then.
+// watch looks at the checkpoints now and then. A view that stands before what was committed here, as after its store came
+// back older, begins again: the log may not grow for long.
 func (k *Keeper) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		look, cancel := context.WithTimeout(ctx, 5*statusEvery)
+		saved := k.Runner.saved()
 		seen := k.look(look)
 		cancel()
+		for _, s := range seen {
+			if s.State != StateStopped && s.Checkpoint < saved[s.Name] {
+				k.Runner.track(s.Name).fenced()
+			}
+		}
 		k.mu.Lock()
 		k.status = seen
 		k.mu.Unlock()

@@ -91,6 +91,21 @@ func TestKeepersTakeOver(t *testing.T) {
 			t.Errorf("status: %+v", s)
 		}
 
+		older := &Memory{}
+		if err := errors.Join(CompareReplay(t.Context(), store, views, catalogue, p, older), older.Activate(t.Context(), "a", p.Version())); err != nil {
+			t.Fatal(err)
+		}
+		last = write(t, store, people(5)...)
+		for _, left := range []*Memory{older, {}} { // The view store comes back as it was before, then with nothing, and the log stands still.
+			synctest.Wait()
+			views.Views = left
+			ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+			if err := reader.WaitFor(ctx, "a", last); err != nil {
+				t.Errorf("what was lost did not come back: %v", err)
+			}
+			cancel()
+		}
+
 		synctest.Wait()
 		views.Views = &Memory{} // The view store loses everything.
 		last = write(t, store, people(5)...)

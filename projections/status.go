@@ -63,6 +63,7 @@ type progress struct {
 	slot    int
 	version int
 	seen    mark
+	saved   eventstore.Position
 	err     error // Being retried, or the reason it stopped.
 	errAt   eventstore.Position
 	stopped bool
@@ -262,7 +263,7 @@ func (t *track) opened(m *member, live bool, active int, seen eventstore.Positio
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.members++
-	p := &progress{member: m, slot: m.slot, version: m.projection.Version(), seen: m.seen}
+	p := &progress{member: m, slot: m.slot, version: m.projection.Version(), seen: m.seen, saved: m.saved}
 	if live {
 		t.live = p
 	} else {
@@ -337,7 +338,7 @@ func (t *track) moved(m *member) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.of(m)
-	p.seen, p.err = m.seen, nil
+	p.seen, p.saved, p.err = m.seen, m.saved, nil
 	if p == t.live {
 		t.reached(m.seen.position)
 	}
