@@ -130,7 +130,7 @@ func (v *Views) commit(ctx context.Context, s space, k *keyspace, view *batchVie
 		k.at = mark0
 		return fmt.Errorf("%w: it is at %v", projections.ErrFenced, raw[1])
 	}
-	if err := k.committed(raw, view); err != nil {
+	if err := k.committed(raw, view, mark); err != nil {
 		k.at = mark0
 		return err
 	}
@@ -140,7 +140,7 @@ func (v *Views) commit(ctx context.Context, s space, k *keyspace, view *batchVie
 // mark0 is no version's: what is remembered under it is forgotten at the next batch.
 var mark0 = mark{gen: "?"}
 
-func (k *keyspace) committed(raw []any, view *batchView) error {
+func (k *keyspace) committed(raw []any, view *batchView, last string) error {
 	if len(raw) != 3 {
 		return errDamaged
 	}
@@ -150,7 +150,7 @@ func (k *keyspace) committed(raw []any, view *batchView) error {
 	if !ok1 || !ok2 || err != nil {
 		return errDamaged
 	}
-	k.at = mark{gen, seq}
+	k.at = mark{gen, seq, last}
 	for _, p := range view.own.All() {
 		k.rows.Wrote(p.Key, p.Value)
 	}

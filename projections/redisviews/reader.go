@@ -51,7 +51,7 @@ func (r *reader) ask(ctx context.Context, args ...any) ([]any, error) {
 		switch {
 		case r.fixed && (!ok || now < 0 || uint64(now) != r.moved):
 			return nil, fmt.Errorf("read %s in a batch: %w", r.space, projections.ErrFenced)
-		case !ok || now < 0:
+		case !ok || now < 0 || uint64(now) < r.moved: // The last: Redis came back older.
 			return nil, errGone
 		}
 		if err := r.learn(raw[1]); err != nil {

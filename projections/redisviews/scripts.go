@@ -28,11 +28,11 @@ local function begin(b, gen, live)
 end
 `
 
-// openScript: {} or {gen, seq, at, n, live}.
+// openScript: {} or {gen, seq, at, n, live, last}.
 var openScript = redis.NewScript("#!lua flags=no-writes" + common + `
 local gen, g = standing(KEYS[1])
 if not gen then return {} end
-return {gen, g[1], g[2], g[3], g[4]}
+return {gen, g[1], g[2], g[3], g[4], g[5]}
 `)
 
 // liveScript(new generation) marks a version as one that readers may see; it makes an empty one if there is none.

@@ -90,10 +90,11 @@ type keyspace struct {
 	rows projections.RowCache
 }
 
-// mark is where a version stands.
+// mark is where a version stands. A Redis that came back older counts the same batches again: the last one's token tells.
 type mark struct {
-	gen string // "" = it is not there.
-	seq uint64
+	gen  string // "" = it is not there.
+	seq  uint64
+	last string
 }
 
 var _ projections.Views = (*Views)(nil)
@@ -227,10 +228,10 @@ func readStanding(raw []string) (st standing, err error) {
 	if len(raw) == 0 {
 		return st, nil
 	}
-	if len(raw) != 5 {
+	if len(raw) != 6 {
 		return st, errors.New("redisviews: a damaged answer")
 	}
-	st.gen, st.live, st.there = raw[0], raw[4] == "1", true
+	st.gen, st.live, st.last, st.there = raw[0], raw[4] == "1", raw[5], true
 	var err1, err2, err3 error
 	st.seq, err1 = strconv.ParseUint(raw[1], 10, 64)
 	at, err2 := strconv.ParseUint(raw[2], 10, 64)

@@ -193,6 +193,63 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
+// TestComesBackOlder: what Redis has forgotten is not read in part, and what a process keeps in memory of it is not taken for
+// what others wrote in its place.
+func TestComesBackOlder(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.Client()
+	defer client.Close()
+	a, b := open(t, server.URL(), "p", 0), open(t, server.URL(), "p", 0)
+	put(t, a, "v", 1, 0, 1, "x", "1")
+	if err := a.Activate(t.Context(), "v", 1); err != nil {
+		t.Fatal(err)
+	}
+	older := map[string]string{}
+	keys, err := client.Keys(t.Context(), "p:{v@1}:*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if older[key], err = client.Dump(t.Context(), key).Result(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = a.Batch(t.Context(), "v", 1, 1, 2, func(w projections.View) error {
+		_, _, err := w.Get(t.Context(), "x") // Only what is asked for is kept in memory.
+		w.Set("x", []byte("2"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Read(t.Context(), "v", func(r projections.Reader) error {
+		for key, value := range older { // That batch is forgotten.
+			if err := client.RestoreReplace(t.Context(), key, 0, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, _, err := r.Get(t.Context(), "x")
+		if err == nil {
+			t.Errorf("at %d x = %q", r.Position(), got)
+		}
+		return err
+	})
+	if !errors.Is(err, projections.ErrUnavailable) {
+		t.Error(err)
+	}
+	put(t, b, "v", 1, 1, 3, "y", "3")
+	err = a.Batch(t.Context(), "v", 1, 3, 4, func(w projections.View) error {
+		got, _, err := w.Get(t.Context(), "x")
+		if string(got) != "1" {
+			t.Errorf("x = %q", got)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSnapshotOfManyBatches: a scan in several calls sees one moment, however often the view moves meanwhile.
 func TestSnapshotOfManyBatches(t *testing.T) {
 	v := fresh(t, redistest.Start(t).URL(), 0)
