@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 )
 
@@ -142,7 +141,7 @@ func (s *Server) oneLine(ctx context.Context, c *call, h handler, key string, n 
 	}
 	one := *c
 	one.raw = raw
-	one.ID = uuid.NewSHA1(commandSpace, append([]byte(principal(c.Actor)+"\n"+key+"\n"), raw...)).String()
+	one.ID = commandID(c, key, s.fingerprint(&one))
 	ctx, cancel := context.WithTimeout(ctx, workTimeout)
 	defer cancel()
 	a, err := h(ctx, s, &one)

@@ -118,7 +118,7 @@ func (s *Server) cursorMAC(c *call, state string) []byte {
 	for _, name := range names {
 		parts = append(parts, name, c.query[name])
 	}
-	m := hmac.New(sha256.New, s.o.CursorKey)
+	m := hmac.New(sha256.New, s.o.Secret)
 	for _, p := range append(parts, state) {
 		m.Write([]byte(strconv.Itoa(len(p)) + ":" + p)) // hash.Hash never fails.
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,7 +27,7 @@ var commandSpace = uuid.MustParse("5a0f2c7e-8d0b-5c55-9d0e-1b6f4f0a2f11")
 // stored is what is kept under a key. Status 0 means the request was refused and wrote nothing that is known: it may
 // be tried again, but only as the same request, because a part of it may have been written under this command id.
 type stored struct {
-	Request  string          `json:"request"` // Hex SHA-256 of method, path and body.
+	Request  string          `json:"of"` // The request's fingerprint.
 	Status   int             `json:"status"`
 	Body     json.RawMessage `json:"body,omitempty"`
 	Location string          `json:"location,omitempty"`
@@ -55,8 +56,8 @@ func (s *Server) once(ctx context.Context, c *call, h handler) error {
 		return errInProgress
 	}
 	defer s.busy.Delete(slot)
-	request := fingerprint(c)
-	c.ID = uuid.NewSHA1(commandSpace, []byte(principal(c.Actor)+"\n"+key+"\n"+request)).String()
+	request := s.fingerprint(c)
+	c.ID = commandID(c, key, request)
 	return s.replayOrRun(ctx, c, h, slot, request)
 }
 
@@ -70,6 +71,9 @@ func (s *Server) replayOrRun(ctx context.Context, c *call, h handler, slot, requ
 		if err := json.Unmarshal(raw, &was); err != nil {
 			return err
 		}
+		found = was.Request != "" // Else it was kept by a version whose command ids were others.
+	}
+	if found {
 		if was.Request != request {
 			return errKeyReused
 		}
@@ -161,8 +165,15 @@ func replySlot(c *call, key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func fingerprint(c *call) string {
-	sum := sha256.New()
+// commandID is that of a request under a key: the same for its repeats, and of another request another.
+func commandID(c *call, key, fingerprint string) string {
+	return uuid.NewSHA1(commandSpace, []byte(principal(c.Actor)+"\n"+key+"\n"+fingerprint)).String()
+}
+
+// fingerprint tells requests apart by method, path, condition and body. It is a code (HMAC-SHA256), and no hash that anybody
+// can make: command ids hang on it, which are in the log for good, and a body may name somebody who is erased from that.
+func (s *Server) fingerprint(c *call) string {
+	sum := hmac.New(sha256.New, s.requestKey)
 	sum.Write([]byte(c.op.method + " " + c.echo.Request().URL.EscapedPath() + "\n" + c.echo.Request().Header.Get("If-Match") + "\n"))
 	sum.Write(bytes.TrimSpace(c.raw))
 	return hex.EncodeToString(sum.Sum(nil))

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -77,7 +79,7 @@ type Options struct {
 	Version   string
 	StoreName string // What the start page says the log is.
 	Demo      bool   // Pages say that the data is made up (示例数据).
-	CursorKey []byte // Seals list cursors; the same on all nodes. nil = random.
+	Secret    []byte // Of list cursors and of what command ids hang on; the same on all nodes, for good. nil = random.
 
 	RatePerSecond int // Of one key. Negative = no limit.
 	Burst         int
@@ -104,6 +106,7 @@ type Server struct {
 	metrics  *metrics
 	lives    *lives
 
+	requestKey  []byte // Of fingerprints.
 	simulations *simulations
 	solved      rentindex.Solved // Of /v1/rent-index.
 	work        *gate            // Requests.
@@ -140,9 +143,9 @@ func New(o Options) (*Server, error) {
 	if o.InFlight == 0 {
 		o.InFlight = InFlightDefault
 	}
-	if o.CursorKey == nil {
-		o.CursorKey = make([]byte, 32)
-		_, _ = rand.Read(o.CursorKey) // Never fails.
+	if o.Secret == nil {
+		o.Secret = make([]byte, 32)
+		_, _ = rand.Read(o.Secret) // Never fails.
 	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
@@ -152,6 +155,9 @@ func New(o Options) (*Server, error) {
 		limits: newLimiters(o.RatePerSecond, o.Burst), flood: newLimiters(1, authFailuresBurst),
 		work: newGate(o.InFlight), lasting: newGate(streamsMax), lives: newLives(), simulations: newSimulations(),
 	}
+	code := hmac.New(sha256.New, o.Secret)
+	code.Write([]byte("requests"))
+	s.requestKey = code.Sum(nil)
 	s.metrics = newMetrics(o.Registry)
 	return s, s.route()
 }

@@ -231,7 +231,7 @@ func (c *serveCmd) front(g *globals, h *house, p parts) (*http.Server, error) {
 	if !c.Role.is(roleAPI) {
 		return probeServer(probes(status, p.metrics)), nil
 	}
-	secret, err := h.keys.Blind(g.Ctx, "cursor", "1") // The same on all nodes: a list may go on at another.
+	secret, err := h.keys.Blind(g.Ctx, "cursor", "1") // The same on all nodes: a list may go on at another, and so may a repeat.
 	if err != nil {
 		return nil, err
 	}
@@ -240,9 +240,9 @@ func (c *serveCmd) front(g *globals, h *house, p parts) (*http.Server, error) {
 		when = func() (time.Time, bool) { return p.dates.Now(), p.dates.Status().Doubted }
 	}
 	server, err := api.New(api.Options{
-		When:      when,
-		CursorKey: []byte(secret),
-		Desk:      h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies,
+		When:   when,
+		Secret: []byte(secret),
+		Desk:   h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies,
 		Store: h.store, Catalogue: h.catalogue, Log: g.Log, Now: g.Now, NewID: uuid.New, Host: c.Host, Version: version,
 		StoreName: h.storeName(), Demo: isDemo(g.Data), RatePerSecond: c.Rate, InFlight: c.InFlight,
 		Register: p.register, Status: status,
