@@ -1,6 +1,12 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -13,5 +19,22 @@ func TestDemoRecordsNothingAhead(t *testing.T) {
 		if now.Sub(nine) < 15*time.Minute || now.Sub(nine) > 25*time.Hour {
 			t.Errorf("at %s the city's last day begins to work at %s", now, nine)
 		}
+	}
+}
+
+// TestTakenAddressIsSaidAtOnce: nobody waits for a demo city to be told that something else listens there.
+func TestTakenAddressIsSaidAtOnce(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir, said := filepath.Join(t.TempDir(), "city"), &lockedBuffer{}
+	code := run(t.Context(), []string{"serve", "--demo", "--homes", "10", "--data", dir, "--addr", l.Addr().String()}, &lockedBuffer{}, said)
+	if code != 1 || !strings.Contains(said.String(), l.Addr().String()) {
+		t.Errorf("exit %d, said %q", code, said.String())
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a city was begun: %v", err)
 	}
 }

@@ -85,6 +85,13 @@ func (c *serveCmd) Run(g *globals) error {
 		if err := needsFolder(g, "--demo"); err != nil {
 			return err
 		}
+		l, err := c.listen(g) // What is wrong with it is said now, not when the city is made.
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			return err
+		}
 		if err := c.DemoCity.load(g); err != nil {
 			return fmt.Errorf("load the demo city: %w", err)
 		}
@@ -115,10 +122,18 @@ func (c *serveCmd) Run(g *globals) error {
 	return errors.Join(err, h.Close())
 }
 
-func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
-	listener, err := (&net.ListenConfig{}).Listen(g.Ctx, "tcp", c.Addr)
+func (c *serveCmd) listen(g *globals) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(g.Ctx, "tcp", c.Addr)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return l, nil
+}
+
+func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
+	listener, err := c.listen(g)
+	if err != nil {
+		return err
 	}
 	listener = netutil.LimitListener(listener, connectionsMax)
 	if c.Role.is(roleAPI) {
