@@ -224,7 +224,7 @@ func TestReadmePathWorksAsPasted(t *testing.T) {
 	data := filepath.Join(dir, ".data")
 	p := startServer(t, data, "--demo", "--homes", "60", "--months", "6")
 	out := readmePath(t, dir, p.base, p.logs)
-	for _, want := range []string{`"filing_no":"BA`, `"stage":"FILED"`, `"received_fen":1400000`} {
+	for _, want := range []string{`"filing_no":"BA`, `"stage":"FILED"`, `"received_fen":1400000`, `"held_fen":350000`} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %s in\n%s", want, out)
 		}
