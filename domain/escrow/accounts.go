@@ -113,3 +113,25 @@ func guard(s State, events []Event) error {
 	}
 	return nil
 }
+
+// Cash is what an event moved in a bank's cash: positive came in. The bank's statement of the value date shows it.
+type Cash struct {
+	Bank, TxnID string
+	AmountFen   domain.Fen
+	ValueDate   domain.Day
+}
+
+// CashOf is what an event moved in cash; ok is false for one that moves none.
+func CashOf(e domain.Event) (c Cash, ok bool) {
+	switch e := e.(type) {
+	case FundsReceived:
+		return Cash{e.Bank, e.BankTxnID, e.AmountFen, e.ValueDate}, true
+	case FundsReversed:
+		return Cash{e.Bank, e.ReversalTxnID, -e.AmountFen, e.ValueDate}, true
+	case FundsReleased:
+		return Cash{e.Bank, e.BankTxnID, -e.AmountFen, e.ValueDate}, true
+	case FundsRefunded:
+		return Cash{e.Bank, e.BankTxnID, -e.AmountFen, e.ValueDate}, true
+	}
+	return c, false
+}

@@ -187,24 +187,15 @@ func parties(s escrow.State) []string {
 
 func entry(v projections.View, contract, onAccount string, e projections.Event, ev escrow.Event) {
 	at := projections.PositionKey(e.Position)
+	cash, _ := escrow.CashOf(ev)
 	line := Entry{
 		Position: uint64(e.Position), Revision: int64(e.Revision), Type: e.Type, On: domain.DayOf(e.Meta.At), Journal: escrow.Journal(ev),
-	}
-	bank, signed := "", domain.Fen(0)
-	switch m := ev.(type) {
-	case escrow.FundsReceived:
-		bank, signed, line.BankTxnID, line.ValueDate = m.Bank, m.AmountFen, m.BankTxnID, m.ValueDate
-	case escrow.FundsReversed:
-		bank, signed, line.BankTxnID, line.ValueDate = m.Bank, -m.AmountFen, m.ReversalTxnID, m.ValueDate
-	case escrow.FundsReleased:
-		bank, signed, line.BankTxnID, line.ValueDate = m.Bank, -m.AmountFen, m.BankTxnID, m.ValueDate
-	case escrow.FundsRefunded:
-		bank, signed, line.BankTxnID, line.ValueDate = m.Bank, -m.AmountFen, m.BankTxnID, m.ValueDate
+		BankTxnID: cash.TxnID, ValueDate: cash.ValueDate,
 	}
 	projections.Put(v, projections.Key(keyPosting, contract, at), line)
-	if bank != "" {
-		projections.Put(v, projections.Key(keyCash, bank, line.ValueDate.String(), at), Cash{
-			Position: line.Position, Contract: contract, Account: onAccount, TxnID: line.BankTxnID, AmountFen: signed, Type: e.Type,
+	if cash.Bank != "" {
+		projections.Put(v, projections.Key(keyCash, cash.Bank, cash.ValueDate.String(), at), Cash{
+			Position: line.Position, Contract: contract, Account: onAccount, TxnID: cash.TxnID, AmountFen: cash.AmountFen, Type: e.Type,
 		})
 	}
 }

@@ -35,28 +35,19 @@ func dayKey(bank string, day domain.Day) string { return "day/" + bank + "/" + d
 
 // React implements process.Process.
 func (Process) React(ctx context.Context, v projections.View, e projections.Event) ([]process.Outgoing, error) {
-	late := statement.Entry{Contract: projections.ID(e.Stream)}
-	var bank string
-	var day domain.Day
-	switch f := e.Event.(type) {
-	case statement.Imported:
-		v.Set(dayKey(f.Bank, f.Date), []byte(projections.ID(e.Stream)))
+	if i, is := e.Event.(statement.Imported); is {
+		v.Set(dayKey(i.Bank, i.Date), []byte(projections.ID(e.Stream)))
 		return nil, nil
-	case escrow.FundsReceived:
-		bank, day, late.TxnID, late.AmountFen = f.Bank, f.ValueDate, f.BankTxnID, f.AmountFen
-	case escrow.FundsReversed:
-		bank, day, late.TxnID, late.AmountFen = f.Bank, f.ValueDate, f.ReversalTxnID, -f.AmountFen
-	case escrow.FundsReleased:
-		bank, day, late.TxnID, late.AmountFen = f.Bank, f.ValueDate, f.BankTxnID, -f.AmountFen
-	case escrow.FundsRefunded:
-		bank, day, late.TxnID, late.AmountFen = f.Bank, f.ValueDate, f.BankTxnID, -f.AmountFen
-	default:
+	}
+	cash, ok := escrow.CashOf(e.Event)
+	if !ok {
 		return nil, fmt.Errorf("reconciling: unexpected %s", e.Type)
 	}
-	id, found, err := v.Get(ctx, dayKey(bank, day))
+	id, found, err := v.Get(ctx, dayKey(cash.Bank, cash.ValueDate))
 	if err != nil || !found {
 		return nil, err
 	}
+	late := statement.Entry{TxnID: cash.TxnID, AmountFen: cash.AmountFen, Contract: projections.ID(e.Stream)}
 	return []process.Outgoing{process.Send(statement.Decider, string(id), statement.Command(statement.BookLate{Entry: late}))}, nil
 }
 
