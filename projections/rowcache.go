@@ -57,10 +57,15 @@ const (
 
 var rowSeed = maphash.MakeSeed()
 
+// raw is the row at a place and what follows it, where its key ends, and the size of its value as it is written.
+func (r *rowBlocks) raw(p rowPlace) (row []byte, end, size int) {
+	row = r.blocks[p.block][p.from:]
+	return row, rowHead + int(binary.LittleEndian.Uint32(row)), int(binary.LittleEndian.Uint32(row[4:]))
+}
+
 // row is the value at a place, if the row there is the key's own.
 func (r *rowBlocks) row(p rowPlace, key string) (value []byte, own bool) {
-	row := r.blocks[p.block][p.from:]
-	end, size := rowHead+int(binary.LittleEndian.Uint32(row)), int(binary.LittleEndian.Uint32(row[4:]))
+	row, end, size := r.raw(p)
 	switch {
 	case string(row[rowHead:end]) != key:
 		return nil, false
@@ -110,8 +115,7 @@ func (r *rowBlocks) tidy() {
 	}
 	fresh := rowBlocks{at: make(map[uint64]rowPlace, len(r.at))}
 	for hash, p := range r.at {
-		row := r.blocks[p.block][p.from:]
-		end, size := rowHead+int(binary.LittleEndian.Uint32(row)), int(binary.LittleEndian.Uint32(row[4:]))
+		row, end, size := r.raw(p)
 		end += max(size-1, 0)
 		b := fresh.room(end)
 		fresh.at[hash] = rowPlace{uint32(len(fresh.blocks) - 1), uint32(len(*b))}
