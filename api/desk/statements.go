@@ -34,6 +34,7 @@ func (d *Desk) ImportStatement(ctx context.Context, call Call, in NewStatement) 
 	id := dayID(bank, in.Date)
 	cmd := statement.Import{Bank: bank, Date: in.Date, OpeningFen: in.OpeningFen, ClosingFen: in.ClosingFen, Lines: in.Lines}
 	err := d.o.Views.Read(ctx, money.Projection{}.Name(), func(r projections.Reader) (err error) {
+		cmd.ComparedTo = uint64(r.Position())
 		if cmd.Ledger, err = money.CashOfDay(ctx, r, bank, in.Date); err != nil {
 			return err
 		}

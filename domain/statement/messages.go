@@ -55,6 +55,7 @@ type Import struct {
 	Ledger      []Entry
 	PrevClosing *domain.Fen // Closing balance of the bank's last day on record before Date.
 	NextOpening *domain.Fen // Opening balance of the bank's first day on record after Date (late statements).
+	ComparedTo  uint64      // Position of the log that Ledger goes to.
 }
 
 // Resolve explains one discrepancy. Line is its number, from 1.
@@ -92,6 +93,9 @@ type Imported struct {
 	Lines      []Line     `json:"lines"`
 	Matched    int        `json:"matched"`
 	Found      int        `json:"found"` // Discrepancies.
+
+	// ComparedTo is the position that the ledgers were read to: what they say between it and this event is late. 0 is not known.
+	ComparedTo uint64 `json:"compared_to,omitempty"`
 }
 
 // DiscrepancyFound is one difference. BankFen − LedgerFen is what it explains of closing − opening − ledger.

@@ -115,7 +115,7 @@ func importDay(s State, r domain.Request[Command], c Import) ([]Event, error) {
 	}
 	events := []Event{Imported{
 		Bank: c.Bank, Date: c.Date, OpeningFen: c.OpeningFen, ClosingFen: c.ClosingFen, LedgerFen: ledger, Lines: c.Lines,
-		Matched: matched, Found: len(found),
+		Matched: matched, Found: len(found), ComparedTo: c.ComparedTo,
 	}}
 	for i, d := range found {
 		d.Line, d.Bank, d.Date = i+1, c.Bank, c.Date
