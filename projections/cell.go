@@ -31,11 +31,11 @@ func bump(ctx context.Context, v View, key []byte, deltas []counter) error {
 	rows, _ := v.(*rowView)
 	if rows != nil {
 		if x := rows.rows.find(key); x != nil {
-			if at, ok := x.value.(*cell); ok {
-				if *at = at.plus(deltas); len(*at) == 0 {
+			if c, ok := x.value.(*valueRow[cell]); ok {
+				if c.at = c.at.plus(deltas); len(c.at) == 0 {
 					v.Delete(x.key)
 				} else {
-					rows.toPut(x, appendKept[cell])
+					rows.toPut(x)
 				}
 				return ctx.Err()
 			}

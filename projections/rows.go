@@ -47,15 +47,27 @@ func (r *Rows) Batch(v View, events int, f func(View) error) error {
 // Forget empties r: it MUST be called after a batch that failed.
 func (r *Rows) Forget() { r.rows = rows{} }
 
-// row is one row as a value.
+// row is the head of one row as a value.
 type row struct {
-	key    string
-	value  any        // A pointer that is the row's alone: putting a row again takes no memory.
-	encode rowEncoder // Of what was put.
-	put    bool       // In this batch, and the view has not got its bytes yet.
+	key   string
+	value rowValue // What it is the head of: putting a row again takes no memory.
+	put   bool     // In this batch, and the view has not got its bytes yet.
 }
 
-type rowEncoder func(b []byte, room *domain.PackRoom, at any) []byte
+// rowValue is a valueRow of some type.
+type rowValue interface {
+	appendTo(b []byte, room *domain.PackRoom) []byte
+}
+
+type valueRow[T any] struct {
+	row
+	at T
+}
+
+// appendTo is appendRow of a row in memory.
+func (x *valueRow[T]) appendTo(b []byte, room *domain.PackRoom) []byte {
+	return appendRow(b, room, &x.at)
+}
 
 // turn makes room, before a batch of so many events.
 func (r *rows) turn(events int) {
@@ -96,18 +108,17 @@ func (r *rows) again(x *row) *row {
 
 // keepRow remembers a row as read or put.
 func keepRow[T any](r *rows, key string, value T) *row {
-	x := r.get(key)
-	if x == nil {
-		x = &row{key: key}
-		r.young[key] = x
+	if before := r.get(key); before != nil {
+		if x, ok := before.value.(*valueRow[T]); ok {
+			x.at = value
+			return before
+		}
+		before.put = false // One of another type takes its place.
 	}
-	at, ok := x.value.(*T)
-	if !ok {
-		at = new(T)
-		x.value = at
-	}
-	*at = value
-	return x
+	x := &valueRow[T]{row: row{key: key}, at: value}
+	x.value = x
+	r.young[key] = &x.row
+	return &x.row
 }
 
 func (r *rows) forget(key string) {
@@ -129,8 +140,8 @@ var _ View = (*rowView)(nil)
 // getRow is Get of a view whose rows are values.
 func getRow[T any](ctx context.Context, v *rowView, key string) (t T, err error) {
 	if x := v.rows.get(key); x != nil {
-		if at, ok := x.value.(*T); ok {
-			return *at, ctx.Err()
+		if x, ok := x.value.(*valueRow[T]); ok {
+			return x.at, ctx.Err()
 		}
 	}
 	raw, ok, err := v.Get(ctx, key)
@@ -143,12 +154,12 @@ func getRow[T any](ctx context.Context, v *rowView, key string) (t T, err error)
 }
 
 func putRow[T any](v *rowView, key string, value T) {
-	v.toPut(keepRow(v.rows, key, value), appendKept[T])
+	v.toPut(keepRow(v.rows, key, value))
 }
 
 // toPut has a row encoded by the next flush.
-func (v *rowView) toPut(x *row, encode rowEncoder) {
-	if x.encode = encode; !x.put {
+func (v *rowView) toPut(x *row) {
+	if !x.put {
 		x.put = true
 		v.rows.order = append(v.rows.order, x)
 	}
@@ -202,7 +213,7 @@ func (v *rowView) flush() {
 	from := 0
 	for i, x := range r.order {
 		if x.put { // Else it was written otherwise since.
-			r.room = x.encode(r.room, &r.packing, x.value)
+			r.room = x.value.appendTo(r.room, &r.packing)
 		}
 		r.ends = append(r.ends, len(r.room))
 		if len(r.room) >= flushBytes || i+1 == len(r.order) {
@@ -225,9 +236,4 @@ func (v *rowView) set(order []*row, all []byte) {
 			x.put, from = false, end
 		}
 	}
-}
-
-// appendKept is appendRow of a row in memory.
-func appendKept[T any](b []byte, room *domain.PackRoom, at any) []byte {
-	return appendRow(b, room, at.(*T))
 }

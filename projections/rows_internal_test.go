@@ -17,6 +17,9 @@ func TestRowsInMemory(t *testing.T) {
 	type row struct {
 		N int `json:"n"`
 	}
+	type wide struct {
+		N int64 `json:"n"`
+	}
 	ctx := t.Context()
 	stored := func(n int) string { return fmt.Sprintf(`{"n":%d}`, n) }
 	rapid.Check(t, func(t *rapid.T) {
@@ -38,7 +41,7 @@ func TestRowsInMemory(t *testing.T) {
 				v := &rowView{View: view, rows: &kept}
 				for step := range rapid.IntRange(0, 20).Draw(t, "steps") {
 					k := key.Draw(t, "key")
-					switch rapid.IntRange(0, 5).Draw(t, "step") {
+					switch rapid.IntRange(0, 6).Draw(t, "step") {
 					case 0:
 						Put(v, k, row{step})
 						want[k] = stored(step)
@@ -65,6 +68,9 @@ func TestRowsInMemory(t *testing.T) {
 						if d := cmp.Diff(scanned(v, from, to), within); d != "" {
 							t.Fatal(d)
 						}
+					case 6: // As a value of another type.
+						Put(v, k, wide{int64(step)})
+						want[k] = stored(step)
 					}
 				}
 				v.flush()
