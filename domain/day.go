@@ -43,6 +43,8 @@ func ParseDay(s string) (Day, error) {
 	return d, nil
 }
 
+const daysLeast = 28 // Every month has so many.
+
 // readDay reads "2026-03-01", of any year; ok is false for what is no date.
 func readDay[T string | []byte](s T) (d Day, ok bool) {
 	if len(s) != len("2006-01-02") || s[4] != '-' || s[7] != '-' {
@@ -53,6 +55,9 @@ func readDay[T string | []byte](s T) (d Day, ok bool) {
 		return 0, false
 	}
 	d = Date(year, time.Month(month), day)
+	if day <= daysLeast {
+		return d, true
+	}
 	_, m, _ := d.Date()
 	return d, int(m) == month // Else the month has fewer days.
 }
@@ -118,8 +123,11 @@ func (d Day) AddDays(n int) Day { return d + Day(n) }
 // AddMonths adds n months and clamps to the month's end: 31 January plus one month is 28 or 29 February.
 func (d Day) AddMonths(n int) Day {
 	y, m, day := d.Date()
-	first, next := Date(y, m+time.Month(n), 1), Date(y, m+time.Month(n)+1, 1)
-	return min(first+Day(day)-1, next-1)
+	to := Date(y, m+time.Month(n), 1) + Day(day) - 1
+	if day <= daysLeast {
+		return to
+	}
+	return min(to, Date(y, m+time.Month(n)+1, 1)-1)
 }
 
 // MonthsUntil counts whole months from d to end, where end is the last day included: 2026-12-01 to 2027-11-30 is 12.

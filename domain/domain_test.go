@@ -131,7 +131,7 @@ func TestDays(t *testing.T) {
 	for _, c := range []struct {
 		from, want string
 		months     int
-	}{{"2026-01-31", "2026-02-28", 1}, {"2024-01-31", "2024-02-29", 1}, {"2026-03-31", "2026-02-28", -1}, {"2026-11-23", "2027-11-23", 12}} {
+	}{{"2026-01-31", "2026-02-28", 1}, {"2024-01-31", "2024-02-29", 1}, {"2026-01-29", "2026-02-28", 1}, {"2026-03-31", "2026-02-28", -1}, {"2026-11-23", "2027-11-23", 12}} {
 		if got := day(c.from).AddMonths(c.months); got != day(c.want) {
 			t.Errorf("%s + %d months: got %s, want %s", c.from, c.months, got, c.want)
 		}
@@ -144,7 +144,7 @@ func TestDays(t *testing.T) {
 			t.Errorf("%s to %s: got %d months, want %d", c.from, c.to, got, c.want)
 		}
 	}
-	for _, bad := range []string{"2026-02-30", "2026-2-3", "20260203", "1026-01-01", "2026-01-01T00:00:00Z", ""} {
+	for _, bad := range []string{"2026-02-30", "2026-02-29", "2026-2-3", "20260203", "1026-01-01", "2026-01-01T00:00:00Z", ""} {
 		if d, err := domain.ParseDay(bad); err == nil {
 			t.Errorf("%q read as %s", bad, d)
 		}
