@@ -81,30 +81,34 @@ func (ev *evaluation) operate(e *term) Value {
 		}
 		return FactBool(!a.truth())
 	}
-	b := ev.eval(&e.args[1])
+	b := &e.args[1].known
+	if e.args[1].op != opLit {
+		v := ev.eval(&e.args[1])
+		b = &v
+	}
 	if a.kind == kindUnknown || b.kind == kindUnknown {
 		return Value{}
 	}
 	switch e.op {
 	case "==", "!=":
-		return equal(&a, &b, e.op == "==")
+		return equal(&a, b, e.op == "==")
 	case "<", "<=", ">", ">=":
-		return compare(e.op, &a, &b)
+		return compare(e.op, &a, b)
 	case "between":
 		c := ev.eval(&e.args[2])
-		return both(compare(">=", &a, &b), compare("<=", &a, &c))
+		return both(compare(">=", &a, b), compare("<=", &a, &c))
 	case "in":
-		return member(b, a)
+		return member(b, &a)
 	case "contains":
-		return member(a, b)
+		return member(&a, b)
 	case "+", "-", "*", "pct":
-		sum := arithmetic(e.op, a, b)
+		sum := arithmetic(e.op, a, *b)
 		for i := 2; i < len(e.args); i++ {
 			sum = arithmetic(e.op, sum, ev.eval(&e.args[i]))
 		}
 		return sum
 	}
-	return ev.dates(e.op, a, b)
+	return ev.dates(e.op, a, *b)
 }
 
 func (ev *evaluation) field(name string) Value {
@@ -274,7 +278,7 @@ func both(a, b Value) Value {
 	return FactBool(a.truth() && b.truth())
 }
 
-func member(list, x Value) Value {
+func member(list, x *Value) Value {
 	switch {
 	case x.kind != kindText:
 		return Value{}

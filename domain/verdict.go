@@ -54,7 +54,7 @@ func (v Verdict) Holds() bool {
 
 // Routed is true when rule changes the process.
 func (v Verdict) Routed(rule string) bool {
-	return slices.ContainsFunc(v, func(r *RuleResult) bool { return r.Rule == rule && r.Outcome == OutcomeRoute })
+	return slices.ContainsFunc(v, func(r *RuleResult) bool { return r.Outcome == OutcomeRoute && r.Rule == rule })
 }
 
 // Fired is every result that did not pass.

@@ -36,7 +36,7 @@ func file(s State, r request, c File, j *judge) ([]Event, error) {
 	if q.PaperUnchecked && len(held) == 0 {
 		held = []string{"C-15"}
 	}
-	verdict = slices.Concat(verdict, unjudged(verdict, signing.Fired()))
+	verdict = withFired(verdict, signing)
 	if len(held) > 0 {
 		return []Event{FilingHeld{
 			FilingNo: c.Number, ByRole: c.ByRole, By: c.By, HeldOn: r.Today(), Subject: q.Subject, Reasons: held, Rules: verdict,
@@ -83,11 +83,15 @@ func holding(filing, signing domain.Verdict) []string {
 	return out
 }
 
-// unjudged are the results of rules that judged does not have.
-func unjudged(judged, more domain.Verdict) domain.Verdict {
-	return slices.DeleteFunc(slices.Clone(more), func(res *domain.RuleResult) bool {
-		return slices.ContainsFunc(judged, func(j *domain.RuleResult) bool { return j.Rule == res.Rule })
-	})
+// withFired adds what signing rules did not let pass to what the filing rules say, unless they are among those.
+func withFired(filing, signing domain.Verdict) domain.Verdict {
+	judged := filing
+	for _, res := range signing {
+		if res.Outcome != domain.OutcomePass && !slices.ContainsFunc(judged, func(j *domain.RuleResult) bool { return j.Rule == res.Rule }) {
+			filing = append(filing, res)
+		}
+	}
+	return filing
 }
 
 type acceptance struct {
