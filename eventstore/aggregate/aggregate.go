@@ -145,14 +145,16 @@ func Execute[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.D
 func Expected[S, C any, E domain.Event](ctx context.Context, r Runner, d domain.Decider[S, C, E], id, command string, expect eventstore.Revision) error {
 	held, err := load(ctx, r, d, id)
 	if err == nil {
-		_, _, err = held.expected(Stream(d.Category, id), command, &expect)
+		stream := Stream(d.Category, id)
+		_, _, err = held.expected(stream, EventID(command, stream, 0), &expect)
 	}
 	return err
 }
 
-// expected tells whether a command is a repeat, and of what. If it is none the stream must be where it is expected, if it is.
-func (e *entry[S]) expected(stream, command string, expect *eventstore.Revision) (repeated string, isRepeat bool, err error) {
-	repeated, isRepeat = e.find(EventID(command, stream, 0))
+// expected tells whether a command, whose first event has this id, is a repeat, and of what. If it is none the stream must be
+// where it is expected, if it is.
+func (e *entry[S]) expected(stream string, first [16]byte, expect *eventstore.Revision) (repeated string, isRepeat bool, err error) {
+	repeated, isRepeat = e.find(first)
 	if expect != nil && *expect != e.at() && !isRepeat {
 		err = &eventstore.WrongRevision{Stream: stream, Expected: *expect, Actual: e.at()}
 	}
@@ -163,7 +165,8 @@ func (e *entry[S]) expected(stream, command string, expect *eventstore.Revision)
 // repeat.
 func decide[S, C any, E domain.Event](out []eventstore.NewEvent, r Runner, d domain.Decider[S, C, E], stream string, held *entry[S], req domain.Request[C], o Options,
 ) ([]E, []eventstore.NewEvent, error) {
-	repeated, isRepeat, err := held.expected(stream, req.ID, o.Expect)
+	first := EventID(req.ID, stream, 0)
+	repeated, isRepeat, err := held.expected(stream, first, o.Expect)
 	if err != nil {
 		return nil, out, err
 	}
@@ -177,7 +180,7 @@ func decide[S, C any, E domain.Event](out []eventstore.NewEvent, r Runner, d dom
 		}
 		return nil, out, nil
 	}
-	out, err = encode(out, r.Catalogue, stream, req, events, o)
+	out, err = encode(out, r.Catalogue, stream, first, req, events, o)
 	return events, out, err
 }
 
@@ -268,8 +271,8 @@ func (f *folding[S, C, E]) next(rec eventstore.Recorded, err error) bool {
 // rooms are where events are written before their length is known. One that grew for a rare event is as long as that.
 var rooms = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// encode adds events as they are written to out, and puts what will be read of each in its place.
-func encode[C any, E domain.Event](out []eventstore.NewEvent, types domain.Catalogue, stream string, req domain.Request[C], events []E, o Options,
+// encode adds events as they are written to out, the first under id, and puts what will be read of each in its place.
+func encode[C any, E domain.Event](out []eventstore.NewEvent, types domain.Catalogue, stream string, id [16]byte, req domain.Request[C], events []E, o Options,
 ) ([]eventstore.NewEvent, error) {
 	out = slices.Grow(out, len(events))
 	room := rooms.Get().(*[]byte)
@@ -280,7 +283,10 @@ func encode[C any, E domain.Event](out []eventstore.NewEvent, types domain.Catal
 			return nil, fmt.Errorf("encode %s: %w", e.EventType(), err)
 		}
 		events[i] = w.Event.(E) // Of the type of e.
-		out = append(out, eventstore.NewEvent{ID: EventID(req.ID, stream, i), Type: w.Type.Name, Data: w.Data, Meta: eventstore.Metadata{
+		if i > 0 {
+			id = EventID(req.ID, stream, i)
+		}
+		out = append(out, eventstore.NewEvent{ID: id, Type: w.Type.Name, Data: w.Data, Meta: eventstore.Metadata{
 			Schema: w.Type.Version, Actor: req.Actor.ID, Role: string(req.Actor.Role), Command: req.ID,
 			Causation: o.Causation, Correlation: o.Correlation, At: req.At, Policy: req.Policy.Version,
 		}})
