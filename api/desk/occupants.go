@@ -33,15 +33,21 @@ func (d *Desk) sealOccupants(ctx context.Context, contractID string, in []NewOcc
 			out[i].ID = itoa(i + 1)
 		}
 	}
-	errs := make([]error, len(in))
-	var others sync.WaitGroup
-	for i := range len(in) - 1 {
-		others.Go(func() { errs[i] = d.sealOccupant(ctx, contractID, &out[i], &in[i]) })
+	if len(in) == 1 { // By itself, so that nothing is made for waiting.
+		return out, d.sealOccupant(ctx, contractID, &out[0], &in[0])
 	}
-	last := len(in) - 1
-	errs[last] = d.sealOccupant(ctx, contractID, &out[last], &in[last])
-	others.Wait()
-	return out, errors.Join(errs...)
+	return out, d.sealHousehold(ctx, contractID, out, in)
+}
+
+// sealHousehold seals for all of them at the same time.
+func (d *Desk) sealHousehold(ctx context.Context, contractID string, out []contract.Occupant, in []NewOccupant) error {
+	errs := make([]error, len(in))
+	var each sync.WaitGroup
+	for i := range in {
+		each.Go(func() { errs[i] = d.sealOccupant(ctx, contractID, &out[i], &in[i]) })
+	}
+	each.Wait()
+	return errors.Join(errs...)
 }
 
 func (d *Desk) sealOccupant(ctx context.Context, contractID string, o *contract.Occupant, in *NewOccupant) error {
