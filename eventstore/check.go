@@ -124,6 +124,8 @@ func badName(s string, bytesMax int) string {
 		return "is empty"
 	case len(s) > bytesMax:
 		return fmt.Sprintf("has %d bytes, more than %d", len(s), bytesMax)
+	case printable(s): // As nearly every one is.
+		return ""
 	case !utf8.ValidString(s):
 		return "is not valid UTF-8"
 	}
@@ -133,4 +135,14 @@ func badName(s string, bytesMax int) string {
 		}
 	}
 	return ""
+}
+
+// printable tells that s is nothing but ASCII that can be seen, and spaces.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

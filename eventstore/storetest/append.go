@@ -289,6 +289,7 @@ func malformed(t *testing.T, s eventstore.Store) {
 		"stream name with NUL":      {"contract-\x00", -1, Events(0, 1), "control"},
 		"stream name with newline":  {"contract-1\n", -1, Events(0, 1), "control"},
 		"stream name with C1":       {"contract-\u0085", -1, Events(0, 1), "control"},
+		"stream name with DEL":      {"contract-\x7f", -1, Events(0, 1), "control"},
 		"zero id":                   {"contract-1", -1, change(func(e *E) { e.ID = [16]byte{} }), "event 1: id"},
 		"empty type":                {"contract-1", -1, change(func(e *E) { e.Type = "" }), "event 1: type"},
 		"long type":                 {"contract-1", -1, change(func(e *E) { e.Type = strings.Repeat("x", eventstore.TypeBytesMax+1) }), "type"},
