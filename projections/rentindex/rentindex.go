@@ -133,7 +133,8 @@ func asideKey(stream string, o domain.Observation) string {
 func (p Projection) Apply(ctx context.Context, v projections.View, batch []projections.Event) error {
 	b := &work{
 		ctx: ctx, v: v, m: &p.Model, cells: map[string]*stat.Cell{}, counts: map[string]int64{},
-		bins: map[string]map[int64]int64{}, years: map[domain.Month]map[int64]int64{}, known: map[string]string{}, part: p.part,
+		bins: map[domain.Month]map[int64]int64{}, years: map[domain.Month]map[int64]int64{}, part: p.part,
+		units: map[string]bool{}, streets: map[string]string{}, entries: map[spot]*entry{},
 		strata: map[string]stat.Strata{}, pairs: map[string]*stat.Pairs{}, chains: map[string]stat.Chain{},
 	}
 	for _, e := range batch {
@@ -155,10 +156,27 @@ type work struct {
 	pairs  map[string]*stat.Pairs
 	chains map[string]stat.Chain
 	counts map[string]int64
-	bins   map[string]map[int64]int64
+	bins   map[domain.Month]map[int64]int64
 	part   partition
-	known  map[string]string                // Areas written down in this batch.
 	years  map[domain.Month]map[int64]int64 // Sums of twelve months of bins.
+
+	entries map[spot]*entry   // Those of cells and strata that enter met.
+	units   map[string]bool   // Areas written down in this batch,
+	streets map[string]string // and the unit written down last of each.
+}
+
+// spot is where a rent enters: many of a batch enter at one, and its keys are made once.
+type spot struct {
+	set          string
+	month        domain.Month
+	unit, street string
+}
+
+// entry is what stands at a spot.
+type entry struct {
+	at     string // What its keys have in common.
+	cell   *stat.Cell
+	strata stat.Strata
 }
 
 func (b *work) apply(e projections.Event) error {
@@ -271,10 +289,7 @@ func (b *work) add(stream string, o domain.Observation, first bool) error {
 		return b.setAside(stream, o, reason, place, home)
 	}
 	if place {
-		b.knows("u/"+escaped(o.ReportUnit), "1")
-		if o.Street != "" {
-			b.knows("r/"+escaped(o.Street), o.ReportUnit)
-		}
+		b.knows(o)
 		if err := b.stock(o, s, +1); err != nil {
 			return err
 		}
@@ -299,11 +314,15 @@ func (b *work) setAside(stream string, o domain.Observation, reason string, plac
 	return b.bump(asideCount(o, reason), +1)
 }
 
-// knows writes a row of areas once a batch.
-func (b *work) knows(key, value string) {
-	if b.known[key] != value {
-		b.known[key] = value
-		b.v.Set(key, []byte(value))
+// knows writes the areas of an observation down, once a batch.
+func (b *work) knows(o domain.Observation) {
+	if !b.units[o.ReportUnit] {
+		b.units[o.ReportUnit] = true
+		b.v.Set("u/"+escaped(o.ReportUnit), []byte("1"))
+	}
+	if o.Street != "" && b.streets[o.Street] != o.ReportUnit {
+		b.streets[o.Street] = o.ReportUnit
+		b.v.Set("r/"+escaped(o.Street), []byte(o.ReportUnit))
 	}
 }
 
@@ -381,26 +400,25 @@ func (b *work) stock(o domain.Observation, s stat.Observation, sign int64) error
 
 // enter adds s to a cell, and its lessor to those of the cell; sign -1 takes it out.
 func (b *work) enter(set string, month domain.Month, o domain.Observation, s stat.Observation, sign int64) error {
-	at := cellAt(o, set, month)
-	cell, err := b.cell("c/" + at)
+	x, err := b.entry(set, month, o)
 	if err != nil {
 		return err
 	}
 	if sign > 0 {
-		err = cell.Add(s)
+		err = x.cell.Add(s)
 	} else {
-		err = cell.Remove(s)
+		err = x.cell.Remove(s)
 	}
 	if err != nil {
-		return fmt.Errorf("cell %s: %w", at, err)
+		return fmt.Errorf("cell %s: %w", x.at, err)
 	}
-	if err := b.level(at, o, sign); err != nil {
-		return fmt.Errorf("levels %s: %w", at, err)
+	if err := b.m.level(x.strata, o, sign); err != nil {
+		return fmt.Errorf("levels %s: %w", x.at, err)
 	}
 	if b.m.Disclosure.Lessors == 0 {
 		return nil
 	}
-	return b.bump("l/"+at+"/"+escaped(o.Lessor), sign)
+	return b.bump("l/"+x.at+"/"+escaped(o.Lessor), sign)
 }
 
 func (b *work) count(key string) (int64, error) {
@@ -463,17 +481,18 @@ func (b *work) countBin(o domain.Observation, s stat.Observation, sign int64) er
 }
 
 func (b *work) month(m domain.Month) (map[int64]int64, error) {
-	key := "h/" + m.String()
-	if bins := b.bins[key]; bins != nil {
+	if bins := b.bins[m]; bins != nil {
 		return bins, nil
 	}
-	bins, err := projections.Get[map[int64]int64](b.ctx, b.v, key)
+	bins, err := projections.Get[map[int64]int64](b.ctx, b.v, binsKey(m))
 	if err != nil {
 		return nil, err
 	}
 	if bins == nil {
 		bins = map[int64]int64{}
 	}
-	b.bins[key] = bins
+	b.bins[m] = bins
 	return bins, nil
 }
+
+func binsKey(m domain.Month) string { return "h/" + m.String() }

@@ -29,22 +29,32 @@ func read[T any](b *work, held map[string]T, key string, empty func() T, decode 
 	return v, nil
 }
 
-func (b *work) cell(key string) (*stat.Cell, error) {
-	return read(b, b.cells, key, func() *stat.Cell { return &stat.Cell{} }, stat.Decode)
+// entry finds what stands where an observation enters a set in a month.
+func (b *work) entry(set string, month domain.Month, o domain.Observation) (*entry, error) {
+	place := spot{set, month, o.ReportUnit, o.Street}
+	if x := b.entries[place]; x != nil {
+		return x, nil
+	}
+	x := &entry{at: cellAt(o, set, month)}
+	var err error
+	if x.cell, err = read(b, b.cells, "c/"+x.at, func() *stat.Cell { return &stat.Cell{} }, stat.Decode); err != nil {
+		return nil, err
+	}
+	if x.strata, err = read(b, b.strata, "q/"+x.at, func() stat.Strata { return stat.Strata{} }, stat.DecodeStrata); err != nil {
+		return nil, err
+	}
+	b.entries[place] = x
+	return x, nil
 }
 
 // level counts the value itself in the strata of its cell.
-func (b *work) level(at string, o domain.Observation, sign int64) error {
-	s, err := read(b, b.strata, "q/"+at, func() stat.Strata { return stat.Strata{} }, stat.DecodeStrata)
-	if err != nil {
-		return err
-	}
-	of := s.Of(b.m.stratum(o))
+func (m *Model) level(s stat.Strata, o domain.Observation, sign int64) error {
+	of := s.Of(m.stratum(o))
 	if sign > 0 {
-		of.Add(b.m.fen(o))
+		of.Add(m.fen(o))
 		return nil
 	}
-	return of.Remove(b.m.fen(o))
+	return of.Remove(m.fen(o))
 }
 
 // chain puts a new letting among those of its home, or takes it out, and keeps the pairs. A home nobody named has none.
@@ -115,11 +125,11 @@ func (b *work) flush() {
 	for _, key := range slices.Sorted(maps.Keys(b.counts)) {
 		put(b, key, b.counts[key] == 0, func() []byte { return strconv.AppendInt(nil, b.counts[key], 10) })
 	}
-	for _, key := range slices.Sorted(maps.Keys(b.bins)) {
-		if bins := b.bins[key]; len(bins) == 0 {
-			b.v.Delete(key)
+	for _, m := range slices.Sorted(maps.Keys(b.bins)) {
+		if bins := b.bins[m]; len(bins) == 0 {
+			b.v.Delete(binsKey(m))
 		} else {
-			projections.Put(b.v, key, bins)
+			projections.Put(b.v, binsKey(m), bins)
 		}
 	}
 }
