@@ -275,7 +275,7 @@ func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, 
 	if err != nil {
 		var no *domain.Rejection
 		if errors.As(err, &no) { // A refused filing gives the space back at once.
-			if _, e := exec(ctx, d, call.step("release"), unit.Decider, t.Unit, unit.Command(unit.Release{Contract: id})); e != nil {
+			if _, e := exec(ctx, d, call.step("release"), unit.Decider, t.Unit, unit.Command(unit.Release{Contract: id, Unfiled: true})); e != nil {
 				err = errors.Join(err, e)
 			}
 		}
@@ -289,10 +289,10 @@ func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, 
 
 // reserve holds a contract's space for its term.
 func (d *Desk) reserve(ctx context.Context, call Call, id string, t contract.Terms) (Receipt, error) {
-	return exec(ctx, d, call.step("reserve"), unit.Decider, t.Unit, reservation(id, t))
+	return exec(ctx, d, call.step("reserve"), unit.Decider, t.Unit, unit.Command(reservation(id, t)))
 }
 
-func reservation(id string, t contract.Terms) unit.Command {
+func reservation(id string, t contract.Terms) unit.Reserve {
 	return unit.Reserve{Contract: id, Kind: t.Kind, Parent: t.Parent, Rooms: t.Rooms, From: t.Start, Until: t.End}
 }
 
@@ -321,7 +321,7 @@ func (d *Desk) confirm(ctx context.Context, call Call, id string, s contract.Sta
 		lost = held && o.Ended && !o.Confirmed || slices.Contains(out, unit.Event(unit.ReservationLost{Contract: id}))
 		return out, err
 	}
-	r, err := exec(ctx, d, call.step("confirm"), dec, s.Terms.Unit, unit.Command(unit.Confirm{Contract: id}))
+	r, err := exec(ctx, d, call.step("confirm"), dec, s.Terms.Unit, unit.Command(unit.Confirm{Contract: id, Space: new(reservation(id, s.Terms))}))
 	if err == nil && lost {
 		err = unit.ErrSpaceOverlap.At("/start")
 	}

@@ -48,8 +48,9 @@ type world struct {
 	keys     map[string]string // Who → key.
 	ids      map[string]string // Who → party id.
 	stop     func()
-	asked    sync.Map // Who and Idempotency-Key → the If-Match it was asked with first.
-	stale    bool     // Each request that may carry If-Match is asked with a wrong one, too, before and after.
+	linger   time.Duration // How long processes leave new events alone.
+	asked    sync.Map      // Who and Idempotency-Key → the If-Match it was asked with first.
+	stale    bool          // Each request that may carry If-Match is asked with a wrong one, too, before and after.
 
 	now     atomic.Int64 // µs
 	mu      sync.Mutex
@@ -109,7 +110,7 @@ func (w *world) open() {
 	}
 	h.runner.(*projections.Runner).BatchWait = time.Millisecond
 	w.react = h.reactor(w.g, w.g.Now).(*process.Runner)
-	w.react.ResumeEvery, w.react.Linger, w.react.Logger = 20*time.Millisecond, 0, nil
+	w.react.ResumeEvery, w.react.Linger, w.react.Logger = 20*time.Millisecond, w.linger, nil
 	flags := registerFlags{Origin: "register.example/zujian"}
 	g := *w.g
 	g.Now = time.Now // The pace of checkpoints is no matter of the scenario's clock.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What the register owes the people in it: a tenant can file alone, and nobody reads what is not theirs.
@@ -54,6 +55,29 @@ func TestATenantFilesAlone(t *testing.T) {
 		w.post("tenant", "/v1/contracts/"+id+"/filing", nil).want(http.StatusOK).is("stage", "FILED")
 		w.get("landlord", "/v1/contracts/"+id).is("filed_by_role", "LESSEE")
 	})
+}
+
+// TestAReturnedFilingFiledAgainKeepsItsHome files again before the process of leases hears that it was returned.
+func TestAReturnedFilingFiledAgainKeepsItsHome(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	home := w.home("3")
+	w.settled()
+	w.stop()
+	w.linger = time.Second
+	w.open()
+	c := w.post("tenant", "/v1/contracts", w.lease(home, "landlord", "tenant", nil)).want(http.StatusCreated)
+	path := "/v1/contracts/" + c.text("id")
+	w.post("tenant", path+"/paper", `{"scan_sha256":"`+strings.Repeat("a", 64)+`"}`).want(http.StatusOK)
+	w.post("tenant", path+"/filing", nil).want(http.StatusOK).is("stage", "HELD")
+	w.post("district", path+"/filing-decision", `{"accept":false,"reason":"扫描件不清"}`).want(http.StatusOK).is("stage", "RETURNED")
+	w.post("tenant", path+"/filing", nil).want(http.StatusOK).is("stage", "HELD")
+	w.post("district", path+"/filing-decision", `{"accept":true}`).want(http.StatusOK).is("stage", "FILED")
+	w.settled()
+	w.get("tenant", path).want(http.StatusOK).is("stage", "FILED")
+	w.get("landlord", "/v1/units/"+home.id).want(http.StatusOK).is("occupancies.0.contract_id", c.text("id")).is("occupancies.0.confirmed", true)
+	other := w.signed(home, "landlord", "tenant2", nil)
+	w.post("landlord", "/v1/contracts/"+other+"/filing", nil).problem(http.StatusConflict, "unit.space_overlap")
 }
 
 // planted is what must not stand in clear anywhere but in the answers to whom it belongs.

@@ -16,20 +16,25 @@ func drawCommand(t *rapid.T) Command {
 	contract := rapid.SampledFrom([]string{"a", "b", "c", "d", "h", "k"})
 	day := rapid.Custom(func(t *rapid.T) domain.Day { return domain.Date(2026, 1, rapid.IntRange(1, 12).Draw(t, "day")) })
 	who := contract.Draw(t, "contract")
-	switch rapid.IntRange(0, 9).Draw(t, "command") {
-	case 0, 1, 2, 3:
+	command := rapid.IntRange(0, 11).Draw(t, "command")
+	switch command {
+	case 0, 1, 2, 3, 4:
 		kind, parent := KindOut, rapid.SampledFrom([]string{"", "", "h", "k", "a"}).Draw(t, "parent")
 		if who == "h" || who == "k" {
 			kind = KindHead
 		}
 		rooms := rapid.SampledFrom([][]string{nil, {"r1"}, {"r2"}, {"r2", "r1"}}).Draw(t, "rooms")
 		from := day.Draw(t, "from")
-		return Reserve{Contract: who, Kind: kind, Parent: parent, Rooms: rooms, From: from, Until: from.AddDays(rapid.IntRange(0, 6).Draw(t, "days"))}
-	case 4, 5, 6:
+		space := Reserve{Contract: who, Kind: kind, Parent: parent, Rooms: rooms, From: from, Until: from.AddDays(rapid.IntRange(0, 6).Draw(t, "days"))}
+		if command == 4 {
+			return Confirm{Contract: who, Space: &space}
+		}
+		return space
+	case 5, 6, 7:
 		return Confirm{Contract: who}
-	case 7:
-		return Release{Contract: who}
-	case 8:
+	case 8, 9:
+		return Release{Contract: who, Unfiled: command == 9}
+	case 10:
 		return End{Contract: who, On: day.Draw(t, "on")}
 	}
 	return Change{Contract: who, Until: day.Draw(t, "until")}

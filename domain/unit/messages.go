@@ -166,10 +166,16 @@ type Reserve struct {
 }
 
 // Confirm makes a reservation a lease. After its expiry it still succeeds if nobody else took the space.
-type Confirm struct{ Contract string }
+type Confirm struct {
+	Contract string
+	Space    *Reserve // What a filed contract holds, should its reservation have been released meanwhile; nil = not known.
+}
 
 // Release gives a reservation or a lease that never stood back. Unknown contracts hold nothing: nothing happens.
-type Release struct{ Contract string }
+type Release struct {
+	Contract string
+	Unfiled  bool // Only what is not confirmed: the contract may have been filed since.
+}
 
 // End records the last day of a lease. A contract only reserved is released; one that holds nothing changes nothing.
 type End struct {

@@ -118,7 +118,7 @@ func (s State) refuse(r domain.Request[Command], o, other Occupancy) error {
 }
 
 func reserve(s State, r domain.Request[Command], c Reserve) ([]Event, error) {
-	o := Occupancy{Contract: c.Contract, Kind: c.Kind, Parent: c.Parent, Rooms: sorted(c.Rooms), From: c.From, Until: c.Until}
+	o := c.occupancy()
 	if err := s.checkOccupancy(o); err != nil {
 		return nil, err
 	}
@@ -138,6 +138,10 @@ func reserve(s State, r domain.Request[Command], c Reserve) ([]Event, error) {
 		Contract: o.Contract, Kind: o.Kind, Parent: o.Parent, Rooms: o.Rooms, From: o.From, Until: o.Until,
 		ExpiresAt: r.At.Add(reservationTTL),
 	}}, nil
+}
+
+func (c Reserve) occupancy() Occupancy {
+	return Occupancy{Contract: c.Contract, Kind: c.Kind, Parent: c.Parent, Rooms: sorted(c.Rooms), From: c.From, Until: c.Until}
 }
 
 func (s State) checkOccupancy(o Occupancy) error {
@@ -172,6 +176,12 @@ func confirm(s State, r domain.Request[Command], c Confirm) ([]Event, error) {
 		return nil, ErrNotFound
 	}
 	o, held := s.Occupancy(c.Contract)
+	if !held && c.Space != nil && s.Stage == StageActive {
+		o, held = c.Space.occupancy(), true
+		if err := s.checkOccupancy(o); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case !held:
 		return nil, ErrNotReserved
@@ -179,7 +189,7 @@ func confirm(s State, r domain.Request[Command], c Confirm) ([]Event, error) {
 		return nil, nil
 	}
 	if _, taken := s.Conflict(o, r.At); taken || s.Stage != StageActive {
-		return []Event{ReservationLost(c)}, nil
+		return []Event{ReservationLost{Contract: c.Contract}}, nil
 	}
 	return []Event{Leased{Contract: o.Contract, Kind: o.Kind, Parent: o.Parent, Rooms: o.Rooms, From: o.From, Until: o.Until}}, nil
 }
@@ -188,10 +198,10 @@ func release(s State, c Release) ([]Event, error) {
 	if s.Stage == StageNone {
 		return nil, ErrNotFound
 	}
-	if _, held := s.Occupancy(c.Contract); !held {
+	if o, held := s.Occupancy(c.Contract); !held || (c.Unfiled && o.Confirmed) {
 		return nil, nil
 	}
-	return []Event{Released(c)}, nil
+	return []Event{Released{Contract: c.Contract}}, nil
 }
 
 func end(s State, c End) ([]Event, error) {
@@ -266,6 +276,9 @@ func evolveOccupancies(all []Occupancy, e Event) []Occupancy {
 		}
 		return append(all, o)
 	case ReservationLost:
+		if find(all, e.Contract) < 0 { // It was released before.
+			all = append(all, Occupancy{Contract: e.Contract})
+		}
 		update(e.Contract, func(o *Occupancy) { o.Ended, o.Confirmed = true, false })
 	case Released:
 		return slices.DeleteFunc(all, func(o Occupancy) bool { return o.Contract == e.Contract })

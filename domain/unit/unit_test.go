@@ -133,7 +133,16 @@ func TestReserveAndConfirm(t *testing.T) {
 		},
 		{Name: "confirm again", Given: given(leasedBy("c1")), When: Confirm{Contract: "c1"}},
 		{Name: "confirm nothing", Given: unit, When: Confirm{Contract: "c1"}, Err: ErrNotReserved},
+		{Name: "confirm what was released", Given: given(held, Released{Contract: "c1"}), When: Confirm{Contract: "c1", Space: &c1}, Then: []Event{leasedBy("c1")}},
+		{
+			Name: "confirm what was released and taken", When: Confirm{Contract: "c1", Space: &c1},
+			Given: given(held, Released{Contract: "c1"}, leasedBy("c2", "r1")), Then: []Event{ReservationLost{Contract: "c1"}},
+		},
+		{Name: "confirm in a home that is gone", Given: given(Retired{}), When: Confirm{Contract: "c1", Space: &c1}, Err: ErrNotReserved},
 		{Name: "release", Given: given(held), When: Release{Contract: "c1"}, Then: []Event{Released{Contract: "c1"}}},
+		{Name: "release a lease", Given: given(leasedBy("c1")), When: Release{Contract: "c1"}, Then: []Event{Released{Contract: "c1"}}},
+		{Name: "release an unfiled reservation", Given: given(held), When: Release{Contract: "c1", Unfiled: true}, Then: []Event{Released{Contract: "c1"}}},
+		{Name: "release what was filed since", Given: given(leasedBy("c1")), When: Release{Contract: "c1", Unfiled: true}},
 		{Name: "release nothing", Given: unit, When: Release{Contract: "c1"}},
 	})
 }

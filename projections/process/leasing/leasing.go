@@ -131,7 +131,7 @@ func onContract(ctx context.Context, v projections.View, id string, e contract.E
 		}
 		return onFiled(ctx, v, id, l)
 	case contract.FilingReturned:
-		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}, nil
+		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id, Unfiled: true}))}, nil
 	case contract.Amended:
 		return onAmended(v, id, l, f), nil
 	case contract.LessorReplaced:
@@ -396,7 +396,7 @@ func resumeHeld(ctx context.Context, r projections.Reader, now time.Time) (out [
 		case l.Filed:
 			out = append(out, process.Send(unit.Decider, h.Unit, unit.Command(unit.Confirm{Contract: h.Contract})))
 		case now.After(h.ExpiresAt):
-			out = append(out, process.Send(unit.Decider, h.Unit, unit.Command(unit.Release{Contract: h.Contract})))
+			out = append(out, process.Send(unit.Decider, h.Unit, unit.Command(unit.Release{Contract: h.Contract, Unfiled: true})))
 		}
 		if len(out) >= overdueMax {
 			break
