@@ -128,7 +128,10 @@ func TestCopiedFolder(t *testing.T) {
 	guest := write()
 	untilSigned(t, p, 2)
 	p.stop(t)
-	old := copyOf(t, data)
+	old, backup := copyOf(t, data), filepath.Join(t.TempDir(), "backup")
+	if code := command(t, nil, "backup", "--data", data, "--to", backup); code != 0 {
+		t.Fatalf("backup: exit %d", code)
+	}
 	p = startServer(t, data) // The one in use is not taken for a copy.
 	p.forget(t, city, guest)
 	size := uint64(metric(t, p, "zujian_register_added_events"))
@@ -153,19 +156,21 @@ func TestCopiedFolder(t *testing.T) {
 	held(0)
 	p.stop(t)
 
-	keys := filepath.Join(moved, "keys") // Lost, and an old copy of it is put there.
-	if err := errors.Join(os.RemoveAll(keys), os.CopyFS(keys, os.DirFS(filepath.Join(old, "keys")))); err != nil {
-		t.Fatal(err)
-	}
-	chmodAsBefore(t, filepath.Join(old, "keys"), keys)
-	p = startServer(t, moved)
-	held(1)
-	p.stop(t)
-	if !erasedIn(t, moved, guest) {
-		t.Error("an old key folder knows an erased person again")
-	}
-	if code := command(t, nil, "resume", "--data", moved, "--witnessed", kept); code != 0 {
-		t.Errorf("resume by what was signed: exit %d", code)
+	keys := filepath.Join(moved, "keys") // Lost, and an old copy of it is put there, or the keys of an old backup.
+	for _, from := range []string{filepath.Join(old, "keys"), filepath.Join(backup, "keys")} {
+		if err := errors.Join(os.RemoveAll(keys), os.CopyFS(keys, os.DirFS(from))); err != nil {
+			t.Fatal(err)
+		}
+		chmodAsBefore(t, from, keys)
+		p = startServer(t, moved)
+		held(1)
+		p.stop(t)
+		if !erasedIn(t, moved, guest) {
+			t.Errorf("%s put in place knows an erased person again", from)
+		}
+		if code := command(t, nil, "resume", "--data", moved, "--witnessed", kept); code != 0 {
+			t.Errorf("resume by what was signed: exit %d", code)
+		}
 	}
 	p = startServer(t, moved)
 	held(0)

@@ -12,8 +12,9 @@ import (
 )
 
 // placeName is a file that says when it was itself made on its disk: no copy of it can have been made then. So a key folder
-// that was copied file by file, perhaps long ago, is told from the one that was in use. [CopyKeys] does not copy it. A folder
-// that is moved on its disk keeps it; a snapshot of a whole disk can't be told.
+// that was copied file by file, perhaps long ago, is told from the one that was in use. [CopyKeys] copies neither it nor seen,
+// and [RestoreKeys] is followed by Settle: keys without either were put there by hand. A folder that is moved on its disk keeps
+// it; a snapshot of a whole disk can't be told.
 const placeName = "place"
 
 // Copied tells whether this is a copy of the folder that was in use, which may know people who were erased since, until
@@ -32,14 +33,17 @@ func (v *Vault) Settle() error {
 	return nil
 }
 
-// settled tells whether the folder is where it was in use; one that does not say is from here on. beside is an open file
-// of it, by which the disk is asked whether it can tell.
-func (d folder) settled(beside vfs.File) (bool, error) {
+// settled tells whether the folder is where it was in use; one that does not say is from here on, unless it holds a copy by
+// hand. beside is an open file of it, by which the disk is asked whether it can tell.
+func (d folder) settled(beside vfs.File, byHand bool) (bool, error) {
 	if _, tells := born(beside); !tells {
 		return true, nil
 	}
 	f, err := d.fs.Open(d.path(placeName))
 	if errors.Is(err, os.ErrNotExist) {
+		if byHand { // Seen is written next, so that only this goes on saying so.
+			return false, d.write(placeName, []byte(placeLine(time.Time{})))
+		}
 		return true, d.settle()
 	}
 	if err != nil {

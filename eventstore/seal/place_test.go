@@ -60,5 +60,22 @@ func TestCopied(t *testing.T) {
 	if _, err := seal.CopyKeys(here, filepath.Join(apart, "keys")); err != nil {
 		t.Fatal(err)
 	}
-	copied(apart, false, false) // A backup says itself that it is one.
+	copied(apart, false, false) // It knows nobody.
+	v, err := seal.Open(here, seal.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Seal(t.Context(), "张三", "party-1", "name", "张三"); err != nil {
+		t.Fatal(err)
+	}
+	byHand := filepath.Join(dir, "by hand")
+	if _, err := seal.CopyKeys(here, filepath.Join(byHand, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	copied(byHand, true, false)
+	copied(byHand, true, true)
+	copied(byHand, false, false)
 }

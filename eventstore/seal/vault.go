@@ -172,7 +172,7 @@ func (v *Vault) load(d folder, o Options) (err error) {
 	if err := errors.Join(err, unfinished); err != nil {
 		return err
 	}
-	there, err = d.settled(v.slots.f)
+	there, err = d.settled(v.slots.f, before == (seen{}) && v.Keys() > 0)
 	if err != nil {
 		return err
 	}
