@@ -29,10 +29,15 @@ const (
 )
 
 // CopyKeys copies the key folder of DIR to the folder to, which it makes, while a vault may have it open, and gives the
-// SHA-256 of what [RestoreKeys] holds it to. A copy opens everything sealed up to its beginning. Keep copies no longer than
-// an erasure may take, and apart from the log's.
+// SHA-256 of what [RestoreKeys] holds it to. A copy opens everything sealed up to its beginning; while keys are rotated there
+// is none. Keep copies no longer than an erasure may take, and apart from the log's.
 func CopyKeys(dir, to string) (sum string, err error) {
 	if err := os.MkdirAll(to, 0o700); err != nil {
+		return "", fmt.Errorf("seal: copy keys: %w", err)
+	}
+	// The wrapped keys are copied before the one that opens them, which is the same then, or may have been retired meanwhile.
+	kek, err := os.ReadFile(filepath.Join(dir, "keys", kekName))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("seal: copy keys: %w", err)
 	}
 	sums := sumsHead
@@ -43,6 +48,9 @@ func CopyKeys(dir, to string) (sum string, err error) {
 		}
 		if err != nil {
 			return "", fmt.Errorf("seal: copy keys: %w", err)
+		}
+		if name == kekName && !strings.HasPrefix(line, hexSum(kek)) {
+			return "", errors.New("seal: copy keys: they were rotated meanwhile: copy them again")
 		}
 		sums += line
 	}

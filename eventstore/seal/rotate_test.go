@@ -133,3 +133,55 @@ func TestRotateCutShort(t *testing.T) {
 		_ = v.Close()
 	}
 }
+
+// TestCopyDuringRotation copies the keys while key-encryption keys are made and retired: a copy opens, or is not said to be one.
+func TestCopyDuringRotation(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	v, err := seal.Open(dir, seal.Options{Now: time.Now, DeferSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	for n := range 500 {
+		if _, err := v.Seal(t.Context(), fmt.Sprint(n), "party-1", "name", "张三"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error)
+	go func() {
+		var err error
+		for n := 0; n < 40 && err == nil; n++ {
+			_, _, err = v.Rotate(t.Context(), true, nil)
+		}
+		done <- err
+	}()
+	copies, refused := 0, 0
+	for ; ; copies++ {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d copies, %d refused", copies, refused)
+			return
+		default:
+		}
+		to := filepath.Join(t.TempDir(), "copy")
+		if _, err := seal.CopyKeys(dir, filepath.Join(to, "keys")); err != nil {
+			if !strings.Contains(err.Error(), "rotated") {
+				t.Fatal(err)
+			}
+			refused++
+			continue
+		}
+		c, err := seal.Open(to, seal.Options{Now: time.Now})
+		if err != nil {
+			t.Errorf("copy %d: %v", copies, err)
+			continue
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
