@@ -69,18 +69,22 @@ func (d *Desk) Receive(ctx context.Context, call Call, id string, cmd escrow.Rec
 		return s, Receipt{}, err
 	}
 	cmd.Bank = call.Actor.Party
-	if err := refused(ctx, d, call, escrow.Decider, s, escrow.Command(cmd)); err != nil {
+	if err := d.claimTxn(ctx, call, id, s, cmd.BankTxnID, cmd); err != nil {
 		return escrow.State{}, Receipt{}, err
 	}
-	// One transaction of a bank belongs to one ledger: its ledger refuses other content, this other ledgers.
-	holder, err := d.claim(ctx, call, "txn", cmd.Bank+"."+derive("bank transaction", cmd.BankTxnID), id)
-	if err != nil {
-		return s, Receipt{}, err
-	}
-	if holder != id {
-		return escrow.State{}, Receipt{}, escrow.ErrTxnDuplicate.At("/bank_txn_id")
-	}
 	return d.ledgerExec(ctx, call, id, cmd)
+}
+
+// claimTxn makes a bank's transaction belong to one ledger: that refuses other content, this other ledgers.
+func (d *Desk) claimTxn(ctx context.Context, call Call, id string, s escrow.State, txn string, cmd escrow.Command) error {
+	if err := refused(ctx, d, call, escrow.Decider, s, cmd); err != nil {
+		return err
+	}
+	holder, err := d.claim(ctx, call, "txn", call.Actor.Party+"."+derive("bank transaction", txn), id)
+	if err == nil && holder != id {
+		err = escrow.ErrTxnDuplicate.At("/bank_txn_id")
+	}
+	return err
 }
 
 func (d *Desk) ledgerExec(ctx context.Context, call Call, id string, cmd escrow.Command) (escrow.State, Receipt, error) {
@@ -136,6 +140,21 @@ func (d *Desk) LedgerAct(ctx context.Context, call Call, id string, side Side, c
 	}
 	if !allowed {
 		return escrow.State{}, Receipt{}, ErrForbidden
+	}
+	txn := ""
+	switch c := cmd.(type) {
+	case escrow.ConfirmRelease:
+		txn = c.BankTxnID
+	case escrow.ConfirmRefund:
+		txn = c.BankTxnID
+	}
+	if txn != "" {
+		if err := expected(ctx, d, call, escrow.Decider, id); err != nil {
+			return escrow.State{}, Receipt{}, err
+		}
+		if err := d.claimTxn(ctx, call, id, s, txn, cmd); err != nil {
+			return escrow.State{}, Receipt{}, err
+		}
 	}
 	return d.ledgerExec(ctx, call, id, cmd)
 }

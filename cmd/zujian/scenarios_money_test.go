@@ -210,6 +210,34 @@ func TestScenario09ADeductionOutsideTheClauseIsContestedAndMediated(t *testing.T
 	w.get("tenant", "/v1/views/money/ledgers/"+id).want(http.StatusOK).is("state", "CLOSED").is("released_fen", 40000).is("refunded_fen", 310000)
 }
 
+// One transaction of a bank is one movement: what paid on one contract came in on no other, and paid on no other.
+func TestABankTransactionIsOfOneLedger(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	var paths, refunds []string
+	for i, f := range w.building("3", 2) {
+		w.owned(f, "landlord")
+		path := "/v1/escrow/" + w.filed(f, "landlord", "tenant", map[string]any{"start": worldDay, "end": "2027-11-22"})
+		w.money("bank", path+"/receipts", fmt.Sprintf(`{"bank_txn_id":"IN%d","amount_fen":1500000,"value_date":"2026-11-23"}`, i)).want(http.StatusCreated)
+		paid := w.money("tenant", path+"/refunds", `{"source":"OTHER","amount_fen":100000,"reason":"多付"}`).want(http.StatusCreated)
+		paths, refunds = append(paths, path), append(refunds, paid.text("refunds.0.id"))
+		w.money("landlord", path+"/refunds/"+refunds[i]+"/approval", nil).want(http.StatusOK)
+		w.eventually("the first month is ordered", func() bool { return w.get("tenant", path).at("tranches.0.stage") == "ORDERED" })
+	}
+	pay := func(i int, of, txn string) answer {
+		return w.money("bank", paths[i]+of+"/confirmation", `{"bank_txn_id":"`+txn+`"}`)
+	}
+	pay(0, "/releases/1", "OUT1").want(http.StatusOK).is("tranches.0.stage", "PAID")
+	pay(0, "/releases/1", "OUT1").want(http.StatusOK)
+	for _, txn := range []string{"OUT1", "IN0"} {
+		pay(1, "/releases/1", txn).problem(http.StatusConflict, "escrow.txn_duplicate")
+		pay(1, "/refunds/"+refunds[1], txn).problem(http.StatusConflict, "escrow.txn_duplicate")
+	}
+	pay(1, "/refunds/"+refunds[1], "OUT2").want(http.StatusOK).is("refunds.0.stage", "PAID")
+	pay(0, "/refunds/"+refunds[0], "OUT2").problem(http.StatusConflict, "escrow.txn_duplicate")
+	w.money("bank", paths[0]+"/receipts", `{"bank_txn_id":"OUT2","amount_fen":100,"value_date":"2026-11-23"}`).problem(http.StatusConflict, "escrow.txn_duplicate")
+}
+
 // A lease that ends early takes its money with it: the rent not used goes back, and the deposit may be settled.
 func TestALeaseThatEndsEarlyGivesTheUnusedRentBack(t *testing.T) {
 	w := newWorld(t, worldDay)
