@@ -172,23 +172,27 @@ func (c *call) readParams() error {
 	return nil
 }
 
-// await keeps a GET until its views include the position the client has seen.
+// await keeps a GET until its views include the position the client has seen and, with ?asOf, all that was recorded by now:
+// what was known at an instant must not grow later.
 func (s *Server) await(ctx context.Context, c *call) error {
-	values := c.echo.Request().Header.Values("Zujian-At-Least")
-	if len(values) == 0 {
-		return nil
+	at, err := s.recorded(ctx, c)
+	if err != nil {
+		return err
 	}
-	at, err := strconv.ParseUint(values[0], 10, 63)
-	if len(values) > 1 || err != nil {
-		return errHeader.With("header", "Zujian-At-Least")
+	if values := c.echo.Request().Header.Values("Zujian-At-Least"); len(values) > 0 {
+		seen, err := strconv.ParseUint(values[0], 10, 63)
+		if len(values) > 1 || err != nil {
+			return errHeader.With("header", "Zujian-At-Least")
+		}
+		at = max(at, eventstore.Position(seen))
 	}
-	if s.o.Waiter == nil {
+	if at == 0 || s.o.Waiter == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, atLeastWait)
 	defer cancel()
 	for _, view := range c.op.views {
-		if err := s.o.Waiter.WaitFor(ctx, view, eventstore.Position(at)); err != nil {
+		if err := s.o.Waiter.WaitFor(ctx, view, at); err != nil {
 			if errors.Is(err, projections.ErrUnknownView) {
 				continue // Not kept here: the handler says so.
 			}
@@ -196,6 +200,20 @@ func (s *Server) await(ctx context.Context, c *call) error {
 		}
 	}
 	return nil
+}
+
+// recorded is where the log ends once nothing is under way that bears an earlier time; 0 for a question without ?asOf.
+func (s *Server) recorded(ctx context.Context, c *call) (eventstore.Position, error) {
+	if c.query["asOf"] == "" {
+		return 0, nil
+	}
+	if log, can := s.o.Store.(eventstore.Settling); can {
+		if err := log.Settle(ctx); err != nil {
+			return 0, err
+		}
+	}
+	head, err := s.o.Store.Head(ctx)
+	return head.Position, err
 }
 
 // atLeast is the later of position and the latest this server has answered with. An answer that must not tell whether

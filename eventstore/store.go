@@ -115,6 +115,12 @@ type Ending interface {
 	End(stream string) (last Revision, known bool)
 }
 
+// Settling is a Store that knows of the events it is still writing.
+type Settling interface {
+	// Settle returns once every event with a StoredAt of before the call can be read: no other will ever bear such a time.
+	Settle(ctx context.Context) error
+}
+
 // PartsMax is how many parts one append may have.
 const PartsMax = 8
 

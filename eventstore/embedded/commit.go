@@ -257,7 +257,24 @@ func (s *Store) write() error {
 	if err != nil {
 		return err
 	}
+	s.stamped.Lock()
 	buf, next := s.layOut(int(size), events)
+	err = s.put(g, buf, next)
+	s.stamped.Unlock()
+	if err != nil {
+		return err
+	}
+	s.count(int64(events))
+	for _, r := range s.accepted {
+		r.answer(r.result, nil)
+	}
+	s.toIndex <- indexWork{buf: buf, mark: next}
+	s.askForSpare(g)
+	return nil
+}
+
+// put makes a group durable, and readable.
+func (s *Store) put(g *segment, buf []byte, next mark) error {
 	if _, err := g.file.WriteAt(buf, int64(s.end.pos-g.base)); err != nil {
 		return s.fail(fmt.Errorf("write group at %d: %w", s.end.pos, err))
 	}
@@ -272,12 +289,6 @@ func (s *Store) write() error {
 	s.end = next
 	s.recent.group(buf[groupHeader:])
 	s.durable.set(next)
-	s.count(int64(events))
-	for _, r := range s.accepted {
-		r.answer(r.result, nil)
-	}
-	s.toIndex <- indexWork{buf: buf, mark: next}
-	s.askForSpare(g)
 	return nil
 }
 

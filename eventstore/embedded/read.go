@@ -287,6 +287,13 @@ func (s *Store) End(stream string) (last eventstore.Revision, known bool) {
 	return last, known && s.open()
 }
 
+// Settle implements eventstore.Settling: what is stamped can be read, and what is not yet will be stamped later.
+func (s *Store) Settle(ctx context.Context) error {
+	s.stamped.RLock()
+	defer s.stamped.RUnlock()
+	return ctx.Err()
+}
+
 // span is what one call of Stream reads.
 type span struct {
 	stream string

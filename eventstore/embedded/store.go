@@ -45,6 +45,7 @@ type Store struct {
 
 	segs    atomic.Pointer[[]*segment] // Replaced, never changed.
 	lent    atomic.Bool                // Events share sealed segments: these stay mapped.
+	stamped sync.RWMutex               // Held by the leader from the stamp of a group until that can be read.
 	durable durablePoint
 	indexed indexedPoint
 	index   *index
@@ -62,6 +63,7 @@ type Store struct {
 var (
 	_ eventstore.Together = (*Store)(nil)
 	_ eventstore.Ending   = (*Store)(nil)
+	_ eventstore.Settling = (*Store)(nil)
 )
 
 // counts are what Stats reports, kept so that asking does not disturb the leader.
