@@ -177,7 +177,7 @@ func (r *Runner) openOne(ctx context.Context, t *track, p Projection) (m *member
 	if m.saved, err = r.Views.Checkpoint(ctx, t.name, m.slot); err != nil {
 		return nil, false, fmt.Errorf("open view %s: %w", t.name, err)
 	}
-	if err := r.reaches(ctx, m.saved); err != nil {
+	if err := reaches(ctx, r.Store, m.saved); err != nil {
 		return nil, false, fmt.Errorf("open view %s: %w", t.name, err)
 	}
 	m.seen = mark{position: m.saved}
@@ -191,13 +191,32 @@ func (r *Runner) openOne(ctx context.Context, t *track, p Projection) (m *member
 	return m, live, nil
 }
 
-// reaches refuses a view of another log, or of one that went further than this one does, as after a restore from an older
-// copy: what is written there now would be missing in the view.
-func (r *Runner) reaches(ctx context.Context, saved eventstore.Position) error {
+// CheckLog refuses views that readers see and that are of another log, or of one that went further than this one does, as
+// after a restore from an older copy. A Runner waits for such a view for ever, and readers see what never was. What can't be
+// read it leaves to the Runner.
+func CheckLog(ctx context.Context, log eventstore.Store, views Views, list []Projection) error {
+	for _, p := range list {
+		active, err := views.Active(ctx, p.Name())
+		if err != nil || active == 0 {
+			continue
+		}
+		saved, err := views.Checkpoint(ctx, p.Name(), active)
+		if err != nil {
+			continue
+		}
+		if err := reaches(ctx, log, saved); errors.Is(err, errOtherLog) {
+			return fmt.Errorf("view %s: %w", p.Name(), err)
+		}
+	}
+	return nil
+}
+
+// reaches refuses a view that knows of more than the log: what is written there now would be missing in the view.
+func reaches(ctx context.Context, log eventstore.Store, saved eventstore.Position) error {
 	if saved == 0 {
 		return nil
 	}
-	for rec, err := range r.Store.AllBack(ctx, saved) {
+	for rec, err := range log.AllBack(ctx, saved) {
 		if err != nil || rec.Position == saved {
 			return err
 		}

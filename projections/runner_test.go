@@ -140,6 +140,13 @@ func TestViewOfALongerLogIsRefused(t *testing.T) {
 		h := start(t, store, views, &counts{name: "a"})
 		synctest.Wait()
 		h.stop(t)
+		list := []Projection{&counts{name: "a"}, &counts{name: "b"}} // Nobody has built the second.
+		if err := CheckLog(t.Context(), store, views, list); err != nil {
+			t.Errorf("its own log: %v", err)
+		}
+		if err := CheckLog(t.Context(), older, views, list); err == nil || !strings.Contains(err.Error(), "delete the views") {
+			t.Errorf("a shorter log: %v", err)
+		}
 		was := dump(t, views, "a")
 		var said error
 		ctx, cancel := context.WithCancel(t.Context())

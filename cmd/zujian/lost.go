@@ -11,6 +11,7 @@ import (
 	"zujian/eventstore"
 	"zujian/eventstore/register"
 	"zujian/eventstore/seal"
+	"zujian/projections"
 )
 
 // Log, keys and register of a folder belong together, and each is made where there is none yet. So where one is there and
@@ -121,6 +122,16 @@ func (h *house) refuseLostLog(g *globals) error {
 	head, err := h.store.Head(g.Ctx)
 	if err == nil && head.Events == 0 {
 		err = fmt.Errorf("the keys of %d people are in %s, and the log has no event: it is missing, or another: restore it", h.vault.Keys(), g.Data)
+	}
+	return err
+}
+
+// refuseOtherViews refuses views that know of events that the log does not have: they would be shown for ever. If it is the log
+// that was put back, by hand, more may have been signed, too.
+func (h *house) refuseOtherViews(g *globals) error {
+	err := projections.CheckLog(g.Ctx, h.store, h.views, views(h.city))
+	if err != nil && h.vault != nil && !isDemo(g.Data) {
+		err = errors.Join(err, register.Hold(h.disk(), registerDir(g)))
 	}
 	return err
 }

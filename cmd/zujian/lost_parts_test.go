@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,6 +89,59 @@ func TestLostPartsAreNotMadeAnew(t *testing.T) {
 			}
 			untilSigned(t, p, before+4)
 		})
+	}
+}
+
+// TestOlderLogUnderNewerViews puts an old copy of log and register in place of those in use, as views and keys know: what the
+// views show never was in that log, and another tree may not be signed once they are deleted.
+func TestOlderLogUnderNewerViews(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	p := startServer(t, data)
+	key := readFirstKey(t, data)
+	write := func(n int) {
+		t.Helper()
+		p.must(t, 201, "POST", "/v1/parties", key, map[string]any{
+			"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(n), "phone": "13800000000",
+		})
+	}
+	write(1)
+	untilSigned(t, p, 4)
+	p.stop(t)
+	old := copyOf(t, data)
+	p = startServer(t, data)
+	write(2)
+	p.stop(t)
+	if code := command(t, nil, "verify", "--data", data); code != 0 { // It brings the views to the log's end.
+		t.Fatalf("verify: exit %d", code)
+	}
+	for _, part := range []string{"log", "register"} {
+		to, from := filepath.Join(data, part), filepath.Join(old, part)
+		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := soak.Start(bin, data)
+	if err == nil {
+		s.Kill()
+		t.Fatal("a server started")
+	}
+	if !strings.Contains(err.Error(), "delete the views") {
+		t.Errorf("it says %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(data, "views")); err != nil {
+		t.Fatal(err)
+	}
+	p = startServer(t, data)
+	write(3)
+	if held := metric(t, p, "zujian_register_held"); held != 1 {
+		t.Errorf("held: %v", held)
 	}
 }
 

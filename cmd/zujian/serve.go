@@ -115,7 +115,9 @@ func (c *serveCmd) Run(g *globals) error {
 			return errors.Join(err, h.Close())
 		}
 	}
-	err = c.serve(g, h, r)
+	if err = h.refuseOtherViews(g); err == nil {
+		err = c.serve(g, h, r)
+	}
 	if r != nil {
 		err = errors.Join(err, r.Close())
 	}
