@@ -113,6 +113,7 @@ type Server struct {
 	lasting     *gate            // Batches and streams.
 	busy        sync.Map         // Idempotency keys at work: string → struct{}.
 	position    atomic.Uint64
+	imports     sync.Mutex // Of bank statements: each is held to the days that are there.
 
 	disclosures quota // Readings of personal data in clear.
 }

@@ -14,6 +14,8 @@ func importStatement(ctx context.Context, s *Server, c *call, in NewStatement) (
 	for _, l := range in.Lines {
 		req.Lines = append(req.Lines, statement.Line{TxnID: l.TxnId, AmountFen: l.AmountFen, ValueDate: l.ValueDate, Contract: l.ContractId})
 	}
+	s.imports.Lock()
+	defer s.imports.Unlock()
 	if err := s.catchUp(ctx, money.Projection{}.Name()); err != nil {
 		return answer{}, err
 	}
@@ -21,6 +23,7 @@ func importStatement(ctx context.Context, s *Server, c *call, in NewStatement) (
 	if err != nil {
 		return answer{}, err
 	}
+	s.atLeast(r.Position) // The next one waits for this.
 	a := wrote(http.StatusCreated, r, statementBody(id, state))
 	a.location = "/v1/bank-statements/" + id
 	return a, nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -208,6 +209,32 @@ func TestScenario09ADeductionOutsideTheClauseIsContestedAndMediated(t *testing.T
 		is("refunds.0.amount_fen", 310000).is("closed_on", "2027-12-01")
 	w.balanced(id)
 	w.get("tenant", "/v1/views/money/ledgers/"+id).want(http.StatusOK).is("state", "CLOSED").is("released_fen", 40000).is("refunded_fen", 310000)
+}
+
+// Each day opens with what the one before closed with, also when a bank sends two at once.
+func TestStatementsSentAtOnceMakeOneChain(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	first, opening := civil(worldDay), 0 // Of what is there.
+	for range 5 {
+		later := map[string]any{"date": first.AddDays(-1).String(), "opening_fen": opening + 500, "closing_fen": opening, "lines": []any{
+			map[string]any{"txn_id": "L" + first.String(), "amount_fen": -500, "value_date": worldDay},
+		}}
+		earlier := map[string]any{"date": first.AddDays(-2).String(), "opening_fen": opening, "closing_fen": opening, "lines": []any{}}
+		var a, b answer // Either may stand before what is there, but not both.
+		var sent sync.WaitGroup
+		sent.Go(func() { a = w.money("bank", "/v1/bank-statements", later) })
+		sent.Go(func() { b = w.money("bank", "/v1/bank-statements", earlier) })
+		sent.Wait()
+		if b.status == http.StatusCreated {
+			a.problem(http.StatusUnprocessableEntity, "statement.chain_broken")
+			first = first.AddDays(-2)
+			continue
+		}
+		b.problem(http.StatusUnprocessableEntity, "statement.chain_broken")
+		a.want(http.StatusCreated)
+		first, opening = first.AddDays(-1), opening+500
+	}
 }
 
 // One transaction of a bank is one movement: what paid on one contract came in on no other, and paid on no other.
