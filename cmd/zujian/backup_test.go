@@ -214,6 +214,10 @@ func TestBackupRefusals(t *testing.T) {
 		{"since what is no backup", exitFailed, []string{"backup", "--data", data, "--to", filepath.Join(dir, "b2"), "--since", data}},
 		{"restore over a folder in use", exitUsage, []string{"restore", "--data", data, "--from", good}},
 		{"restore what is no backup", exitFailed, []string{"restore", "--data", filepath.Join(dir, "r1"), "--from", data}},
+		{"a second backup", 0, []string{"backup", "--data", data, "--to", filepath.Join(dir, "r3.restoring")}},
+		{"restore from where it is made", exitUsage, []string{"restore", "--data", filepath.Join(dir, "r3"), "--from", filepath.Join(dir, "r3.restoring")}},
+		{"keys of there", exitUsage, []string{"restore", "--data", filepath.Join(dir, "r3"), "--from", good, "--keys-from", filepath.Join(dir, "r3.restoring", "keys")}},
+		{"which is whole", 0, []string{"restore", "--data", filepath.Join(dir, "r4"), "--from", filepath.Join(dir, "r3.restoring"), "--roll-back"}},
 	} {
 		if code := command(t, nil, c.args...); code != c.code {
 			t.Errorf("%s: exit %d, want %d", c.name, code, c.code)

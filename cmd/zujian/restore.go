@@ -51,6 +51,11 @@ func (c *restoreCmd) Run(g *globals) error {
 	}
 	res := restoreResult{Events: contents.Log.Events, Position: uint64(contents.Log.End.Position)}
 	next := strings.TrimSuffix(g.Data, string(filepath.Separator)) + ".restoring"
+	for _, from := range append([]string{c.From, c.KeysFrom, c.Witnessed}, c.Erased...) {
+		if from != "" && inside(from, next) {
+			return fmt.Errorf("%w: %s is in the folder that a restore is made in, which is emptied: rename it", errUsage, from)
+		}
+	}
 	if err := os.RemoveAll(next); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
