@@ -136,14 +136,14 @@ func (h *house) refuseOtherViews(g *globals) error {
 	return err
 }
 
-// lostRegister tells whether these keys have signed and what they have signed is missing.
+// lostRegister tells whether these keys have signed and what they have signed is missing, or is less than it was.
 func (h *house) lostRegister(g *globals) (bool, error) {
-	signs, err := h.vault.Signs()
+	size, signs, err := h.vault.Signs()
 	if err != nil || !signs {
 		return false, err
 	}
-	_, there, err := register.LoadSigned(h.disk(), registerDir(g))
-	return !there, err
+	signed, there, err := register.LoadSigned(h.disk(), registerDir(g))
+	return !there || signed.Size < size, err
 }
 
 // holdLostRegister makes a register that has lost what it had signed sign nothing new until witnesses or an operator say what
@@ -158,9 +158,13 @@ func (h *house) holdLostRegister(g *globals) error {
 	return register.Hold(h.disk(), registerDir(g))
 }
 
-// noteSigns notes that these keys sign, now that what they have signed is kept. Without room for it the next start does.
+// noteSigns notes how much these keys have signed, now that it is kept. Without room for it the next start does.
 func (h *house) noteSigns(g *globals) {
-	if err := h.vault.NoteSigns(true); err != nil {
+	signed, there, err := register.LoadSigned(h.disk(), registerDir(g))
+	if err == nil && there {
+		err = h.vault.NoteSigns(signed.Size)
+	}
+	if err != nil {
 		g.Log.Warn("it was not noted that the keys have signed", "err", err)
 	}
 }

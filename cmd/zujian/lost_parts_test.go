@@ -145,6 +145,60 @@ func TestOlderLogUnderNewerViews(t *testing.T) {
 	}
 }
 
+// TestOlderFolderUnderKeysInUse puts an old copy of everything but the keys in place: these know that more was signed.
+func TestOlderFolderUnderKeysInUse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	data := t.TempDir()
+	p := startServer(t, data)
+	key := readFirstKey(t, data)
+	write := func(n int) {
+		t.Helper()
+		p.must(t, 201, "POST", "/v1/parties", key, map[string]any{
+			"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(n), "phone": "13800000000",
+		})
+	}
+	write(1)
+	untilSigned(t, p, 4)
+	size := checkpointSize(t, p)
+	p.stop(t)
+	old := copyOf(t, data)
+	p = startServer(t, data)
+	write(2)
+	untilSigned(t, p, size+1)
+	p.stop(t)
+	for _, part := range []string{"log", "register", "views"} {
+		to, from := filepath.Join(data, part), filepath.Join(old, part)
+		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := command(t, nil, "verify", "--data", data); code != exitFailed {
+		t.Errorf("verify: exit %d", code)
+	}
+	for range 2 { // It stays held.
+		p = startServer(t, data)
+		write(3)
+		if held := metric(t, p, "zujian_register_held"); held != 1 {
+			t.Errorf("held: %v", held)
+		}
+		if now := checkpointSize(t, p); now > size {
+			t.Errorf("%d events were signed anew, %d were before", now, size)
+		}
+		p.stop(t)
+	}
+	if code := command(t, nil, "resume", "--data", data, "--roll-back"); code != 0 {
+		t.Fatalf("resume: exit %d", code)
+	}
+	p = startServer(t, data)
+	untilSigned(t, p, size+1)
+	p.stop(t)
+	if code := command(t, nil, "verify", "--data", data); code != 0 {
+		t.Errorf("verify after resume: exit %d", code)
+	}
+}
+
 // TestLostVault removes the keys of a vault that has served: no other keys are made in their place. Where nothing is left of
 // the vault's folder new ones can't but be made: then no server takes them for those of the log.
 func TestLostVault(t *testing.T) {

@@ -154,12 +154,12 @@ func (c *resumeCmd) resume(g *globals, h *house) error {
 			return err
 		}
 	}
-	if _, there, err := register.LoadSigned(nil, o.Dir); err != nil {
+	signed, there, err := register.LoadSigned(nil, o.Dir)
+	if err = errors.Join(err, h.vault.ForgetSigns()); err == nil && there { // If not, it was told to forget it, or that there is nothing.
+		err = h.vault.NoteSigns(signed.Size)
+	}
+	if err != nil {
 		return err
-	} else if !there { // And that is as it should be: it was told to forget it, or that there is nothing.
-		if err := h.vault.NoteSigns(false); err != nil {
-			return err
-		}
 	}
 	if err := errors.Join(h.vault.Settle(), register.Release(nil, o.Dir)); err != nil {
 		return err

@@ -119,7 +119,9 @@ func (c *serveCmd) Run(g *globals) error {
 		err = c.serve(g, h, r)
 	}
 	if r != nil {
-		err = errors.Join(err, r.Close())
+		if err = errors.Join(err, r.Close()); h.vault != nil {
+			h.noteSigns(g)
+		}
 	}
 	return errors.Join(err, h.Close())
 }

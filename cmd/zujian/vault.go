@@ -144,7 +144,10 @@ func (c *vaultCmd) Run(g *globals) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.Close()) }()
+	defer func() {
+		err = errors.Join(err, n.Close())
+		h.noteSigns(g)
+	}()
 	h.room.Watch()
 	defer h.room.Close()
 	mux := http.NewServeMux()
