@@ -154,13 +154,17 @@ func (c *copier) segment(ctx context.Context, g *segment, f *CopiedFile) error {
 	return nil
 }
 
-// earlier is the same sealed file of the earlier copy.
+// earlier is the same sealed file of the earlier copy; nil if that was cut short since.
 func (c *copier) earlier(f *CopiedFile) *CopiedFile {
 	if c.since == nil || !f.Sealed {
 		return nil
 	}
 	for i, old := range c.since.Files {
 		if old.Name == f.Name && old.Sealed && old.Bytes == f.Bytes {
+			info, err := c.FS.Stat(c.FS.PathJoin(c.sinceDir, f.Name))
+			if err != nil || info.Size() != f.Bytes {
+				return nil
+			}
 			return &c.since.Files[i]
 		}
 	}

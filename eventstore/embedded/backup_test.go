@@ -161,6 +161,39 @@ func TestCopySurvivesPowerLoss(t *testing.T) {
 	}
 }
 
+// TestCopyOfACutCopy goes on from a copy of which a segment was cut short, as by a transfer that ended early: it is copied anew.
+func TestCopyOfACutCopy(t *testing.T) {
+	dir := t.TempDir()
+	opts := Options{Dir: dir + "/log", SegmentBytes: 64 << 10}
+	s, err := Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for n := range 1000 {
+		if _, err := s.Append(t.Context(), "x-1", eventstore.Revision(n-1), storetest.Event(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := CopyLog(t.Context(), opts, dir+"/first", nil, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(first.Files) < 3 {
+		t.Fatalf("%d segments", len(first.Files))
+	}
+	if err := os.Truncate(dir+"/first/"+first.Files[0].Name, first.Files[0].Bytes/2); err != nil {
+		t.Fatal(err)
+	}
+	second, err := CopyLog(t.Context(), opts, dir+"/second", &first, dir+"/first", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckCopy(t.Context(), nil, dir+"/second", second); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCopyRefuses(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"a", "b"} {
