@@ -140,6 +140,9 @@ func (s *Server) oneLine(ctx context.Context, c *call, h handler, key string, n 
 		return s.badLine(c, n, err)
 	}
 	one := *c
+	if err := s.renew(ctx, &one); err != nil {
+		return s.badLine(c, n, err)
+	}
 	one.raw = raw
 	one.ID = commandID(c, key, s.fingerprint(&one))
 	ctx, cancel := context.WithTimeout(ctx, workTimeout)
@@ -149,6 +152,23 @@ func (s *Server) oneLine(ctx context.Context, c *call, h handler, key string, n 
 		return s.badLine(c, n, err)
 	}
 	return line{Line: n, Status: a.status, Filing: a.body}
+}
+
+// renew asks anew who calls and when: a batch may stay open for days, and its key be revoked meanwhile.
+func (s *Server) renew(ctx context.Context, c *call) error {
+	actor, err := s.resolve(ctx, c.echo.Request().Header.Get("Authorization"))
+	if err != nil {
+		return err
+	}
+	at, doubted := s.when()
+	switch {
+	case !c.op.allows(actor.Role):
+		return errForbidden
+	case doubted:
+		return errClock
+	}
+	c.Actor, c.At = actor, at
+	return nil
 }
 
 func (s *Server) badLine(c *call, n int, err error) line {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"net"
 	"net/http"
@@ -454,6 +455,67 @@ func TestOverTheWire(t *testing.T) {
 		}
 		fmt.Fprintf(conn, "0\r\n\r\n")
 	})
+}
+
+// TestALongBatch files by one request on two days, and no more when its key is revoked.
+func TestALongBatch(t *testing.T) {
+	var w *town
+	w = newTown(t, func(o *api.Options) { // Deadlines of sockets are real.
+		o.Now, o.When = time.Now, func() (time.Time, bool) { return w.clock(), false }
+	})
+	w.people()
+	b := w.do("district", "POST", "/v1/buildings", buildingBody).want(http.StatusCreated)
+	owned := fmt.Sprintf(`{"owners":[{"party_id":%q,"share_bp":10000}],"title_no":"苏2020示例第0000001号","from":"2020-05-01"}`, w.ids["landlord"])
+	key := w.do("city", "POST", "/v1/keys", `{"role":"district","area":"320115"}`).want(http.StatusCreated)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = w.server.HTTPServer("")
+	server.Start()
+	defer server.Close()
+	body, lines := io.Pipe()
+	defer lines.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/v1/filings", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key.text("key"))
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	answered := make(chan *bufio.Reader, 1) // With the first line's answer.
+	go func() {
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Error(err)
+			_ = body.CloseWithError(err)
+			close(answered)
+			return
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		answered <- bufio.NewReader(res.Body)
+	}()
+	var answers *bufio.Reader
+	file := func(unit, want string) {
+		t.Helper()
+		w.do("district", "POST", "/v1/units/"+unit+"/ownership", owned).want(http.StatusOK)
+		var line bytes.Buffer
+		if err := json.Compact(&line, []byte(fmt.Sprintf(`{"contract":%s,"signatures":[{"method":"PAPER","scan_sha256":%q}]}`,
+			w.contractBody(unit), strings.Repeat("ab", 32)))); err != nil {
+			t.Fatal(err)
+		}
+		line.WriteByte('\n')
+		if _, err := lines.Write(line.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if answers == nil {
+			answers = <-answered
+		}
+		if got, err := answers.ReadString('\n'); err != nil || !strings.Contains(got, want) {
+			t.Fatalf("got %s, %v, want %s", got, err, want)
+		}
+	}
+	file(b.text("units.0.id"), `"filed_on":"2026-11-23"`)
+	w.pass(24 * time.Hour)
+	file(b.text("units.1.id"), `"filed_on":"2026-11-24"`)
+	w.do("city", "DELETE", "/v1/keys/"+key.text("id"), "").want(http.StatusOK)
+	file(b.text("units.1.id"), `"status":401`)
 }
 
 func TestOddRequests(t *testing.T) {
