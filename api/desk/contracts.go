@@ -402,7 +402,16 @@ func (d *Desk) ContractAct(ctx context.Context, call Call, id, partyID string, c
 	if err != nil {
 		return s, Receipt{}, err
 	}
-	r, err := exec(ctx, d, call, contract.Decider, id, cmd)
+	r, err := exec(ctx, d, call, holding(s), id, cmd)
+	if errors.Is(err, errOvertaken) { // This signature became the last one meanwhile.
+		if s, err = d.contractState(ctx, id); err == nil {
+			undo, err = d.extend(ctx, call, id, s, cmd)
+		}
+		if err != nil {
+			return s, Receipt{}, err
+		}
+		r, err = exec(ctx, d, call, holding(s), id, cmd)
+	}
 	if err != nil {
 		return s, r, errors.Join(err, undo())
 	}
@@ -411,6 +420,25 @@ func (d *Desk) ContractAct(ctx context.Context, call Call, id, partyID string, c
 	}
 	follow, err := d.follow(ctx, call, id, s, cmd)
 	return s, r.later(follow.Position), err
+}
+
+var errOvertaken = errors.New("the contract has changed since the days were held")
+
+// holding decides as contracts do, but lengthens no lease by what others signed after its state was looked at: the days that
+// adds were not held.
+func holding(seen contract.State) domain.Decider[contract.State, contract.Command, contract.Event] {
+	dec := contract.Decider
+	dec.Decide = func(s contract.State, r domain.Request[contract.Command]) ([]contract.Event, error) {
+		out, err := contract.Decider.Decide(s, r)
+		for _, e := range out {
+			if a, is := e.(contract.Amended); is && a.After.End > s.Terms.End &&
+				(seen.Amendment == nil || len(seen.Amendment.Signed) != len(s.Amendment.Signed)) {
+				return nil, errOvertaken
+			}
+		}
+		return out, err
+	}
+	return dec
 }
 
 // extend holds the days an amendment adds before the last signature makes it binding: the unit's stream alone knows

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -18,6 +19,27 @@ func (w *world) amended(contract, by string, changes map[string]any, from string
 		w.post(who, path+"/"+a.text("id")+"/signatures", map[string]string{"party_id": w.ids[who], "content_hash": a.text("content_hash")}).want(http.StatusOK)
 	}
 	return a.text("id")
+}
+
+// Both sign at once that the lease goes on into days which are let to another: neither signature may make that binding.
+func TestSignedAtOnceNoLeaseIsLengthenedOverAnother(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	for _, f := range w.building("3", 10) {
+		w.owned(f, "landlord")
+		id := w.filed(f, "landlord", "tenant", map[string]any{"end": "2027-05-31"})
+		w.filed(f, "landlord", "tenant2", map[string]any{"start": "2027-06-01"})
+		path := "/v1/contracts/" + id
+		a := w.post("landlord", path+"/amendments", `{"changes":{"end":"2027-08-31"},"effective_from":"2027-01-01"}`).want(http.StatusCreated)
+		var signing sync.WaitGroup
+		for _, who := range []string{"landlord", "tenant"} {
+			signing.Go(func() {
+				w.post(who, path+"/amendments/"+a.text("id")+"/signatures", map[string]string{"party_id": w.ids[who], "content_hash": a.text("content_hash")})
+			})
+		}
+		signing.Wait()
+		w.get("tenant", path).want(http.StatusOK).is("end", "2027-05-31")
+	}
 }
 
 func TestACertificateOfEachVersion(t *testing.T) {
