@@ -450,7 +450,7 @@ func (d *Desk) extend(ctx context.Context, call Call, id string, s contract.Stat
 		s.Amendment.Changes.End <= s.Terms.End {
 		return undo, nil
 	}
-	for _, p := range s.Parties() {
+	for _, p := range s.AmendmentParties() {
 		if p != sign.Party && !slices.Contains(s.Amendment.Signed, p) {
 			return undo, nil // Not the last signature.
 		}

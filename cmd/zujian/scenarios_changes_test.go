@@ -42,6 +42,22 @@ func TestSignedAtOnceNoLeaseIsLengthenedOverAnother(t *testing.T) {
 	}
 }
 
+// Who joins a lease signs too: until then its home is held no longer than before.
+func TestDaysAreHeldForTheLastSignatureOnly(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	id := w.filed(f, "landlord", "tenant", nil)
+	end := w.get("landlord", "/v1/units/"+f.id).want(http.StatusOK).text("occupancies.0.until")
+	a := w.amended(id, "landlord", map[string]any{
+		"end": "2028-02-29", "lessees": []any{map[string]any{"party_id": w.ids["tenant"]}, map[string]any{"party_id": w.ids["tenant2"]}},
+	}, "2027-01-01", "landlord", "tenant")
+	w.get("landlord", "/v1/units/"+f.id).want(http.StatusOK).is("occupancies.0.until", end)
+	hash := w.get("landlord", "/v1/contracts/"+id).want(http.StatusOK).text("amendment.content_hash")
+	w.post("tenant2", "/v1/contracts/"+id+"/amendments/"+a+"/signatures", map[string]string{"party_id": w.ids["tenant2"], "content_hash": hash}).want(http.StatusOK)
+	w.get("landlord", "/v1/units/"+f.id).want(http.StatusOK).is("occupancies.0.until", "2028-02-29")
+}
+
 func TestACertificateOfEachVersion(t *testing.T) {
 	w := newWorld(t, worldDay)
 	w.cast()
