@@ -39,9 +39,7 @@ func TestLostPartsAreNotMadeAnew(t *testing.T) {
 			key := readFirstKey(t, data)
 			register := func(n int) {
 				t.Helper()
-				p.must(t, 201, "POST", "/v1/parties", key, map[string]any{
-					"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(n), "phone": "13800000000",
-				}, "Idempotency-Key", fmt.Sprint("party-", n))
+				p.must(t, 201, "POST", "/v1/parties", key, newPerson(n), "Idempotency-Key", fmt.Sprint("party-", n))
 			}
 			register(1)
 			was := untilSigned(t, p, 4)
@@ -92,6 +90,17 @@ func TestLostPartsAreNotMadeAnew(t *testing.T) {
 	}
 }
 
+// putBack puts parts of an old copy in place of those in use.
+func putBack(t *testing.T, data, old string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		to, from := filepath.Join(data, part), filepath.Join(old, part)
+		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestOlderLogUnderNewerViews puts an old copy of log and register in place of those in use, as views and keys know: what the
 // views show never was in that log, and another tree may not be signed once they are deleted.
 func TestOlderLogUnderNewerViews(t *testing.T) {
@@ -105,12 +114,7 @@ func TestOlderLogUnderNewerViews(t *testing.T) {
 	data := t.TempDir()
 	p := startServer(t, data)
 	key := readFirstKey(t, data)
-	write := func(n int) {
-		t.Helper()
-		p.must(t, 201, "POST", "/v1/parties", key, map[string]any{
-			"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(n), "phone": "13800000000",
-		})
-	}
+	write := func(n int) { t.Helper(); p.must(t, 201, "POST", "/v1/parties", key, newPerson(n)) }
 	write(1)
 	untilSigned(t, p, 4)
 	p.stop(t)
@@ -121,12 +125,7 @@ func TestOlderLogUnderNewerViews(t *testing.T) {
 	if code := command(t, nil, "verify", "--data", data); code != 0 { // It brings the views to the log's end.
 		t.Fatalf("verify: exit %d", code)
 	}
-	for _, part := range []string{"log", "register"} {
-		to, from := filepath.Join(data, part), filepath.Join(old, part)
-		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
-			t.Fatal(err)
-		}
-	}
+	putBack(t, data, old, "log", "register")
 	s, err := soak.Start(bin, data)
 	if err == nil {
 		s.Kill()
@@ -153,12 +152,7 @@ func TestOlderFolderUnderKeysInUse(t *testing.T) {
 	data := t.TempDir()
 	p := startServer(t, data)
 	key := readFirstKey(t, data)
-	write := func(n int) {
-		t.Helper()
-		p.must(t, 201, "POST", "/v1/parties", key, map[string]any{
-			"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(n), "phone": "13800000000",
-		})
-	}
+	write := func(n int) { t.Helper(); p.must(t, 201, "POST", "/v1/parties", key, newPerson(n)) }
 	write(1)
 	untilSigned(t, p, 4)
 	size := checkpointSize(t, p)
@@ -168,12 +162,7 @@ func TestOlderFolderUnderKeysInUse(t *testing.T) {
 	write(2)
 	untilSigned(t, p, size+1)
 	p.stop(t)
-	for _, part := range []string{"log", "register", "views"} {
-		to, from := filepath.Join(data, part), filepath.Join(old, part)
-		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
-			t.Fatal(err)
-		}
-	}
+	putBack(t, data, old, "log", "register", "views")
 	if code := command(t, nil, "verify", "--data", data); code != exitFailed {
 		t.Errorf("verify: exit %d", code)
 	}
