@@ -160,12 +160,9 @@ func (s *Server) renew(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	at, doubted := s.when()
-	switch {
-	case !c.op.allows(actor.Role):
-		return errForbidden
-	case doubted:
-		return errClock
+	at, err := s.permit(c.op, actor)
+	if err != nil {
+		return err
 	}
 	c.Actor, c.At = actor, at
 	return nil

@@ -116,12 +116,9 @@ func (s *Server) enter(ctx context.Context, ec echo.Context, op *operation) (*ca
 	if !s.limits.take(ec.Response().Header(), who, s.o.Now()) {
 		return nil, errRate
 	}
-	if !op.allows(actor.Role) {
-		return nil, errForbidden
-	}
-	at, doubted := s.when()
-	if doubted && op.method != http.MethodGet {
-		return nil, errClock
+	at, err := s.permit(op, actor)
+	if err != nil {
+		return nil, err
 	}
 	c := &call{op: op, echo: ec, lang: language(ec.Request().Header.Get("Accept-Language")), query: map[string]string{}}
 	c.Actor, c.At, c.Correlation = actor, at, requestID(ec)
@@ -135,6 +132,18 @@ func (s *Server) enter(ctx context.Context, ec echo.Context, op *operation) (*ca
 		return c, s.await(ctx, c)
 	}
 	return c, nil
+}
+
+// permit tells what time it is for who may do this now.
+func (s *Server) permit(op *operation, actor domain.Actor) (time.Time, error) {
+	if !op.allows(actor.Role) {
+		return time.Time{}, errForbidden
+	}
+	at, doubted := s.when()
+	if doubted && op.method != http.MethodGet {
+		return time.Time{}, errClock
+	}
+	return at, nil
 }
 
 // when is what time it is for whoever asks, and whether that is in doubt.
