@@ -398,19 +398,18 @@ func (d *Desk) ContractAct(ctx context.Context, call Call, id, partyID string, c
 			return s, Receipt{}, contract.ErrNotSigner.At("/party_id")
 		}
 	}
-	undo, err := d.extend(ctx, call, id, s, cmd)
-	if err != nil {
-		return s, Receipt{}, err
-	}
-	r, err := exec(ctx, d, call, holding(s), id, cmd)
-	if errors.Is(err, errOvertaken) { // This signature became the last one meanwhile.
-		if s, err = d.contractState(ctx, id); err == nil {
-			undo, err = d.extend(ctx, call, id, s, cmd)
-		}
-		if err != nil {
+	var r Receipt
+	var undo func() error
+	for {
+		if undo, err = d.extend(ctx, call, id, s, cmd); err != nil {
 			return s, Receipt{}, err
 		}
-		r, err = exec(ctx, d, call, holding(s), id, cmd)
+		if r, err = exec(ctx, d, call, holding(s), id, cmd); !errors.Is(err, errOvertaken) {
+			break
+		}
+		if s, err = d.contractState(ctx, id); err != nil { // This signature may have become the last one meanwhile.
+			return s, Receipt{}, err
+		}
 	}
 	if err != nil {
 		return s, r, errors.Join(err, undo())

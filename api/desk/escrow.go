@@ -65,9 +65,6 @@ func (d *Desk) Receive(ctx context.Context, call Call, id string, cmd escrow.Rec
 	if s.Bank != "" && s.Bank != call.Actor.Party {
 		return s, Receipt{}, ErrNotFound
 	}
-	if err := expected(ctx, d, call, escrow.Decider, id); err != nil {
-		return s, Receipt{}, err
-	}
 	cmd.Bank = call.Actor.Party
 	if err := d.claimTxn(ctx, call, id, s, cmd.BankTxnID, cmd); err != nil {
 		return escrow.State{}, Receipt{}, err
@@ -75,8 +72,12 @@ func (d *Desk) Receive(ctx context.Context, call Call, id string, cmd escrow.Rec
 	return d.ledgerExec(ctx, call, id, cmd)
 }
 
-// claimTxn makes a bank's transaction belong to one ledger: that refuses other content, this other ledgers.
+// claimTxn makes a bank's transaction belong to one ledger, unless the command would be refused: that refuses other content,
+// this other ledgers.
 func (d *Desk) claimTxn(ctx context.Context, call Call, id string, s escrow.State, txn string, cmd escrow.Command) error {
+	if err := expected(ctx, d, call, escrow.Decider, id); err != nil {
+		return err
+	}
 	if err := refused(ctx, d, call, escrow.Decider, s, cmd); err != nil {
 		return err
 	}
@@ -149,9 +150,6 @@ func (d *Desk) LedgerAct(ctx context.Context, call Call, id string, side Side, c
 		txn = c.BankTxnID
 	}
 	if txn != "" {
-		if err := expected(ctx, d, call, escrow.Decider, id); err != nil {
-			return escrow.State{}, Receipt{}, err
-		}
 		if err := d.claimTxn(ctx, call, id, s, txn, cmd); err != nil {
 			return escrow.State{}, Receipt{}, err
 		}

@@ -34,7 +34,10 @@ func TestSignedAtOnceNoLeaseIsLengthenedOverAnother(t *testing.T) {
 		var signing sync.WaitGroup
 		for _, who := range []string{"landlord", "tenant"} {
 			signing.Go(func() {
-				w.post(who, path+"/amendments/"+a.text("id")+"/signatures", map[string]string{"party_id": w.ids[who], "content_hash": a.text("content_hash")})
+				got := w.post(who, path+"/amendments/"+a.text("id")+"/signatures", map[string]string{"party_id": w.ids[who], "content_hash": a.text("content_hash")})
+				if got.status >= http.StatusInternalServerError {
+					t.Errorf("%s: %d", who, got.status)
+				}
 			})
 		}
 		signing.Wait()
