@@ -39,10 +39,11 @@ const (
 // benchHTTP files contracts over HTTP: companies file for owners whose mandate they hold, in one call with every
 // party's e-signature and an occupant to seal. Beside it the same request, except that its signatures are scans of
 // paper: the key, the limits, the JSON, the schema and the idempotency record are the same, and the desk refuses it
-// before it reads or decides anything. Client and server share the processor.
+// before it reads or decides anything. Client and server share the processor, and so do all views and processes: then once
+// more without those, as on a node that only answers (--role api), which is the filing alone.
 func benchHTTP(b *bench) (_ []benchRow, err error) {
 	g := b.below("http")
-	flats := min(max(int(b.seconds*benchFilingsMax*0.6), 4*b.clients), benchFlatsMax)
+	flats := min(max(int(b.seconds*benchFilingsMax*1.2), 8*b.clients), benchFlatsMax)
 	s, world, err := serveBench(b, g, flats)
 	if err != nil {
 		return nil, err
@@ -64,6 +65,9 @@ type benchServer struct {
 	stop     context.CancelFunc
 	work     sync.WaitGroup
 	failed   chan error
+
+	halt    context.CancelFunc // Ends the views and the processes.
+	follows sync.WaitGroup
 }
 
 // serveBench serves a register of its own with so many homes ready to be let.
@@ -85,7 +89,7 @@ func serveHouse(b *bench, g *globals, quiet bool) (_ *benchServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &benchServer{b: b, h: h, failed: make(chan error, 4), stop: func() {}}
+	s := &benchServer{b: b, h: h, failed: make(chan error, 4), stop: func() {}, halt: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -114,14 +118,16 @@ func serveHouse(b *bench, g *globals, quiet bool) (_ *benchServer, err error) {
 	s.server = server.HTTPServer("")
 	ctx, stop := context.WithCancel(b.ctx)
 	s.stop = stop
-	s.run(func() error { return h.runner.Run(ctx, views(h.city)) })
+	following, halt := context.WithCancel(ctx)
+	s.halt = halt
+	s.run(&s.follows, func() error { return h.runner.Run(following, views(h.city)) })
 	if s.register != nil {
-		s.run(func() error { return keepRegister(ctx, g, s.register) })
+		s.run(&s.work, func() error { return keepRegister(ctx, g, s.register) })
 	}
 	if !quiet {
-		s.run(func() error { return h.reactor(g, g.Now).Run(ctx, processes(h)) })
+		s.run(&s.follows, func() error { return h.reactor(g, g.Now).Run(following, processes(h)) })
 	}
-	s.run(func() error {
+	s.run(&s.work, func() error {
 		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
@@ -139,8 +145,8 @@ func benchClient(clients int) *http.Client {
 	return &http.Client{Timeout: benchHTTPTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: clients, DisableCompression: true}}
 }
 
-func (s *benchServer) run(f func() error) {
-	s.work.Go(func() {
+func (s *benchServer) run(in *sync.WaitGroup, f func() error) {
+	in.Go(func() {
 		if err := f(); err != nil {
 			s.failed <- err
 		}
@@ -153,7 +159,9 @@ func (s *benchServer) close() error {
 		err = s.server.Close()
 		s.client.CloseIdleConnections()
 	}
+	s.halt()
 	s.stop()
+	s.follows.Wait()
 	s.work.Wait()
 	close(s.failed)
 	for e := range s.failed {
@@ -189,7 +197,9 @@ func (s *benchServer) measure(world []benchFlat) ([]benchRow, error) {
 		at, err := s.post(filingBody(world[n], today, "E_SIGN"), world[n].key, http.StatusCreated)
 		if err == nil {
 			filed.Add(1)
-			watch.take(at)
+			if watch != nil {
+				watch.take(at)
+			}
 		}
 		return true, err
 	}
@@ -199,47 +209,74 @@ func (s *benchServer) measure(world []benchFlat) ([]benchRow, error) {
 		_, err := s.post(filingBody(f, today, "PAPER"), f.key, http.StatusUnprocessableEntity)
 		return true, err
 	}
-	var got, peer []slicing
 	events, before := int64(0), int64(0)
-	for round := -1; round < benchHTTPRounds; round++ { // The first warms up.
-		length := slice
-		if round < 0 {
-			length = min(slice, benchSettle)
-		} else if round == 0 {
-			events, before = s.h.log.Stats().Events, filed.Load()
-		}
-		theirs, err1 := s.hammer(length, refuse)
-		ours, err2 := s.hammer(length, file)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, errors.Join(err, watch.end())
-		}
-		if round >= 0 && len(ours.took) > 0 {
-			got, peer = append(got, ours), append(peer, theirs)
-		}
-	}
-	if err := watch.end(); err != nil {
+	got, peer, err := s.inTurn(refuse, file, slice, func() { events, before = s.h.log.Stats().Events, filed.Load() })
+	if err := errors.Join(err, watch.end()); err != nil {
 		return nil, err
 	}
 	if len(got) == 0 {
 		return nil, errors.New("the homes ran out before anything was measured")
 	}
-	return benchHTTPRows(s.b.clients, got, peer, watch.took, float64(s.h.log.Stats().Events-events)/float64(max(filed.Load()-before, 1))), nil
+	rows := benchHTTPRows(s.b.clients, got, peer, watch.took, float64(s.h.log.Stats().Events-events)/float64(max(filed.Load()-before, 1)))
+	watch = nil
+	s.halt()
+	s.follows.Wait()
+	if got, peer, err = s.inTurn(refuse, file, slice, func() {}); err != nil {
+		return nil, err
+	}
+	if len(got) == 0 {
+		s.b.say("the homes ran out before filings alone were measured: with fewer seconds they are")
+		return rows, nil
+	}
+	return append(rows, benchAlone(s.b.clients, got, peer)...), nil
+}
+
+// inTurn measures filings and refusals in turn, as long as there are homes, after warming up; warm is called then.
+func (s *benchServer) inTurn(refuse, file func() (bool, error), slice time.Duration, warm func()) (got, peer []slicing, err error) {
+	for round := -1; round < benchHTTPRounds; round++ { // The first warms up.
+		length := slice
+		if round < 0 {
+			length = min(slice, benchSettle)
+		} else if round == 0 {
+			warm()
+		}
+		theirs, err1 := s.hammer(length, refuse)
+		ours, err2 := s.hammer(length, file)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, nil, err
+		}
+		if round >= 0 && len(ours.took) > 0 {
+			got, peer = append(got, ours), append(peer, theirs)
+		}
+	}
+	return got, peer, nil
 }
 
 func benchHTTPRows(clients int, got, peer []slicing, seen []time.Duration, events float64) []benchRow {
-	rate := func(s slicing) float64 { return s.rate }
 	name := fmt.Sprintf("filing over HTTP, %d clients", clients)
-	row := compare(name, "filings/s", "same request refused before it decides", got, peer, rate)
-	refused := compare(name+", refused", "requests/s", "", peer, peer, rate)
+	row, work := benchFiling(name, "CPU of a filing, client and views included", got, peer)
+	refused := compare(name+", refused", "requests/s", "", peer, peer, func(s slicing) float64 { return s.rate })
 	refused.Limit, refused.LimitValue, refused.Ratio = "", 0, 0
-	work := compare("CPU of a filing, client and views included", "ms", "the same refused", got, peer, func(s slicing) float64 { return float64(s.cpu) / 1e6 })
-	work.P50, work.P99 = 0, 0
 	tail := benchLimit(name+", p99", "ms", row.P99, "required at most", benchP99Required)
 	slices.Sort(seen)
 	all := slicing{took: seen}
 	shown := benchLimit("filing answered → in all views and the index, p99", "ms", all.at(0.99), "required at most", benchSeenRequired)
 	shown.P50, shown.P99 = all.at(0.5), all.at(0.99)
 	return []benchRow{row, refused, work, tail, {Name: "events of a filing", Value: events, Unit: "events"}, shown}
+}
+
+// benchAlone makes the rows of filings while no view and no process follows.
+func benchAlone(clients int, got, peer []slicing) []benchRow {
+	row, work := benchFiling(fmt.Sprintf("filing alone, %d clients", clients), "CPU of a filing alone, client included", got, peer)
+	return []benchRow{row, work}
+}
+
+// benchFiling makes the rows of filings beside refusals: how many a second, and what one takes of the processors.
+func benchFiling(name, cpu string, got, peer []slicing) (row, work benchRow) {
+	row = compare(name, "filings/s", "same request refused before it decides", got, peer, func(s slicing) float64 { return s.rate })
+	work = compare(cpu, "ms", "the same refused", got, peer, func(s slicing) float64 { return float64(s.cpu) / 1e6 })
+	work.P50, work.P99 = 0, 0
+	return row, work
 }
 
 // benchLimit is a time beside the longest it may be.

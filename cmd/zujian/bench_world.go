@@ -27,7 +27,7 @@ const (
 	benchCompanies = 4
 	benchPerHouse  = 100 // Flats of one building.
 	benchPerOwner  = 10
-	benchFlatsMax  = 40_000
+	benchFlatsMax  = 60_000
 )
 
 // benchWorld makes a register of its own with so many flats, through the desk.
