@@ -53,7 +53,7 @@ const oneCallAttempts = 4
 // or a lessee who files alone, brings paper. Repeated with the same call id it finds what it did.
 //
 // All of it is decided before anything is written, so what any rule refuses leaves nothing behind. A log that can takes
-// all of it in one append. Else the space is reserved, the contract is written in one append, and at last its space is
+// all of it in one append, and the space of what is filed there is never only reserved. Else the space is reserved, the contract is written in one append, and at last its space is
 // confirmed and its money planned; what a crash leaves between those, the process "leasing" finishes or releases, and a
 // repeat too.
 func (d *Desk) FileOneCall(ctx context.Context, call Call, in OneCall) (string, contract.State, Receipt, error) {
@@ -201,20 +201,21 @@ func (d *Desk) decideFile(ctx context.Context, call Call, all *contractSteps, fr
 }
 
 // writeTogether writes the contract, its space and its money in one append, where the log can: a crash leaves all of it or
-// nothing. The events, their order and their ids are those of writeInTurn.
+// nothing. The events, their order and their ids are those of writeInTurn, but for a reservation that its lease would follow
+// at once.
 func (d *Desk) writeTogether(ctx context.Context, store eventstore.Together, call Call, id string, all *contractSteps, asked bool) (Receipt, error) {
 	s, file := all.State(), call.step("file")
 	var home steps[unit.State, unit.Command, unit.Event]
 	if err := home.begin(ctx, d, unit.Decider, s.Terms.Unit, all.policy); err != nil {
 		return Receipt{}, err
 	}
-	home.Room(2) // Reserved, leased.
+	home.Room(1) // Reserved or leased.
 	var money steps[escrow.State, escrow.Command, escrow.Event]
 	if err := money.beginAfter(ctx, d, all, escrow.Decider, id); err != nil {
 		return Receipt{}, err
 	}
-	parts := make([]eventstore.Part, 0, 4)
-	if asked {
+	parts := make([]eventstore.Part, 0, 3)
+	if asked && s.Stage != contract.StageFiled {
 		if err := home.decide(file.step("reserve"), reservation(id, s.Terms)); err != nil {
 			return Receipt{}, err
 		}
@@ -222,7 +223,11 @@ func (d *Desk) writeTogether(ctx context.Context, store eventstore.Together, cal
 	}
 	parts = append(parts, all.Take())
 	if s.Stage == contract.StageFiled {
-		if err := home.decide(file.step("confirm"), unit.Confirm{Contract: id}); err != nil {
+		var secure unit.Command = unit.Confirm{Contract: id}
+		if asked {
+			secure = unit.Lease(reservation(id, s.Terms))
+		}
+		if err := home.decide(file.step("confirm"), secure); err != nil {
 			return Receipt{}, err
 		}
 		parts = append(parts, home.Take())

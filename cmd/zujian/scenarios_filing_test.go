@@ -51,7 +51,7 @@ func TestScenarioFilingIsOneAppend(t *testing.T) {
 		got = append(got, e.Type)
 	}
 	want := []string{
-		"unit.reserved", "contract.drafted", "contract.paper_recorded", "contract.signed", "contract.filed", "unit.leased", "escrow.funds_expected",
+		"contract.drafted", "contract.paper_recorded", "contract.signed", "contract.filed", "unit.leased", "escrow.funds_expected",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("in the log (-want +got):\n%s", diff)

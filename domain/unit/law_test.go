@@ -16,9 +16,9 @@ func drawCommand(t *rapid.T) Command {
 	contract := rapid.SampledFrom([]string{"a", "b", "c", "d", "h", "k"})
 	day := rapid.Custom(func(t *rapid.T) domain.Day { return domain.Date(2026, 1, rapid.IntRange(1, 12).Draw(t, "day")) })
 	who := contract.Draw(t, "contract")
-	command := rapid.IntRange(0, 11).Draw(t, "command")
+	command := rapid.IntRange(0, 12).Draw(t, "command")
 	switch command {
-	case 0, 1, 2, 3, 4:
+	case 0, 1, 2, 3, 4, 12:
 		kind, parent := KindOut, rapid.SampledFrom([]string{"", "", "h", "k", "a"}).Draw(t, "parent")
 		if who == "h" || who == "k" {
 			kind = KindHead
@@ -28,6 +28,9 @@ func drawCommand(t *rapid.T) Command {
 		space := Reserve{Contract: who, Kind: kind, Parent: parent, Rooms: rooms, From: from, Until: from.AddDays(rapid.IntRange(0, 6).Draw(t, "days"))}
 		if command == 4 {
 			return Confirm{Contract: who, Space: &space}
+		}
+		if command == 12 {
+			return Lease(space)
 		}
 		return space
 	case 5, 6, 7:

@@ -165,6 +165,10 @@ type Reserve struct {
 	Until    domain.Day // Last day, included.
 }
 
+// Lease takes a space for good, as Reserve and Confirm would: for who files the contract in the same append, so that there is
+// nothing to hold it for in between.
+type Lease Reserve
+
 // Confirm makes a reservation a lease. After its expiry it still succeeds if nobody else took the space.
 type Confirm struct {
 	Contract string
@@ -203,6 +207,7 @@ func (Retire) isCommand()            {}
 func (Split) isCommand()             {}
 func (Merge) isCommand()             {}
 func (Reserve) isCommand()           {}
+func (Lease) isCommand()             {}
 func (Confirm) isCommand()           {}
 func (Release) isCommand()           {}
 func (End) isCommand()               {}

@@ -140,6 +140,21 @@ func reserve(s State, r domain.Request[Command], c Reserve) ([]Event, error) {
 	}}, nil
 }
 
+func lease(s State, r domain.Request[Command], c Reserve) ([]Event, error) {
+	if _, err := reserve(s, r, c); err != nil {
+		return nil, err
+	}
+	o := c.occupancy()
+	if own, _ := s.Occupancy(c.Contract); own.Confirmed {
+		return nil, nil
+	}
+	return []Event{o.leased()}, nil
+}
+
+func (o Occupancy) leased() Leased {
+	return Leased{Contract: o.Contract, Kind: o.Kind, Parent: o.Parent, Rooms: o.Rooms, From: o.From, Until: o.Until}
+}
+
 func (c Reserve) occupancy() Occupancy {
 	return Occupancy{Contract: c.Contract, Kind: c.Kind, Parent: c.Parent, Rooms: sorted(c.Rooms), From: c.From, Until: c.Until}
 }
@@ -191,7 +206,7 @@ func confirm(s State, r domain.Request[Command], c Confirm) ([]Event, error) {
 	if _, taken := s.Conflict(o, r.At); taken || s.Stage != StageActive {
 		return []Event{ReservationLost{Contract: c.Contract}}, nil
 	}
-	return []Event{Leased{Contract: o.Contract, Kind: o.Kind, Parent: o.Parent, Rooms: o.Rooms, From: o.From, Until: o.Until}}, nil
+	return []Event{o.leased()}, nil
 }
 
 func release(s State, c Release) ([]Event, error) {

@@ -143,6 +143,8 @@ func decide(s State, r domain.Request[Command]) ([]Event, error) {
 		return correct(s, c)
 	case Reserve:
 		return reserve(s, r, c)
+	case Lease:
+		return lease(s, r, Reserve(c))
 	case Change:
 		return change(s, r, c)
 	}

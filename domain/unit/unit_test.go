@@ -107,6 +107,16 @@ func TestReserveAndConfirm(t *testing.T) {
 		{Name: "ends before it begins", Given: unit, When: Reserve{Contract: "c1", Kind: KindOut, From: day(1, 2), Until: day(1, 1)}, Err: ErrPeriod},
 		{Name: "unknown kind", Given: unit, When: Reserve{Contract: "c1", From: day(1, 2), Until: day(1, 3)}, Err: ErrOccupancy},
 
+		{Name: "lease the flat", Given: unit, When: Lease(c1), Then: []Event{leasedBy("c1")}},
+		{Name: "lease what it holds", Given: given(held), When: Lease(c1), Then: []Event{leasedBy("c1")}},
+		{Name: "lease what it held", Given: given(held), When: Lease(c1), At: late, Then: []Event{leasedBy("c1")}},
+		{Name: "lease again", Given: given(leasedBy("c1")), When: Lease(c1)},
+		{Name: "lease on other terms", Given: given(leasedBy("c1")), When: Lease(longer), Err: ErrAlreadyLeased},
+		{Name: "lease a room of a reserved flat", Given: given(held), When: Lease(room), Err: ErrSpaceOverlap},
+		{Name: "lease a room of a let flat", Given: given(leasedBy("c1")), When: Lease(room), Err: ErrSpaceOverlap},
+		{Name: "lease an unknown room", Given: unit, When: Lease{Contract: "c1", Kind: KindOut, Rooms: []string{"r9"}, From: day(1, 1), Until: day(1, 2)}, Err: ErrUnknownRoom},
+		{Name: "lease without a unit", When: Lease(c1), Err: ErrNotFound},
+
 		{Name: "sublet under the operator's own head lease", Given: given(head), When: under("h1"), Then: []Event{
 			Reserved{Contract: "c1", Kind: KindOut, Parent: "h1", From: c1.From, Until: c1.Until, ExpiresAt: expiry()},
 		}},
