@@ -173,3 +173,13 @@ func ValidNumber(no string) bool {
 	c, ok := CheckChar37(no[:18])
 	return ok && c == no[18]
 }
+
+// IsDigits reports whether s is n digits.
+func IsDigits(s string, n int) bool {
+	return len(s) == n && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+// IsRealEstateNo reports whether s may stand for a real estate unit number (不动产单元号): 28 digits and capitals (TD/T 1063), or none.
+func IsRealEstateNo(s string) bool {
+	return s == "" || len(s) == 28 && !strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && (r < 'A' || r > 'Z') })
+}

@@ -127,9 +127,9 @@ func register(s State, c Register) ([]Event, error) {
 		return nil, bad("estate")
 	case c.BuildingNo == "" || !short(c.BuildingNo):
 		return nil, bad("building_no")
-	case !digits(c.Street, 9):
+	case !domain.IsDigits(c.Street, 9):
 		return nil, bad("street")
-	case !digits(c.AdminCode, 6):
+	case !domain.IsDigits(c.AdminCode, 6):
 		return nil, bad("admin_code")
 	case c.ReportUnit == "" || !short(c.ReportUnit):
 		return nil, bad("report_unit")
@@ -281,7 +281,7 @@ func checkUnit(u UnitPlan, at string) error {
 		return bad("land_kind")
 	case !short(u.TitleKind):
 		return bad("title_kind")
-	case !realEstateNo(u.RealEstateUnitNo):
+	case !domain.IsRealEstateNo(u.RealEstateUnitNo):
 		return bad("real_estate_unit_no")
 	case len(u.Rooms) > roomsMax:
 		return ErrRooms.At(at+"/rooms").With("max", int64(roomsMax))
@@ -318,25 +318,6 @@ func checkRooms(u UnitPlan, at string) error {
 }
 
 func short(s string) bool { return utf8.RuneCountInString(s) <= textMax }
-
-func digits(s string, n int) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return len(s) == n
-}
-
-// realEstateNo accepts an absent number or one of 28 digits and capitals (不动产单元号).
-func realEstateNo(s string) bool {
-	for i := range len(s) {
-		if (s[i] < '0' || s[i] > '9') && (s[i] < 'A' || s[i] > 'Z') {
-			return false
-		}
-	}
-	return s == "" || len(s) == 28
-}
 
 func evolve(s State, e Event) State {
 	switch e := e.(type) {

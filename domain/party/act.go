@@ -59,7 +59,7 @@ func reportOpening(s State, r domain.Request[Command], c ReportOpening) ([]Event
 		return nil, ErrNoOpening
 	case (s.OpeningStage == OpeningWaiting || s.OpeningStage == OpeningPublic) && s.Opening == o:
 		return nil, nil
-	case !digits(o.AdminCode, 6):
+	case !domain.IsDigits(o.AdminCode, 6):
 		return nil, bad("admin_code")
 	case o.Place == "" || !short(o.Place):
 		return nil, bad("place")
@@ -71,7 +71,7 @@ func reportOpening(s State, r domain.Request[Command], c ReportOpening) ([]Event
 		return nil, bad("staff")
 	case o.OwnFundsFen < 0 || o.OwnFundsFen > domain.FenMax:
 		return nil, bad("own_funds_fen")
-	case o.AccountLast != "" && !digits(o.AccountLast, 4):
+	case o.AccountLast != "" && !domain.IsDigits(o.AccountLast, 4):
 		return nil, bad("account_last4")
 	}
 	verdict := r.Policy.Judge(domain.StageParty, r.Today(), s.facts(actOpening, r.Today(), domain.Facts{

@@ -267,22 +267,13 @@ func check(c Register, today domain.Day) error {
 		return bad("scope_text")
 	case c.LicenceIssued != 0 && (c.LicenceIssued < domain.DayMin || c.LicenceIssued > today):
 		return bad("licence_issued")
-	case c.AdminCode != "" && !digits(c.AdminCode, 6):
+	case c.AdminCode != "" && !domain.IsDigits(c.AdminCode, 6):
 		return bad("admin_code")
 	}
 	return nil
 }
 
 func short(s string) bool { return utf8.RuneCountInString(s) <= textMax }
-
-func digits(s string, n int) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return len(s) == n
-}
 
 // What a rule of stage PARTY may be judged at.
 const (

@@ -72,9 +72,9 @@ func checkHome(h Home) error {
 		return bad("building")
 	case h.UnitNo == "" || !short(h.UnitNo):
 		return bad("unit_no")
-	case !digits(h.Street, 9):
+	case !domain.IsDigits(h.Street, 9):
 		return bad("street")
-	case !digits(h.AdminCode, 6):
+	case !domain.IsDigits(h.AdminCode, 6):
 		return bad("admin_code")
 	case h.ReportUnit == "" || !short(h.ReportUnit):
 		return bad("report_unit")
@@ -88,7 +88,7 @@ func checkHome(h Home) error {
 		return bad("fitout")
 	case !slices.Contains(landKinds, h.LandKind):
 		return bad("land_kind")
-	case !realEstateNo(h.RealEstateUnitNo):
+	case !domain.IsRealEstateNo(h.RealEstateUnitNo):
 		return bad("real_estate_unit_no")
 	case h.Floors < 0 || h.Floors > floorsMax || h.Floor < -20 || h.Floor > floorsMax:
 		return bad("floor")
@@ -108,25 +108,6 @@ func checkHome(h Home) error {
 }
 
 func short(s string) bool { return utf8.RuneCountInString(s) <= textMax }
-
-func digits(s string, n int) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return len(s) == n
-}
-
-// realEstateNo accepts an absent number or one of 28 digits and capitals (不动产单元号, TD/T 1063 code).
-func realEstateNo(s string) bool {
-	for i := range len(s) {
-		if (s[i] < '0' || s[i] > '9') && (s[i] < 'A' || s[i] > 'Z') {
-			return false
-		}
-	}
-	return s == "" || len(s) == 28
-}
 
 func checkRooms(h Home, rooms []Room) error {
 	if len(rooms) > roomsMax {
