@@ -140,6 +140,12 @@ func TestSublease(t *testing.T) {
 	if got := judged(d.Rules, "C-09"); got != domain.OutcomeAlert {
 		t.Errorf("high in, low out: %s", got)
 	}
+	over := edit(s, func(s *Subject) { s.Parent = new(edit(*s.Parent, func(p *ParentFacts) { p.Ended = true })) })
+	bySublessor := drafted(t, terms, s).do(now, as("operator"), Sign{Party: "operator", ContentHash: Hash(terms)})
+	domaintest.Run(t, Decider, base(t), []tc{{
+		Name: "signed when the head lease has ended", Given: bySublessor.events, As: as("tenant"),
+		When: Sign{Party: "tenant", ContentHash: Hash(terms), Refreshed: &over}, Err: ErrParentUnknown,
+	}})
 	s.Parent.ChainDepth = 2
 	h := signed(t, terms, s).do(now, as("operator"), File{Number: validNo, ByRole: ByLessor, By: "operator"})
 	if held, ok := h.last().(FilingHeld); !ok || !cmp.Equal(held.Reasons, []string{"C-08"}) {
@@ -156,6 +162,8 @@ func TestSign(t *testing.T) {
 	done := signed(t, ordinary(), subject())
 	conclusion := done.last().(Signed)
 	unverified := edit(subject(), func(s *Subject) { s.Parties[1].Level = 0 })
+	erased := edit(subject(), func(s *Subject) { s.Parties[0].Erased = true })
+	retired := edit(subject(), func(s *Subject) { s.Unit.Retired = true })
 	domaintest.Run(t, Decider, base(t), []tc{
 		{Name: "the first", Given: h.events, When: Sign{Party: "owner", ContentHash: hash}, Then: []Event{owner}},
 		{Name: "the last", Given: byOwner, When: Sign{Party: "tenant", ContentHash: hash}, As: as("tenant"), Then: []Event{tenant, conclusion}},
@@ -179,6 +187,8 @@ func TestSign(t *testing.T) {
 			Name: "by a party that lost its verification", Given: byOwner, As: as("tenant"),
 			When: Sign{Party: "tenant", ContentHash: hash, Refreshed: &unverified}, Err: rejected("contract.realname_required"),
 		},
+		{Name: "beside one who is erased", Given: byOwner, As: as("tenant"), When: Sign{Party: "tenant", ContentHash: hash, Refreshed: &erased}, Err: ErrPartyUnknown},
+		{Name: "for a unit that was split", Given: byOwner, As: as("tenant"), When: Sign{Party: "tenant", ContentHash: hash, Refreshed: &retired}, Err: ErrUnitUnknown},
 		{Name: "declined", Given: byOwner, When: Decline{Party: "tenant", Reason: "price"}, Then: []Event{Declined{Party: "tenant", Reason: "price"}}},
 		{Name: "after a refusal", Given: with(byOwner, Declined{Party: "tenant"}), When: Sign{Party: "tenant", ContentHash: hash}, As: as("tenant"), Err: ErrWrongState},
 		{Name: "abandoned", Given: h.events, When: AbandonDraft{Reason: "let"}, Then: []Event{Abandoned{Reason: "let"}}},

@@ -124,9 +124,14 @@ func sign(s State, r request, c Sign, j *judge) ([]Event, error) {
 	return []Event{signed, conclusion}, nil
 }
 
-// conclude is the last signature: the contract is judged once more, and where a rule routes the money its escrow is
-// mandatory whatever was agreed.
+// conclude is the last signature: the contract is checked and judged once more on fresh facts, if there are any, and where a
+// rule routes the money its escrow is mandatory whatever was agreed.
 func conclude(s State, r request, fresh *Subject, guidance string, j *judge) (Signed, error) {
+	if fresh != nil {
+		if err := check(s.Terms, *fresh, r.Today()); err != nil {
+			return Signed{}, err
+		}
+	}
 	verdict := j.signing(r.Policy, &s, fresh, r.Today())
 	if err := verdict.Err(); err != nil {
 		return Signed{}, err
