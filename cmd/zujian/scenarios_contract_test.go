@@ -159,6 +159,32 @@ func TestScenario06ASubleaseStaysWithinItsHeadLeaseAndItsTenantIsWarnedWhenThatE
 	w.balanced(sub)
 }
 
+func TestScenario06WhoIsLateUnderAHeadLeaseIsWarnedOfItsEndToo(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	head := w.headLease(f, 300000, "2026-12-01", "2028-12-31")
+	under := func(room int) map[string]any {
+		return map[string]any{"parent_id": head, "rooms": []string{f.rooms[room]}, "start": "2027-01-01", "end": "2028-12-31"}
+	}
+	sub := w.signed(f, "company", "tenant", under(0))
+	draft := w.post("company", "/v1/contracts", w.lease(f, "company", "tenant2", under(1))).want(http.StatusCreated)
+	w.sign("company", draft.text("id"), draft.text("content_hash")).want(http.StatusOK)
+	for _, who := range []string{"landlord", "company"} {
+		w.post(who, "/v1/contracts/"+head+"/termination", `{"by":"AGREED","ground":"AGREEMENT","on":"2027-03-31"}`).want(http.StatusOK)
+	}
+	w.settled()
+	told := func() {
+		w.get("tenant", "/v1/contracts/"+sub).want(http.StatusOK).is("upstream_ended_on", "2027-03-31")
+		w.get("tenant", "/v1/escrow/"+sub).want(http.StatusOK).is("freezes.0.scope", "OPERATOR").is("freezes.0.order_no", "HEAD-"+head)
+	}
+	told()
+	w.sign("tenant2", draft.text("id"), draft.text("content_hash")).problem(http.StatusUnprocessableEntity, "contract.parent_unknown")
+	w.post("company", "/v1/contracts/"+sub+"/filing", nil).want(http.StatusOK).is("stage", "FILED")
+	w.settled()
+	told()
+}
+
 func TestScenario07NoSpaceIsLetTwice(t *testing.T) {
 	w := newWorld(t, worldDay)
 	w.cast()

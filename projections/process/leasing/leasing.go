@@ -4,7 +4,8 @@
 //
 // A filed contract holds its space and takes the listings of it down (L-03); one that ended or was cancelled gives it
 // back; a reservation without a filing is released after it lapsed; a space lost to another annuls the contract. When a
-// head lease ends, every sublease under it is told and its operator's money is stopped (scenario 6). The supervised money
+// head lease ends, every sublease under it is told and its operator's money is stopped (scenario 6), one whose money is
+// planned or which is filed only later too. The supervised money
 // follows: an amended contract lays its collections out anew, one that ends early gives the rent not used back. A contract
 // expires the day after its last, a verification code the day after its own (L-02).
 package leasing
@@ -32,7 +33,7 @@ type Process struct{}
 func (Process) Name() string { return "leasing" }
 
 // Version of what it keeps.
-func (Process) Version() int { return 1 }
+func (Process) Version() int { return 2 }
 
 // Types it reacts to.
 func (Process) Types() []string {
@@ -82,6 +83,7 @@ type held struct {
 func leaseKey(id string) string                  { return "contract/" + id }
 func endKey(end domain.Day, id string) string    { return "end/" + end.String() + "/" + id }
 func childKey(head, id string) string            { return "child/" + head + "/" + id }
+func overKey(head string) string                 { return "over/" + head } // Holds the day on which it ended.
 func offerKey(id string) string                  { return "listing/" + id }
 func offersOf(unitID string) string              { return "offer/" + unitID + "/" }
 func codeKey(until domain.Day, id string) string { return "code/" + until.String() + "/" + id }
@@ -100,11 +102,12 @@ func (Process) React(ctx context.Context, v projections.View, e projections.Even
 		return nil, onListing(ctx, v, id, f)
 	case escrow.FundsExpected:
 		l, err := projections.Get[lease](ctx, v, leaseKey(id))
-		if err == nil && l.Unit != "" {
-			l.Money = true
-			projections.Put(v, leaseKey(id), l)
+		if err != nil || l.Unit == "" {
+			return nil, err
 		}
-		return nil, err
+		l.Money = true
+		projections.Put(v, leaseKey(id), l)
+		return onSublet(ctx, v, id, l)
 	}
 	return nil, fmt.Errorf("leasing: unexpected %s", e.Type)
 }
@@ -126,10 +129,12 @@ func onContract(ctx context.Context, v projections.View, id string, e contract.E
 		l.Filed = true
 		projections.Put(v, leaseKey(id), l)
 		v.Set(endKey(l.End, id), nil)
-		if l.Head != "" {
-			v.Set(childKey(l.Head, id), nil)
+		out, err := onFiled(ctx, v, id, l)
+		if err != nil {
+			return nil, err
 		}
-		return onFiled(ctx, v, id, l)
+		told, err := onSublet(ctx, v, id, l)
+		return append(out, told...), err
 	case contract.FilingReturned:
 		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id, Unfiled: true}))}, nil
 	case contract.Amended:
@@ -288,14 +293,33 @@ func onEnded(ctx context.Context, v projections.View, id string, l lease, on dom
 			if err != nil {
 				return nil, err
 			}
-			sub := p.Key[len(prefix):]
-			out = append(out,
-				process.Send(contract.Decider, sub, contract.Command(contract.MarkUpstreamEnded{Head: id, On: on})),
-				process.Send(escrow.Decider, sub, escrow.Command(escrow.Freeze{OrderNo: "HEAD-" + id, Scope: escrow.FreezeOperator})).
-					Otherwise(func(*domain.Rejection) []process.Outgoing { return nil })) // No ledger, nothing to stop.
+			out = append(out, upstreamEnded(p.Key[len(prefix):], id, on)...)
 		}
+		projections.Put(v, overKey(id), on)
 	}
 	return out, forget(ctx, v, id, l)
+}
+
+// onSublet puts a sublease under its head lease, which may have ended before.
+func onSublet(ctx context.Context, v projections.View, id string, l lease) ([]process.Outgoing, error) {
+	if l.Head == "" {
+		return nil, nil
+	}
+	v.Set(childKey(l.Head, id), nil)
+	on, err := projections.Get[domain.Day](ctx, v, overKey(l.Head))
+	if err != nil || on.IsZero() {
+		return nil, err
+	}
+	return upstreamEnded(id, l.Head, on), nil
+}
+
+// upstreamEnded tells a sublease that its head lease is over, and stops the operator's money.
+func upstreamEnded(id, head string, on domain.Day) []process.Outgoing {
+	return []process.Outgoing{
+		process.Send(contract.Decider, id, contract.Command(contract.MarkUpstreamEnded{Head: head, On: on})),
+		process.Send(escrow.Decider, id, escrow.Command(escrow.Freeze{OrderNo: "HEAD-" + head, Scope: escrow.FreezeOperator})).
+			Otherwise(func(*domain.Rejection) []process.Outgoing { return nil }), // No ledger, nothing to stop.
+	}
 }
 
 func onUnit(v projections.View, id string, e unit.Event) []process.Outgoing {
