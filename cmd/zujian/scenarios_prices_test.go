@@ -108,6 +108,31 @@ func TestADraftOfPricesBecomesTheGuidance(t *testing.T) {
 	}
 }
 
+// TestAContractNamesThePricesOfTheDayItIsSigned drafts two contracts under prices that end that day: the one signed on the
+// next names none.
+func TestAContractNamesThePricesOfTheDayItIsSigned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, worldDay)
+	w.cast()
+	start, err := domain.ParseMonth("2026-04")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.lettings(start, 3)
+	w.settled()
+	w.publishes("2026Q2", 1)
+	open := map[string]any{"signed_on": nil}
+	draft := w.post("landlord", "/v1/contracts", w.lease(w.home("3"), "landlord", "tenant", open)).want(http.StatusCreated).is("guidance_version", "2026Q2/1")
+	w.post("city", guidancePrices+"/2026Q2/withdrawal", `{"version":1,"reason":"样本有误"}`).want(http.StatusOK)
+	w.post("city2", guidancePrices+"/2026Q2/withdrawal-approval", `{"version":1}`).want(http.StatusOK)
+	today := w.signed(w.home("4"), "landlord", "tenant2", open)
+	w.get("landlord", "/v1/contracts/"+today).want(http.StatusOK).is("guidance_version", "2026Q2/1")
+
+	w.onDay("2026-11-24")
+	w.sign("landlord", draft.text("id"), draft.text("content_hash")).want(http.StatusOK)
+	w.sign("tenant", draft.text("id"), draft.text("content_hash")).want(http.StatusOK).is("signed_on", "2026-11-24").is("guidance_version", nil)
+}
+
 // cellOf names the cell of whole flats of 70 to 90 ㎡, simply fitted out, in an area.
 func cellOf(area string) map[string]any {
 	return map[string]any{"area": area, "let_mode": "WHOLE", "size_band": "70-90", "fitout": "SIMPLE"}

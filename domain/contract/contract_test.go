@@ -166,7 +166,10 @@ func TestSign(t *testing.T) {
 	retired := edit(subject(), func(s *Subject) { s.Unit.Retired = true })
 	domaintest.Run(t, Decider, base(t), []tc{
 		{Name: "the first", Given: h.events, When: Sign{Party: "owner", ContentHash: hash}, Then: []Event{owner}},
-		{Name: "the last", Given: byOwner, When: Sign{Party: "tenant", ContentHash: hash}, As: as("tenant"), Then: []Event{tenant, conclusion}},
+		{
+			Name: "the last", Given: byOwner, As: as("tenant"), When: Sign{Party: "tenant", ContentHash: hash, GuidanceVersion: "2026Q3/1"},
+			Then: []Event{tenant, conclusion},
+		},
 		{Name: "again when all have", Given: done.events, When: Sign{Party: "tenant", ContentHash: hash}, As: as("tenant")},
 		{Name: "other content", Given: h.events, When: Sign{Party: "owner", ContentHash: sha("0")}, Err: ErrSignatureHash},
 		{Name: "no party", Given: h.events, When: Sign{Party: "x", ContentHash: hash}, As: as("x"), Err: ErrNotParty},

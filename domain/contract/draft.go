@@ -138,7 +138,7 @@ func conclude(s State, r request, fresh *Subject, guidance string, j *judge) (Si
 	}
 	return Signed{
 		SignedOn: signedOn(s.Terms, r.Today()), ContentHash: s.DraftHash, Escrow: escrowOf(s.Terms, verdict),
-		GuidanceVersion: cmp.Or(guidance, s.GuidanceVersion), Rules: verdict,
+		GuidanceVersion: guidance, Rules: verdict,
 	}, nil
 }
 

@@ -135,7 +135,7 @@ func drafted(t testing.TB, terms Terms, s Subject) *history {
 func signed(t testing.TB, terms Terms, s Subject) *history {
 	h := drafted(t, terms, s)
 	for _, p := range h.state.Parties() {
-		h.do(now, as(p), Sign{Party: p, ContentHash: h.state.ContentHash})
+		h.do(now, as(p), Sign{Party: p, ContentHash: h.state.ContentHash, GuidanceVersion: "2026Q3/1"})
 	}
 	return h
 }

@@ -29,7 +29,7 @@ type Sign struct {
 	Mandated    bool   // The actor holds a live mandate of Party with scope SIGN for the unit; required for MANDATE.
 
 	Refreshed       *Subject // Facts on the day of the signature; nil = those of the draft. Read at the last signature.
-	GuidanceVersion string   // In force on the day of signing; "" = that of the draft.
+	GuidanceVersion string   // In force on the day of signing; "" = none.
 }
 
 // Methods of signing.
@@ -49,7 +49,7 @@ type RecordPaper struct {
 	ContentHash     string
 	ByRole          string // COUNTER or LESSEE.
 	By              string // Party id for LESSEE; "" for COUNTER.
-	GuidanceVersion string
+	GuidanceVersion string // As of Sign.
 }
 
 // Roles of whoever files (C-15).
