@@ -22,6 +22,7 @@ func TestAsOfAnswersWhatWasSaidThen(t *testing.T) {
 	paths := []string{
 		"/v1/views/housing/units/" + home, "/v1/views/housing/buildings/" + building + "/matrix",
 		"/v1/views/people/subjects/" + w.ids["landlord"], "/v1/views/people/subjects/" + w.ids["tenant"], "/v1/units/" + home,
+		"/v1/parties/" + w.ids["tenant"],
 	}
 	type answer struct {
 		path string
@@ -62,6 +63,8 @@ func TestAsOfAnswersWhatWasSaidThen(t *testing.T) {
 	look()
 	step("city", "/v1/escrow/"+id+"/freezes", `{"order_no":"F1","scope":"RELEASES"}`)
 	look()
+	step("district", "/v1/parties/"+w.ids["tenant"]+"/correction", `{"name":"改名","evidence":"户口簿"}`)
+	look()
 
 	changed := map[string]map[string]bool{}
 	for _, a := range said {
@@ -86,7 +89,7 @@ func TestAsOfAnswersWhatWasSaidThen(t *testing.T) {
 
 // onFor repeats the day the first question was about.
 func onFor(path string) string {
-	if strings.Contains(path, "/listings/") || strings.Contains(path, "/contracts/") || strings.Contains(path, "/escrow/") || strings.Contains(path, "/ledgers/") {
+	if strings.Contains(path, "/parties/") || strings.Contains(path, "/listings/") || strings.Contains(path, "/contracts/") || strings.Contains(path, "/escrow/") || strings.Contains(path, "/ledgers/") {
 		return ""
 	}
 	return "on=2026-12-05"

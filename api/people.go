@@ -21,7 +21,7 @@ func (s *Server) shown(ctx context.Context, a domain.Actor, sub people.Subject) 
 	name := sub.OrgName
 	if name == "" {
 		var err error
-		if name, err = s.o.Desk.NameFor(ctx, sub.ID, a.Party == sub.ID); err != nil {
+		if name, err = s.o.Desk.OpenName(ctx, sub.ID, sub.Name, a.Party == sub.ID); err != nil {
 			return subject{}, err
 		}
 	}
@@ -103,7 +103,7 @@ func readRoster(ctx context.Context, s *Server, c *call) (answer, error) {
 		}
 		out := make([]rosterRow, 0, len(rows))
 		for _, row := range rows {
-			name, err := s.o.Desk.NameFor(ctx, row.Party, false)
+			name, err := s.o.Desk.OpenName(ctx, row.Party, row.Name, false)
 			if err != nil {
 				return nil, "", err
 			}

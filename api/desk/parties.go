@@ -264,8 +264,7 @@ func (d *Desk) publicName(ctx context.Context, id string, s party.State) (string
 	if s.Registered.Kind == party.KindOrg {
 		return s.OrgName, nil
 	}
-	name, err := d.open(ctx, id, "name", s.Name)
-	return seal.MaskName(name), err
+	return d.OpenName(ctx, id, s.Name, false)
 }
 
 // NameFor is a party's name as an actor may read it: in full for the parties of a common contract (after signing) and
@@ -278,7 +277,12 @@ func (d *Desk) NameFor(ctx context.Context, id string, full bool) (string, error
 	if s.Registered.Kind == party.KindOrg {
 		return s.OrgName, nil
 	}
-	name, err := d.open(ctx, id, "name", s.Name)
+	return d.OpenName(ctx, id, s.Name, full)
+}
+
+// OpenName is the sealed name of a person, as an answer has it, in full or masked. An erased one's is "".
+func (d *Desk) OpenName(ctx context.Context, id string, sealed domain.Sealed, full bool) (string, error) {
+	name, err := d.open(ctx, id, "name", sealed)
 	if !full {
 		name = seal.MaskName(name)
 	}
