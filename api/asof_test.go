@@ -84,7 +84,11 @@ func TestAsOfAnswersWhatWasSaidThen(t *testing.T) {
 	}
 	w.do("city", "GET", "/v1/views/housing/units/"+home+"?asOf=2020-01-01T00:00:00Z", "").problem(http.StatusNotFound, "resource.not_found")
 	w.do("city", "GET", "/v1/views/housing/units/"+home+"?asOf=yesterday", "").problem(http.StatusBadRequest, "request.parameter")
-	w.do("landlord2", "GET", "/v1/views/housing/units/"+home+"?asOf=2026-11-23T12:00:00Z", "").problem(http.StatusNotFound, "resource.not_found")
+	ahead := url.QueryEscape(w.clock().Add(time.Microsecond).Format(time.RFC3339Nano)) // What it says would be another thing later.
+	for _, p := range paths {
+		w.do("city", "GET", p+"?asOf="+ahead, "").problem(http.StatusBadRequest, "request.parameter")
+	}
+	w.do("landlord2", "GET", "/v1/views/housing/units/"+home+"?asOf=2026-11-23T03:00:00Z", "").problem(http.StatusNotFound, "resource.not_found")
 }
 
 // onFor repeats the day the first question was about.

@@ -61,13 +61,10 @@ func (c *call) on() domain.Day {
 	return domain.DayOf(c.At)
 }
 
-// Years of ?asOf, in UTC: earlier nothing is recorded, and the zero time is of year 1; later no answer could be written.
-const (
-	asOfYearMin = 1970
-	asOfYearMax = 9999
-)
+// asOfYearMin is the first year of ?asOf, in UTC: earlier nothing is recorded, and the zero time is of year 1.
+const asOfYearMin = 1970
 
-// asOf is the instant whose knowledge a question wants; the zero time is now.
+// asOf is the instant whose knowledge a question wants; the zero time is now. What is known at one to come nobody can say.
 func (c *call) asOf() (time.Time, error) {
 	text := c.query["asOf"]
 	if text == "" {
@@ -75,7 +72,7 @@ func (c *call) asOf() (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	t = t.UTC()
-	if err != nil || t.Year() < asOfYearMin || t.Year() > asOfYearMax {
+	if err != nil || t.Year() < asOfYearMin || t.After(c.At) {
 		return time.Time{}, errParameter.With("parameter", "asOf")
 	}
 	return t, nil

@@ -2833,7 +2833,7 @@ type ApplyAccountParams struct {
 
 // ReadAccountParams defines parameters for ReadAccount.
 type ReadAccountParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3004,7 +3004,7 @@ type ReadAlertQualityParams struct {
 
 // ReadAlertParams defines parameters for ReadAlert.
 type ReadAlertParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3093,7 +3093,7 @@ type ReadBuildingParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3108,7 +3108,7 @@ type DraftContractParams struct {
 
 // ReadContractParams defines parameters for ReadContract.
 type ReadContractParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3207,7 +3207,7 @@ type ConfirmHandoverParams struct {
 
 // ReadContractHistoryParams defines parameters for ReadContractHistory.
 type ReadContractHistoryParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3300,7 +3300,7 @@ type TerminateContractParams struct {
 
 // ReadEscrowParams defines parameters for ReadEscrow.
 type ReadEscrowParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3613,7 +3613,7 @@ type DraftListingParams struct {
 
 // ReadListingParams defines parameters for ReadListing.
 type ReadListingParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3721,7 +3721,7 @@ type RegisterPartyParams struct {
 
 // ReadPartyParams defines parameters for ReadParty.
 type ReadPartyParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3774,7 +3774,7 @@ type ErasePartyParams struct {
 
 // ListMandatesParams defines parameters for ListMandates.
 type ListMandatesParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -3816,7 +3816,7 @@ type DecideOpeningParams struct {
 
 // ReadOpeningParams defines parameters for ReadOpening.
 type ReadOpeningParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4113,7 +4113,7 @@ type ReadUnitParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4226,7 +4226,7 @@ type ViewMatrixParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4352,7 +4352,7 @@ type ViewUnitParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4394,7 +4394,7 @@ type ViewLedgersParams struct {
 
 // ViewLedgerParams defines parameters for ViewLedger.
 type ViewLedgerParams struct {
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
@@ -4448,7 +4448,7 @@ type ViewSubjectParams struct {
 	// On Valid on this day
 	On On `form:"on,omitempty" json:"on,omitempty,omitzero"`
 
-	// AsOf As recorded at this instant, of the years 1970 to 9999
+	// AsOf As recorded at this instant, from 1970 to now
 	AsOf AsOf `form:"asOf,omitempty" json:"asOf,omitempty,omitzero"`
 
 	// ZujianAtLeast Wait at most 2 s until the answer includes this position
