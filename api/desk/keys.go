@@ -24,8 +24,9 @@ const keyFresh = 2 * time.Second
 const keysMax = 10_000 // Cached keys; beyond it the cache starts over.
 
 type keyCache struct {
-	mu sync.Mutex
-	at map[string]cachedKey
+	mu      sync.Mutex
+	at      map[string]cachedKey
+	revoked int // How often a key was revoked here: what was read before is not kept.
 }
 
 type cachedKey struct {
@@ -82,6 +83,7 @@ func (d *Desk) RevokeKey(ctx context.Context, call Call, id, reason string) (Rec
 	r, err := exec(ctx, d, call, apikey.Decider, id, apikey.Command(apikey.Revoke{Reason: reason}))
 	d.keys.mu.Lock()
 	delete(d.keys.at, id)
+	d.keys.revoked++
 	d.keys.mu.Unlock()
 	return r, err
 }
@@ -113,6 +115,7 @@ func (d *Desk) Authenticate(ctx context.Context, token string, now time.Time) (d
 func (d *Desk) key(ctx context.Context, id string, now time.Time) (apikey.State, error) {
 	d.keys.mu.Lock()
 	c, ok := d.keys.at[id]
+	revoked := d.keys.revoked
 	d.keys.mu.Unlock()
 	if ok && now.Sub(c.read) < keyFresh && !now.Before(c.read) {
 		return c.state, nil
@@ -122,10 +125,12 @@ func (d *Desk) key(ctx context.Context, id string, now time.Time) (apikey.State,
 		return state, err
 	}
 	d.keys.mu.Lock()
+	defer d.keys.mu.Unlock()
 	if len(d.keys.at) >= keysMax {
 		clear(d.keys.at)
 	}
-	d.keys.at[id] = cachedKey{state, now}
-	d.keys.mu.Unlock()
+	if d.keys.revoked == revoked {
+		d.keys.at[id] = cachedKey{state, now}
+	}
 	return state, nil
 }
