@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // What changes about a filed lease and the people in it, through the interface.
@@ -59,6 +63,35 @@ func TestDaysAreHeldForTheLastSignatureOnly(t *testing.T) {
 	hash := w.get("landlord", "/v1/contracts/"+id).want(http.StatusOK).text("amendment.content_hash")
 	w.post("tenant2", "/v1/contracts/"+id+"/amendments/"+a+"/signatures", map[string]string{"party_id": w.ids["tenant2"], "content_hash": hash}).want(http.StatusOK)
 	w.get("landlord", "/v1/units/"+f.id).want(http.StatusOK).is("occupancies.0.until", "2028-02-29")
+}
+
+// A process that is behind looks at the first of two amendments when both are made: it takes back no day of the second.
+func TestALateProcessTakesBackNoDays(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	id := w.filed(f, "landlord", "tenant", nil)
+	w.settled()
+	w.stop()
+	w.linger = time.Second
+	w.open()
+	for _, end := range []string{"2028-02-29", "2028-05-31", "2028-03-31"} {
+		w.amended(id, "landlord", map[string]any{"end": end}, "2027-01-01", "landlord", "tenant")
+	}
+	w.settled()
+	var held []string
+	for _, e := range w.events("unit-"+f.id, 0) {
+		if e.Type == "unit.lease_changed" {
+			var changed struct{ Until string }
+			if err := json.Unmarshal(e.Data, &changed); err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, changed.Until)
+		}
+	}
+	if d := cmp.Diff(held, []string{"2028-02-29", "2028-05-31", "2028-03-31"}); d != "" {
+		t.Errorf("last days of the lease (got, want): %s", d)
+	}
 }
 
 func TestACertificateOfEachVersion(t *testing.T) {

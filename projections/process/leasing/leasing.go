@@ -22,6 +22,7 @@ import (
 	"zujian/domain/listing"
 	"zujian/domain/party"
 	"zujian/domain/unit"
+	"zujian/eventstore/aggregate"
 	"zujian/projections"
 	"zujian/projections/process"
 )
@@ -180,7 +181,23 @@ func onAmended(v projections.View, id string, l lease, f contract.Amended) (out 
 		return out
 	}
 	v.Set(endKey(l.End, id), nil)
-	return append(out, process.Send(unit.Decider, l.Unit, unit.Command(unit.Change{Contract: id, Until: l.End})))
+	return append(out, moveEnd(id, l.Unit))
+}
+
+// moveEnd lets the space of a contract end with it as it stands: the desk may have moved both on by another amendment since.
+func moveEnd(id, unitID string) process.Outgoing {
+	return process.Outgoing{
+		Target: aggregate.Stream(unit.Decider.Category, unitID),
+		Run: func(ctx context.Context, r aggregate.Runner, b process.Base) error {
+			s, _, err := aggregate.Load(ctx, r, contract.Decider, id)
+			if err != nil || s.Stage != contract.StageFiled {
+				return err
+			}
+			_, err = aggregate.Execute(ctx, r, unit.Decider, unitID,
+				process.Ask(b, unit.Command(unit.Change{Contract: id, Until: s.Terms.End})), b.Options)
+			return err
+		},
+	}
 }
 
 // onLessorReplaced sends the money after the title: the ledger's own, and of a head lease the owner's share in every
