@@ -105,12 +105,11 @@ const retentionMonths = 20 * 12
 // eraseParty proposes to destroy a person's key or, by another regulator, destroys it. The views of contracts and of
 // money, brought up to date first, tell what still needs it.
 func eraseParty(ctx context.Context, s *Server, c *call, in Erasure) (answer, error) {
+	return s.alone(ctx, func() (answer, error) { return s.erase(ctx, c, in) }, housing.Projection{}.Name(), money.Projection{}.Name())
+}
+
+func (s *Server) erase(ctx context.Context, c *call, in Erasure) (answer, error) {
 	id := c.path("id")
-	for _, view := range []string{housing.Projection{}.Name(), money.Projection{}.Name()} {
-		if err := s.catchUp(ctx, view); err != nil {
-			return answer{}, err
-		}
-	}
 	open, until, err := s.bonds(ctx, id)
 	if err != nil {
 		return answer{}, err
@@ -131,9 +130,10 @@ func eraseParty(ctx context.Context, s *Server, c *call, in Erasure) (answer, er
 
 // mergeParty proposes a merger or, by another regulator in the same words, makes it.
 func mergeParty(ctx context.Context, s *Server, c *call, in NewMerger) (answer, error) {
-	if err := s.catchUp(ctx, housing.Projection{}.Name()); err != nil {
-		return answer{}, err
-	}
+	return s.alone(ctx, func() (answer, error) { return s.merge(ctx, c, in) }, housing.Projection{}.Name())
+}
+
+func (s *Server) merge(ctx context.Context, c *call, in NewMerger) (answer, error) {
 	open, _, err := s.bonds(ctx, c.path("id"))
 	if err != nil {
 		return answer{}, err
@@ -141,6 +141,30 @@ func mergeParty(ctx context.Context, s *Server, c *call, in NewMerger) (answer, 
 	return partyAct(ctx, s, c, false, party.Merge{
 		Survivor: in.SurvivorId, Reason: in.Reason, DecisionNo: in.DecisionNo, OpenContracts: open,
 	})
+}
+
+// alone calls f while no contract takes anybody in, with views of all that the log has. They are waited for before that, too:
+// one that is far behind keeps no filing waiting.
+func (s *Server) alone(ctx context.Context, f func() (answer, error), views ...string) (a answer, err error) {
+	catchUp := func() error {
+		for _, view := range views {
+			if err := s.catchUp(ctx, view); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := catchUp(); err != nil {
+		return answer{}, err
+	}
+	err = s.o.Desk.Alone(func() error {
+		if err := catchUp(); err != nil {
+			return err
+		}
+		a, err = f()
+		return err
+	})
+	return a, err
 }
 
 // bonds counts the contracts that still run for a party, and says until when the law wants the ended ones kept.

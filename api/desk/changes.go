@@ -11,6 +11,8 @@ import (
 
 // SignAmendment is one party's signature under an amendment, its own or under its mandate.
 func (d *Desk) SignAmendment(ctx context.Context, call Call, id, partyID string, cmd contract.SignAmendment) (contract.State, Receipt, error) {
+	d.naming.RLock()
+	defer d.naming.RUnlock()
 	s, err := d.mine(ctx, call, id)
 	if err != nil {
 		return s, Receipt{}, err
@@ -49,6 +51,8 @@ func (d *Desk) SignAnswer(ctx context.Context, text []byte) (publicKey, signatur
 // ReplaceLessors records that a home was sold: the lease goes on with the owners of the new title. A regulator of its area
 // or the registry partner may.
 func (d *Desk) ReplaceLessors(ctx context.Context, call Call, id string, cmd contract.ReplaceLessor) (contract.State, Receipt, error) {
+	d.naming.RLock()
+	defer d.naming.RUnlock()
 	s, err := d.contractState(ctx, id)
 	if err != nil {
 		return s, Receipt{}, err

@@ -62,6 +62,8 @@ func (d *Desk) mine(ctx context.Context, call Call, id string) (contract.State, 
 // DraftContract records terms for signature. A lessor drafts, or who holds its mandate; a lessee may, for a paper
 // contract it files alone; a counter may for both.
 func (d *Desk) DraftContract(ctx context.Context, call Call, terms contract.Terms, occupants []NewOccupant) (string, contract.State, Receipt, error) {
+	d.naming.RLock()
+	defer d.naming.RUnlock()
 	id := derive("contract", call.ID)
 	draft, err := d.draft(ctx, call, id, terms, occupants)
 	if err != nil {

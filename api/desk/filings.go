@@ -61,6 +61,8 @@ func (d *Desk) FileOneCall(ctx context.Context, call Call, in OneCall) (string, 
 	if err := mayOneCall(call.Actor, in.Evidence, paper); err != nil {
 		return "", contract.State{}, Receipt{}, err
 	}
+	d.naming.RLock()
+	defer d.naming.RUnlock()
 	if err := d.partiesOf(ctx, call, &in); err != nil {
 		return "", contract.State{}, Receipt{}, err
 	}

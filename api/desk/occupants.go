@@ -87,6 +87,8 @@ func (d *Desk) mustOccupants(ctx context.Context, list []contract.Occupant, poin
 
 // AddOccupant registers somebody who moves in, sealing name and document.
 func (d *Desk) AddOccupant(ctx context.Context, call Call, id string, in NewOccupant) (contract.State, Receipt, error) {
+	d.naming.RLock()
+	defer d.naming.RUnlock()
 	if in.ID == "" {
 		in.ID = derive("occupant", call.ID)[:8]
 	}

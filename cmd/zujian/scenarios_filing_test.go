@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -91,6 +94,32 @@ func TestAFilingAskedForAgainWhenItsAnswerIsForgotten(t *testing.T) {
 		}
 		if diff := cmp.Diff(before, written()); diff != "" {
 			t.Errorf("seized %t: written (-before +after):\n%s", seized, diff)
+		}
+	}
+}
+
+// Two officers erase a person while a counter files what the person has signed: the contract keeps its lessee, or is refused.
+func TestNobodyIsErasedIntoAContract(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	var race sync.WaitGroup
+	for i, f := range w.building("3", 40) {
+		w.owned(f, "landlord")
+		who := fmt.Sprintf("leaving %d", i)
+		id := w.person(who, "tenant", "示例离", cnID("320115", "19700101", 100+i))
+		erasure := map[string]string{"reason": "本人申请", "decision_no": who}
+		w.post("city", "/v1/parties/"+id+"/erasure", erasure).want(http.StatusOK)
+		filing := w.onPaper(f)
+		filing["contract"] = w.lease(f, "landlord", who, nil)
+		var erased, filed answer
+		race.Go(func() { erased = w.post("city2", "/v1/parties/"+id+"/erasure", erasure) })
+		race.Go(func() {
+			time.Sleep(time.Duration(i%10) * 20 * time.Microsecond)
+			filed = w.post("district", "/v1/filings", filing)
+		})
+		race.Wait()
+		if (erased.status == http.StatusOK) == (filed.status == http.StatusCreated) {
+			t.Errorf("%s: erased %d, filed %d: %s", who, erased.status, filed.status, filed.body)
 		}
 	}
 }
