@@ -95,11 +95,9 @@ func (d *Desk) OpenAccount(ctx context.Context, call Call, id, number string, cm
 			return Receipt{}, ErrInvalid.At("/last4")
 		}
 		cmd.Last4 = number[len(number)-4:] // The schema holds it to eight digits or more.
-		sealed, err := d.o.Vault.Seal(ctx, s.Operator, "account-"+id, accountNumber, number)
-		if err != nil {
+		if cmd.Number, err = d.sealFor(ctx, s.Operator, "account-"+id, accountNumber, number); err != nil {
 			return Receipt{}, err
 		}
-		cmd.Number = domain.Sealed(sealed)
 	}
 	return exec(ctx, d, call, account.Decider, id, account.Command(cmd))
 }

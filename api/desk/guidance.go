@@ -126,11 +126,11 @@ func (d *Desk) ObjectToGuidance(ctx context.Context, call Call, period string, o
 	}
 	o.Objection = derive("objection", call.ID)
 	o.Subject = cmp.Or(call.Actor.Party, "objection:"+o.Objection)
-	sealed, err := d.o.Vault.Seal(ctx, o.Subject, aggregate.Stream(guidance.Decider.Category, period), objectionText, text)
+	sealed, err := d.sealFor(ctx, o.Subject, aggregate.Stream(guidance.Decider.Category, period), objectionText, text)
 	if err != nil {
 		return "", Receipt{}, err
 	}
-	o.Text = domain.Sealed(sealed)
+	o.Text = sealed
 	r, err := d.GuidanceAct(ctx, call, period, o)
 	return o.Objection, r, err
 }

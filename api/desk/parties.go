@@ -177,7 +177,15 @@ func (d *Desk) seal(ctx context.Context, partyID, field, clear string) (domain.S
 	if clear == "" {
 		return "", nil
 	}
-	s, err := d.o.Vault.Seal(ctx, partyID, "party-"+partyID, field, clear)
+	return d.sealFor(ctx, partyID, "party-"+partyID, field, clear)
+}
+
+// sealFor encrypts a field under a party's key. Who is erased has none any more.
+func (d *Desk) sealFor(ctx context.Context, partyID, stream, field, clear string) (domain.Sealed, error) {
+	s, err := d.o.Vault.Seal(ctx, partyID, stream, field, clear)
+	if errors.Is(err, seal.ErrErased) {
+		err = party.ErrErased
+	}
 	return domain.Sealed(s), err
 }
 

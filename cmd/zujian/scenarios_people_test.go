@@ -156,6 +156,7 @@ func TestPlantedPersonalDataIsFoundNowhere(t *testing.T) {
 	for _, who := range []string{"city", "tenant-x", "auditor"} {
 		w.get(who, "/v1/parties/"+id).want(http.StatusOK).is("erased", true).is("name", nil).is("doc_no", nil).is("phone", nil)
 	}
+	w.post("tenant-x", "/v1/parties/"+id+"/correction", `{"phone":"13900000001","evidence":"本人"}`).problem(http.StatusConflict, "party.erased")
 	w.get("landlord-x", "/v1/contracts/"+lease+"/certificate").want(http.StatusOK).is("lessors.0.name", people[0].name).is("lessees.0.name", "")
 	w.settled()
 	w.get("city", "/v1/views/people/subjects/"+id).want(http.StatusOK).is("name", "")
