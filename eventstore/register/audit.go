@@ -107,7 +107,7 @@ func (r *Register) auditSome(ctx context.Context, c *comparer) error {
 		return nil
 	}
 	from := c.at.Events
-	for e, err := range r.o.Log.Leaves(ctx, c.at.Position) {
+	for e, err := range remade(r.o.Log).Leaves(ctx, c.at.Position) {
 		if err != nil {
 			return fmt.Errorf("read log: %w", err)
 		}

@@ -3,6 +3,7 @@ package register
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"zujian/eventstore"
+	"zujian/eventstore/embedded"
 	"zujian/eventstore/leaf"
 	"zujian/eventstore/memory"
 )
@@ -32,6 +34,53 @@ func (c *changed) Leaves(ctx context.Context, after eventstore.Position) iter.Se
 			if !yield(e, err) {
 				return
 			}
+		}
+	}
+}
+
+// forged is a log of which one event was changed, and its checksum made to fit, but not its commitment beside it.
+type forged struct {
+	*embedded.Store
+	ordinal uint64
+}
+
+func (f forged) All(ctx context.Context, after eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		for e, err := range f.Store.All(ctx, after) {
+			if e.Ordinal == f.ordinal {
+				e.Data = []byte(`{}`)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestForgedEventIsFound: the event is compared with what was signed, not what its store keeps of it.
+func TestForgedEventIsFound(t *testing.T) {
+	const events = 3 * tailLeaves
+	s := openLog(t, t.TempDir())
+	o := options(t.TempDir(), s)
+	o.auditPause = time.Millisecond
+	for n := 0; n < events; n += tailLeaves {
+		fill(t, s, n, n+tailLeaves)
+		r := mustOpen(t, o)
+		stop := run(t, r)
+		signedSize(t, r, uint64(n+tailLeaves))
+		stop()
+	}
+	for _, ordinal := range []uint64{7, events - 2} {
+		o.Log = forged{s, ordinal}
+		r, err := Open(t.Context(), o)
+		if err == nil {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			err = errors.Join(r.Run(ctx), r.Close())
+			cancel()
+		}
+		var d *DamageError
+		if !errors.As(err, &d) || !strings.HasPrefix(d.What, fmt.Sprintf("event %d is not the one that was signed", ordinal)) {
+			t.Errorf("event %d was changed: %v", ordinal, err)
 		}
 	}
 }

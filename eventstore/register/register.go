@@ -63,6 +63,14 @@ func (o over) Leaves(ctx context.Context, after eventstore.Position) iter.Seq2[l
 	}
 }
 
+// remade makes leaves of the events themselves: an event that somebody has changed may still have its old commitment beside it.
+func remade(l Log) Log {
+	if s, can := l.(eventstore.Store); can {
+		return Over(s)
+	}
+	return l
+}
+
 // Options configure a register. Dir, Log, Origin, Keys and Now are mandatory. With a Notary only Keys.Log and Public are
 // needed of the keys.
 type Options struct {
@@ -273,7 +281,7 @@ func (r *Register) guard(ctx context.Context, last *signed) error {
 		return nil
 	}
 	c := comparer{files: &r.tree.files, tagger: r.tagger, size: last.Size, at: last.tail()}
-	for e, err := range r.o.Log.Leaves(ctx, c.at.Position) {
+	for e, err := range remade(r.o.Log).Leaves(ctx, c.at.Position) {
 		if err != nil {
 			return fmt.Errorf("read log: %w", err)
 		}
