@@ -239,14 +239,18 @@ func (s *Server) atLeast(position eventstore.Position) eventstore.Position {
 	}
 }
 
-// catchUp waits until a view includes all that this server has answered with: a use case reads it for a decision.
+// catchUp waits until a view includes all that the log has, whoever wrote it: a use case reads it for a decision.
 func (s *Server) catchUp(ctx context.Context, view string) error {
 	if s.o.Waiter == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, atLeastWait)
 	defer cancel()
-	return s.o.Waiter.WaitFor(ctx, view, s.atLeast(0))
+	head, err := s.o.Store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return s.o.Waiter.WaitFor(ctx, view, head.Position)
 }
 
 // readBody reads, decodes and validates the body, or makes sure there is none.

@@ -23,7 +23,6 @@ func importStatement(ctx context.Context, s *Server, c *call, in NewStatement) (
 	if err != nil {
 		return answer{}, err
 	}
-	s.atLeast(r.Position) // The next one waits for this.
 	a := wrote(http.StatusCreated, r, statementBody(id, state))
 	a.location = "/v1/bank-statements/" + id
 	return a, nil
