@@ -74,6 +74,8 @@ type Options struct {
 	Now       func() time.Time         // The clock that waits, limits and durations go by,
 	When      func() (time.Time, bool) // and what time it is for whoever asks; true while that is in doubt and nothing may be decided. nil = Now.
 	NewID     func() uuid.UUID
+	// Alone calls f while no other server over the same log does what; nil = there is none.
+	Alone func(ctx context.Context, what string, f func(context.Context) error) error
 
 	Host      string // Public host name; other Host headers are refused. "" takes any.
 	Version   string

@@ -14,18 +14,40 @@ func importStatement(ctx context.Context, s *Server, c *call, in NewStatement) (
 	for _, l := range in.Lines {
 		req.Lines = append(req.Lines, statement.Line{TxnID: l.TxnId, AmountFen: l.AmountFen, ValueDate: l.ValueDate, Contract: l.ContractId})
 	}
+	var a answer
+	err := s.importing(ctx, func(ctx context.Context) error {
+		if err := s.catchUp(ctx, money.Projection{}.Name()); err != nil {
+			return err
+		}
+		id, state, r, err := s.o.Desk.ImportStatement(ctx, c.Call, req)
+		if err == nil {
+			a = wrote(http.StatusCreated, r, statementBody(id, state))
+			a.location = "/v1/bank-statements/" + id
+		}
+		return err
+	})
+	return a, err
+}
+
+// importing calls f while nobody else imports a statement, here or, as far as a lease can tell, at another server.
+func (s *Server) importing(ctx context.Context, f func(context.Context) error) error {
 	s.imports.Lock()
 	defer s.imports.Unlock()
-	if err := s.catchUp(ctx, money.Projection{}.Name()); err != nil {
-		return answer{}, err
+	if s.o.Alone == nil {
+		return f(ctx)
 	}
-	id, state, r, err := s.o.Desk.ImportStatement(ctx, c.Call, req)
-	if err != nil {
-		return answer{}, err
+	ctx, cancel := context.WithTimeout(ctx, 2*atLeastWait) // For its turn, and for the view.
+	defer cancel()
+	began := false
+	var failed error
+	err := s.o.Alone(ctx, "statements", func(ctx context.Context) error {
+		began, failed = true, f(ctx)
+		return nil
+	})
+	if began {
+		err = failed // What was written stands, whoever has the turn by now.
 	}
-	a := wrote(http.StatusCreated, r, statementBody(id, state))
-	a.location = "/v1/bank-statements/" + id
-	return a, nil
+	return err
 }
 
 func readStatement(ctx context.Context, s *Server, c *call) (answer, error) {

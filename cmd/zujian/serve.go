@@ -258,7 +258,7 @@ func (c *serveCmd) front(g *globals, h *house, p parts) (*http.Server, error) {
 	if p.dates != nil {
 		when = func() (time.Time, bool) { return p.dates.Now(), p.dates.Status().Doubted }
 	}
-	server, err := api.New(api.Options{
+	o := api.Options{
 		When:   when,
 		Secret: []byte(secret),
 		Desk:   h.desk, Views: h.views, Kept: views(h.city), Waiter: h.runner, Keys: h.desk, Replies: h.replies,
@@ -267,7 +267,11 @@ func (c *serveCmd) front(g *globals, h *house, p parts) (*http.Server, error) {
 		Register: p.register, Status: status,
 		Bell: p.bell, Source: source(g), WebhookLoopback: c.WebhookLoopback,
 		Index: rentindex.Projection{Model: h.city.Model}, Registry: p.metrics,
-	})
+	}
+	if h.shared != nil {
+		o.Alone = h.shared.Hold
+	}
+	server, err := api.New(o)
 	if err != nil {
 		return nil, err
 	}
