@@ -70,8 +70,15 @@ func TestForgedEventIsFound(t *testing.T) {
 		signedSize(t, r, uint64(n+tailLeaves))
 		stop()
 	}
+	last, _, err := loadSigned(disk(nil), o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, ordinal := range []uint64{7, events - 2} {
 		o.Log = forged{s, ordinal}
+		if err := CheckAgainst(t.Context(), o.Log, o.Keys, o.Origin, last.Note); !errors.Is(err, ErrForked) {
+			t.Errorf("event %d was changed, and a checkpoint of before is that log's: %v", ordinal, err)
+		}
 		r, err := Open(t.Context(), o)
 		if err == nil {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)

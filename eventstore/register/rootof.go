@@ -87,7 +87,7 @@ func rootOver(ctx context.Context, log Log, keys Keys, size uint64) (s signed, e
 	tagger := leaf.NewTagger(keys.Log)
 	var edge leaf.Edge
 	var b []byte
-	for c, err := range log.Leaves(ctx, 0) {
+	for c, err := range remade(log).Leaves(ctx, 0) {
 		if err != nil {
 			return s, fmt.Errorf("read log: %w", err)
 		}
