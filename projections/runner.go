@@ -193,14 +193,17 @@ func (r *Runner) openOne(ctx context.Context, t *track, p Projection) (m *member
 
 // CheckLog refuses views that readers see and that are of another log, or of one that went further than this one does, as
 // after a restore from an older copy. A Runner waits for such a view for ever, and readers see what never was. What can't be
-// read it leaves to the Runner.
+// read it leaves to the Runner, but ErrUnavailable says that it could not look: ask again.
 func CheckLog(ctx context.Context, log eventstore.Store, views Views, list []Projection) error {
 	for _, p := range list {
+		saved := eventstore.Position(0)
 		active, err := views.Active(ctx, p.Name())
-		if err != nil || active == 0 {
-			continue
+		if err == nil && active > 0 {
+			saved, err = views.Checkpoint(ctx, p.Name(), active)
 		}
-		saved, err := views.Checkpoint(ctx, p.Name(), active)
+		if errors.Is(err, ErrUnavailable) {
+			return err
+		}
 		if err != nil {
 			continue
 		}

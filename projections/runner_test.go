@@ -130,6 +130,11 @@ func TestRunnerGoesOnWhereItStopped(t *testing.T) {
 	})
 }
 
+// awayViews can't be reached.
+type awayViews struct{ Views }
+
+func (awayViews) Active(context.Context, string) (int, error) { return 0, ErrUnavailable }
+
 // TestViewOfALongerLogIsRefused gives a view a log that ends before what the view knows, as an older copy of it does: what
 // is written there would be missing in the view, so nothing is built on it.
 func TestViewOfALongerLogIsRefused(t *testing.T) {
@@ -146,6 +151,9 @@ func TestViewOfALongerLogIsRefused(t *testing.T) {
 		}
 		if err := CheckLog(t.Context(), older, views, list); err == nil || !strings.Contains(err.Error(), "delete the views") {
 			t.Errorf("a shorter log: %v", err)
+		}
+		if err := CheckLog(t.Context(), older, awayViews{views}, list); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("views that are away: %v", err)
 		}
 		was := dump(t, views, "a")
 		var said error

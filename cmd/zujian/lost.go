@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
 	"slices"
+	"time"
 
 	"zujian/api/desk"
 	"zujian/eventstore"
@@ -64,6 +66,8 @@ func refuseLostVault(g *globals) error {
 	}
 	return nil
 }
+
+const viewsLook = 100 * time.Millisecond // Between two looks for views that are away.
 
 const knownWithin = 16_384 // Events at either end of the log within which somebody is looked for whom the keys must know.
 
@@ -127,13 +131,29 @@ func (h *house) refuseLostLog(g *globals) error {
 }
 
 // refuseOtherViews refuses views that know of events that the log does not have: they would be shown for ever. If it is the log
-// that was put back, by hand, more may have been signed, too.
-func (h *house) refuseOtherViews(g *globals) error {
-	err := projections.CheckLog(g.Ctx, h.store, h.views, views(h.city))
-	if err != nil && h.vault != nil && !isDemo(g.Data) {
+// that was put back, by hand, more may have been signed, too. projections.ErrUnavailable says that the views are away.
+func (h *house) refuseOtherViews(ctx context.Context, g *globals) error {
+	err := projections.CheckLog(ctx, h.store, h.views, views(h.city))
+	if err != nil && !errors.Is(err, projections.ErrUnavailable) && h.vault != nil && !isDemo(g.Data) {
 		err = errors.Join(err, register.Hold(h.disk(), registerDir(g)))
 	}
 	return err
+}
+
+// refuseOtherViewsLater is refuseOtherViews of views that are away, once they are back.
+func (h *house) refuseOtherViewsLater(ctx context.Context, g *globals) error {
+	look := time.NewTicker(viewsLook)
+	defer look.Stop()
+	for {
+		if err := h.refuseOtherViews(ctx, g); !errors.Is(err, projections.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+		}
+	}
 }
 
 // lostRegister tells whether these keys have signed and what they have signed is missing, or is less than it was.

@@ -2,7 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,5 +94,62 @@ func TestViewsInRedis(t *testing.T) {
 	var out, errs lockedBuffer
 	if code := run(t.Context(), []string{"verify", "--data", data, "--views", redis.URL(), "--json"}, &out, &errs); code != 0 {
 		t.Errorf("verify: exit %d\n%s\n%s", code, out.String(), errs.String())
+	}
+}
+
+// TestOlderLogUnderNewerViewsThatAreAway puts an old log back and starts a server while Redis can't be reached: once it can be,
+// what it shows never was in that log.
+func TestOlderLogUnderNewerViewsThatAreAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a real process")
+	}
+	redis := redistest.Start(t)
+	data := t.TempDir()
+	p := startServer(t, data, "--views", redis.URL())
+	key := readFirstKey(t, data)
+	p.stop(t)
+	old := copyOf(t, data)
+	p = startServer(t, data, "--views", redis.URL())
+	at := p.must(t, 201, "POST", "/v1/parties", key, map[string]any{
+		"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(1), "phone": "13800000000",
+	}).header.Get("Zujian-Position")
+	p.must(t, 200, "GET", "/v1/views/housing/contracts", key, nil, "Zujian-At-Least", at)
+	p.stop(t)
+	for _, part := range []string{"log", "register"} {
+		to, from := filepath.Join(data, part), filepath.Join(old, part)
+		if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	var open atomic.Bool
+	go func() {
+		for {
+			in, err := door.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", redis.Addr)
+			if err != nil || !open.Load() {
+				_ = in.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
+			go func() { _, _ = io.Copy(out, in); _ = out.Close() }()
+		}
+	}()
+	p = startServer(t, data, "--views", "redis://"+door.Addr().String()+"/0")
+	open.Store(true)
+	for deadline := time.Now().Add(time.Minute); !p.ended(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it serves on")
+		}
+	}
+	if !strings.Contains(p.logs.String(), "delete the views") {
+		t.Errorf("it says %s", p.logs.String())
 	}
 }

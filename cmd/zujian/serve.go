@@ -115,7 +115,7 @@ func (c *serveCmd) Run(g *globals) error {
 			return errors.Join(err, h.Close())
 		}
 	}
-	if err = h.refuseOtherViews(g); err == nil {
+	if err = h.refuseOtherViews(g.Ctx, g); err == nil || errors.Is(err, projections.ErrUnavailable) {
 		err = c.serve(g, h, r)
 	}
 	if r != nil {
@@ -176,7 +176,7 @@ func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 		return errors.Join(err, listener.Close())
 	}
 	var work sync.WaitGroup
-	failed := make(chan error, 4)
+	failed := make(chan error, 9) // Of each of these.
 	run := func(f func() error) {
 		work.Go(func() {
 			if err := f(); err != nil {
@@ -185,6 +185,7 @@ func (c *serveCmd) serve(g *globals, h *house, r *register.Register) error {
 		})
 	}
 	run(func() error { return h.runner.Run(ctx, views(h.city)) })
+	run(func() error { return h.refuseOtherViewsLater(ctx, g) })
 	run(func() error { return bell.Run(ctx) })
 	run(func() error { return h.sweepReplies(ctx, g) })
 	if dates != nil {
