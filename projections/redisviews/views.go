@@ -163,15 +163,24 @@ func (v *Views) Client() redis.UniversalClient { return v.db }
 // Topic is the name of a stream of messages beside the views.
 func (v *Views) Topic(name string) string { return v.prefix + ":topic:" + name }
 
-// Check tells whether Redis is there and set up so that it keeps what it is given.
+// Check tells whether Redis is there, lets us in, and is set up so that it keeps what it is given.
 func (v *Views) Check(ctx context.Context) error {
-	info, err := v.db.Info(ctx, "memory").Result()
+	info, err := v.db.Info(ctx, "memory", "replication").Result()
+	for _, refused := range []string{"NOAUTH", "WRONGPASS"} {
+		if redis.HasErrorPrefix(err, refused) { // It is not away, and will say the same again.
+			return fmt.Errorf("redisviews: check: %w", err)
+		}
+	}
 	if err != nil {
 		return v.fail(ctx, "check", err)
 	}
 	for line := range strings.Lines(info) {
-		if policy, ok := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:"); ok && policy != "noeviction" {
-			return fmt.Errorf("redisviews: maxmemory-policy is %s; views need noeviction", policy)
+		what, is, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch {
+		case what == "maxmemory_policy" && is != "noeviction":
+			return fmt.Errorf("redisviews: maxmemory-policy is %s; views need noeviction", is)
+		case what == "role" && is != "master":
+			return errors.New("redisviews: this Redis is another's replica; views are written")
 		}
 	}
 	return nil

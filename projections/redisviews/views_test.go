@@ -404,6 +404,30 @@ func TestCheckRefusesEviction(t *testing.T) {
 	}
 }
 
+// TestCheckRefusesWhatStaysAsItIs: a Redis that does not let us in, or write, is no Redis that may come back.
+func TestCheckRefusesWhatStaysAsItIs(t *testing.T) {
+	locked, replica := redistest.Start(t), redistest.Start(t)
+	host, port, _ := strings.Cut(locked.Addr, ":")
+	for server, order := range map[*redistest.Server][]any{
+		replica: {"REPLICAOF", host, port}, locked: {"CONFIG", "SET", "requirepass", "right"},
+	} {
+		client := server.Client()
+		if err := errors.Join(client.Do(t.Context(), order...).Err(), client.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, url := range map[string]string{
+		"no password": locked.URL(), "a wrong password": "redis://:wrong@" + locked.Addr + "/0", "a replica": replica.URL(),
+	} {
+		if err := fresh(t, url, 0).Check(t.Context()); err == nil || errors.Is(err, projections.ErrUnavailable) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := fresh(t, "redis://:right@"+locked.Addr+"/0", 0).Check(t.Context()); err != nil {
+		t.Errorf("the right password: %v", err)
+	}
+}
+
 func TestReplies(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	v := fresh(t, redistest.Start(t).URL(), 0)
