@@ -8,6 +8,7 @@ import (
 
 	"zujian/domain"
 	"zujian/domain/account"
+	"zujian/domain/contract"
 	"zujian/domain/party"
 	"zujian/eventstore/seal"
 	"zujian/projections"
@@ -28,6 +29,28 @@ func (d *Desk) accountOf(ctx context.Context, operator, orgKind string) (account
 	}
 	s, _, _, err := load(ctx, d, account.Decider, accountID(operator))
 	return s, err
+}
+
+// onAccounts are parties with the accounts they have now: since the draft one may have gone to another bank, or been suspended.
+func (d *Desk) onAccounts(ctx context.Context, parties []contract.PartyFacts) ([]contract.PartyFacts, error) {
+	parties = slices.Clone(parties)
+	for i := range parties {
+		p := &parties[i]
+		acc, err := d.accountOf(ctx, p.ID, p.OrgKind)
+		if err != nil {
+			return nil, err
+		}
+		p.Account, p.AccountBank = inForce(p.ID, acc)
+	}
+	return parties, nil
+}
+
+// inForce is the account that new contracts of an operator stand on, and its bank; "" for none.
+func inForce(operator string, s account.State) (id, bank string) {
+	if !s.InForce() {
+		return "", ""
+	}
+	return accountID(operator), s.Current.Bank
 }
 
 func accountRow(a domain.Actor, s account.State) Row {

@@ -515,6 +515,10 @@ func (d *Desk) ProposeAmendment(ctx context.Context, call Call, id, partyID stri
 
 // planEscrow opens the money ledger of a signed contract whose money is, or wants to be, supervised.
 func (d *Desk) planEscrow(ctx context.Context, call Call, id string, s contract.State) (Receipt, error) {
+	var err error
+	if s.Subject.Parties, err = d.onAccounts(ctx, s.Subject.Parties); err != nil {
+		return Receipt{}, err
+	}
 	plan, err := d.escrowPlan(ctx, id, s)
 	if err != nil {
 		return Receipt{}, err

@@ -160,9 +160,7 @@ func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day)
 		return f, false, err
 	}
 	f.ReserveFen, f.ReserveRequiredFen = acc.Free(), acc.Required
-	if acc.InForce() {
-		f.Account, f.AccountBank = accountID(id), acc.Current.Bank
-	}
+	f.Account, f.AccountBank = inForce(id, acc)
 	for _, m := range s.Mandates {
 		if s.Mandated(m.To, party.ScopeSign, unitID, on) && !slices.Contains(f.Mandates, m.To) {
 			f.Mandates = append(f.Mandates, m.To)

@@ -255,6 +255,12 @@ func (p *Past) contract(ctx context.Context, d *Decision, id string, group []eve
 		cmd = refreshed(cmd, &fresh)
 	}
 	var head contract.State
+	parties := s.Subject.Parties // On the accounts that the ledger of a signature stands on.
+	if d.Kind == DecisionSignature {
+		if parties, err = p.desk.onAccounts(ctx, parties); err != nil {
+			return err
+		}
+	}
 	if terms.Parent != "" && d.Kind == DecisionSignature {
 		if head, _, _, err = load(ctx, p.desk, contract.Decider, terms.Parent); err != nil {
 			return err
@@ -275,6 +281,7 @@ func (p *Past) contract(ctx context.Context, d *Decision, id string, group []eve
 		}
 		t.Events, t.Err = take(contract.Decider, s, call, asker, policy, cmd)
 		if t.Err == nil && d.Kind == DecisionSignature {
+			s.Subject.Parties = parties
 			t.Ledger = ledgerOf(id, s, head, call, policy, t.Events)
 		}
 		return t

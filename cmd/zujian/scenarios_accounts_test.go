@@ -106,6 +106,38 @@ func TestAnOperatorHasOneSupervisedAccount(t *testing.T) {
 	w.get("firm", "/v1/accounts/"+empty).want(http.StatusOK).is("state", "CLOSED")
 }
 
+// TestALedgerStandsOnTheAccountOfTheDayItIsSigned moves an operator's account to another bank, and suspends it, between draft
+// and last signature.
+func TestALedgerStandsOnTheAccountOfTheDayItIsSigned(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	w.organisation("bank2", "bank", "SUPERVISING_BANK", "示例银行二", uscc(7))
+	flats := w.building("3", 3)
+	var heads []string
+	for _, f := range flats {
+		w.owned(f, "landlord")
+		heads = append(heads, w.headLease(f, 280000, "2026-12-01", "2028-12-31"))
+	}
+	id := w.supervised("company", "bank", "district")
+	draft := func(n int) answer {
+		return w.post("company", "/v1/contracts", w.lease(flats[n], "company", "tenant", map[string]any{"parent_id": heads[n]})).want(http.StatusCreated)
+	}
+	ledger := func(a answer) answer {
+		for _, who := range []string{"company", "tenant"} {
+			w.sign(who, a.text("id"), a.text("content_hash")).want(http.StatusOK)
+		}
+		return w.get("city", "/v1/escrow/"+a.text("id")).want(http.StatusOK)
+	}
+	moved, suspended := draft(0), draft(1)
+	ledger(draft(2)).is("account_id", id).is("bank_id", w.ids["bank"])
+	w.post("company", "/v1/accounts", fmt.Sprintf(`{"bank_party_id":%q,"district":"320115"}`, w.ids["bank2"])).want(http.StatusCreated)
+	w.post("bank2", "/v1/accounts/"+id+"/opening", `{"last4":"0099","agreement_no":"监字2"}`).want(http.StatusOK)
+	w.post("district", "/v1/accounts/"+id+"/decision", `{"accept":true}`).want(http.StatusOK)
+	ledger(moved).is("account_id", id).is("bank_id", w.ids["bank2"])
+	w.post("district", "/v1/accounts/"+id+"/suspension", `{"order_no":"决字5","reason":"资金缺口"}`).want(http.StatusOK)
+	ledger(suspended).is("account_id", nil)
+}
+
 // TestTheRiskReserveIsFilledAndDrawn moves the reserve, with the bank's day, and watches the rules that read it.
 func TestTheRiskReserveIsFilledAndDrawn(t *testing.T) {
 	w := newWorld(t, worldDay)
