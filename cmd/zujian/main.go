@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -143,14 +144,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, change ..
 		fmt.Fprintln(stdout, version)
 		return 0
 	}
+	out := &printed{to: stdout}
 	g := &globals{
-		Ctx: ctx, Stdout: stdout, Stderr: stderr, JSON: c.JSON, Data: c.Data, Config: &c,
+		Ctx: ctx, Stdout: out, Stderr: stderr, JSON: c.JSON, Data: c.Data, Config: &c,
 		Log: newLogger(c.LogFormat, stderr), Now: clock,
 	}
 	for _, f := range change {
 		f(g)
 	}
-	switch err := command.Run(g); {
+	if err = command.Run(g); err == nil {
+		err = out.failed()
+	}
+	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, errUsage):
@@ -160,6 +165,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, change ..
 		fmt.Fprintln(stderr, "zujian:", err)
 		return exitFailed
 	}
+}
+
+// printed is where commands print, mostly without a look at what becomes of it: it keeps the first error in mind. A key that
+// nobody could read was not issued, and a list that was cut is none.
+type printed struct {
+	to  io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil && err != nil {
+		p.err = fmt.Errorf("print: %w", err)
+	}
+	return n, err
+}
+
+func (p *printed) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
 }
 
 // clock is the time in whole microseconds, UTC. It keeps its monotonic reading, so that a wait or a measured time does not

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -43,6 +44,22 @@ func TestMistypedFolderIsNoRegister(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatCouldNotBePrintedIsNotDone: a command whose output was lost does not end as if it had been read.
+func TestWhatCouldNotBePrintedIsNotDone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for _, args := range [][]string{{"keys", "issue", "--role", "auditor"}, {"keys", "list"}} {
+		var errs lockedBuffer
+		if code := run(t.Context(), append(args, "--data", dir), fullOutput{}, &errs); code != exitFailed || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("%v: exit %d\n%s", args, code, errs.String())
+		}
+	}
+}
+
+// fullOutput is a file on a full disk.
+type fullOutput struct{}
+
+func (fullOutput) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // TestConfigurationFileIsTakenWhole: each name of it is some command's flag, written as the help writes it or with
 // underscores; what is mistyped is not left out without a word.
