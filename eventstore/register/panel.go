@@ -231,8 +231,10 @@ var (
 func (s *seat) cosign(ctx context.Context, p *panel, pub *published) (string, error) {
 	for range witnessTries {
 		if s.known > pub.Size {
+			said := s.known
+			s.known = 0 // What it knows it is asked again: it may have erred, or somebody between.
 			s.state.Store(seatDissent)
-			return "", fmt.Errorf("%w: size %d", errDissent, s.known)
+			return "", fmt.Errorf("%w: size %d", errDissent, said)
 		}
 		proof, err := pub.consistency(s.known, pub.Size)
 		if err != nil {

@@ -242,6 +242,31 @@ func TestForgedAnswersAreRefused(t *testing.T) {
 	}
 }
 
+// TestWitnessThatErredOnceIsAskedAgain: one that said once that it knows more than there is does not stay out for that.
+func TestWitnessThatErredOnceIsAskedAgain(t *testing.T) {
+	w, srv := seatOf(t, t.TempDir(), "bureau.example")
+	r := mustOpen(t, options(t.TempDir(), Over(&memory.Store{})))
+	defer r.Close()
+	v, err := cosignature.NewVerifierForCosignatureV1(w.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	erring := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/x.tlog.size")
+		w.WriteHeader(http.StatusConflict)
+		_, _ = io.WriteString(w, "4000000000000000000\n")
+	}))
+	defer erring.Close()
+	s := &seat{Witness: Witness{Key: w.Key, URL: erring.URL}, verifier: v}
+	if _, err := s.cosign(t.Context(), r.panel, r.published.Load()); !errors.Is(err, errDissent) || s.state.Load() != seatDissent {
+		t.Fatalf("it knows more than there is: %v", err)
+	}
+	s.URL = srv.URL
+	if _, err := s.cosign(t.Context(), r.panel, r.published.Load()); err != nil || s.state.Load() != seatAgrees {
+		t.Errorf("asked again: %v", err)
+	}
+}
+
 // TestReplayedCosignature: an older cosignature of the very same checkpoint is not taken for a fresh one.
 func TestReplayedCosignature(t *testing.T) {
 	w, srv := seatOf(t, t.TempDir(), "bureau.example")
