@@ -213,11 +213,12 @@ func (s *Server) await(ctx context.Context, c *call) error {
 
 // recorded is where the log ends once nothing is under way that bears an earlier time; 0 for a question without ?asOf.
 func (s *Server) recorded(ctx context.Context, c *call) (eventstore.Position, error) {
-	if c.query["asOf"] == "" {
-		return 0, nil
+	at, err := c.asOf()
+	if err != nil || at.IsZero() {
+		return 0, err
 	}
 	if log, can := s.o.Store.(eventstore.Settling); can {
-		if err := log.Settle(ctx); err != nil {
+		if err := log.Settle(ctx, at); err != nil {
 			return 0, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"time"
 )
 
 // ErrWrongRevision means the stream moved on; errors.As to *WrongRevision tells where to.
@@ -117,8 +118,9 @@ type Ending interface {
 
 // Settling is a Store that knows of the events it is still writing.
 type Settling interface {
-	// Settle returns once every event with a StoredAt of before the call can be read: no other will ever bear such a time.
-	Settle(ctx context.Context) error
+	// Settle returns once every event with a StoredAt of before at, which the caller's clock has reached, can be read: no other
+	// will ever bear such a time. It is ErrUnavailable where the store's own clock is too far behind.
+	Settle(ctx context.Context, at time.Time) error
 }
 
 // PartsMax is how many parts one append may have.

@@ -89,7 +89,7 @@ func (c *storeCmd) Run(g *globals) error {
 		return errors.Join(fmt.Errorf("listen: %w", err), log.Close())
 	}
 	o := wireOptions(g, log)
-	o.Write, o.AppendBytesMax, o.Doubted = !c.ReadOnly, wire.AppendBytesMost, recorded.doubted
+	o.Now, o.Write, o.AppendBytesMax, o.Doubted = recorded.Now, !c.ReadOnly, wire.AppendBytesMost, recorded.doubted
 	connection, err := c.secure(g, &o, l.Addr())
 	if err != nil {
 		return errors.Join(err, l.Close(), log.Close())

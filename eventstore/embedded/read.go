@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"sync"
+	"time"
 
 	"zujian/eventstore"
 	"zujian/eventstore/leaf"
@@ -287,8 +288,9 @@ func (s *Store) End(stream string) (last eventstore.Revision, known bool) {
 	return last, known && s.open()
 }
 
-// Settle implements eventstore.Settling: what is stamped can be read, and what is not yet will be stamped later.
-func (s *Store) Settle(ctx context.Context) error {
+// Settle implements eventstore.Settling: what is stamped can be read, and what is not yet will be stamped later, by the clock
+// of whoever asks.
+func (s *Store) Settle(ctx context.Context, _ time.Time) error {
 	s.stamped.RLock()
 	defer s.stamped.RUnlock()
 	return ctx.Err()

@@ -40,7 +40,7 @@ func TestASettledMomentStays(t *testing.T) {
 	was := map[time.Time]eventstore.Revision{}
 	for s.Stats().Events < 100 {
 		at := time.Now().Add(-2 * time.Microsecond)
-		if err := s.Settle(t.Context()); err != nil {
+		if err := s.Settle(t.Context(), at); err != nil {
 			t.Fatal(err)
 		}
 		was[at] = upTo(at)

@@ -19,8 +19,9 @@ import (
 
 // Request headers our own server understands (see eventstore/wire); any other ignores them.
 const (
-	headerRaw  = "zujian-ordinal"
-	headerBare = "zujian-bare"
+	headerRaw     = "zujian-ordinal"
+	headerBare    = "zujian-bare"
+	headerSettled = "zujian-settled"
 )
 
 func ordinalOf(e *esdb.RecordedEvent) (uint64, bool) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"zujian/eventstore"
@@ -51,7 +53,10 @@ const (
 	counted        // Any other: ordinals are counted here.
 )
 
-var _ eventstore.Store = (*Store)(nil)
+var (
+	_ eventstore.Store    = (*Store)(nil)
+	_ eventstore.Settling = (*Store)(nil)
+)
 
 // Open returns a store. It asks the server where the log ends, so a wrong address or password is told at once.
 func Open(ctx context.Context, o Options) (*Store, error) {
@@ -206,6 +211,38 @@ func (s *Store) Head(ctx context.Context) (eventstore.Head, error) {
 		return h, err
 	}
 	return eventstore.Head{}, s.ended(ctx)
+}
+
+// Settle implements eventstore.Settling. Events are stored by the server's clock, which may be behind: it is waited for, as
+// long as a failing call is repeated. A server that is not ours does not tell.
+func (s *Store) Settle(ctx context.Context, at time.Time) error {
+	for {
+		settled, told, err := s.settled(ctx)
+		behind := at.Sub(settled)
+		switch {
+		case err != nil:
+			return err
+		case !told || behind <= 0:
+			return s.ended(ctx)
+		case behind > s.o.Patience:
+			return fmt.Errorf("%w: the event store's clock is %v behind", eventstore.ErrUnavailable, behind)
+		}
+		if err := pause(ctx, behind); err != nil {
+			return err
+		}
+	}
+}
+
+// settled asks the server until when its log can be read whole.
+func (s *Store) settled(ctx context.Context) (at time.Time, told bool, err error) {
+	for r, err := range s.readBack(metadata.AppendToOutgoingContext(ctx, headerSettled, "1"), esdb.End{}, 1) {
+		if err != nil {
+			return at, false, err
+		}
+		ticks, err := strconv.ParseInt(r.Event.SystemMetadata[headerSettled], 10, 64)
+		return time.UnixMicro(ticks / 10), err == nil, nil
+	}
+	return at, false, nil
 }
 
 // ended is the error of a context that ended, if it did.

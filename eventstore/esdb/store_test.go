@@ -23,8 +23,14 @@ const patience = 60 * time.Second
 // serve serves a log and returns its address.
 func serve(tb testing.TB, store eventstore.Store, address string) (at string, stop func()) {
 	tb.Helper()
+	return serveBy(tb, store, address, time.Now)
+}
+
+// serveBy does so by a clock.
+func serveBy(tb testing.TB, store eventstore.Store, address string, now func() time.Time) (at string, stop func()) {
+	tb.Helper()
 	s, err := wire.New(tb.Context(), wire.Options{
-		Store: store, Write: true, AppendBytesMax: wire.AppendBytesMost, Now: time.Now,
+		Store: store, Write: true, AppendBytesMax: wire.AppendBytesMost, Now: now,
 		NewID: func() [16]byte { return uuid.New() }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -34,6 +34,9 @@ const (
 	headerRaw = "zujian-ordinal"
 	// headerBare asks for events without data and metadata, by one who only wants to know that there are some.
 	headerBare = "zujian-bare"
+	// headerSettled asks, with headerRaw, for all back from its end once nothing is under way, and until when by the clock
+	// here that is everything: in each event's metadata, under this key, as ticks.
+	headerSettled = "zujian-settled"
 )
 
 // Types of the events the protocol itself writes.
@@ -140,11 +143,16 @@ func (c encoder) revision(r *eventstore.Recorded) uint64 {
 func ticks(t time.Time) string { return strconv.FormatInt(t.UnixMicro()*10, 10) }
 
 // encoder makes messages of recorded events in the form a caller asked for.
-type encoder struct{ text, raw, bare bool }
+type encoder struct {
+	text, raw, bare, settling bool
+
+	settled string // Until when what is read is everything; told if not empty.
+}
 
 func encoderFor(ctx context.Context, text bool) encoder {
 	md, _ := metadata.FromIncomingContext(ctx)
-	return encoder{text: text, raw: len(md.Get(headerRaw)) > 0, bare: len(md.Get(headerBare)) > 0}
+	asks := func(header string) bool { return len(md.Get(header)) > 0 }
+	return encoder{text: text, raw: asks(headerRaw), bare: asks(headerBare), settling: asks(headerRaw) && asks(headerSettled)}
 }
 
 func (c encoder) id(id [16]byte) *shared.UUID {
@@ -161,6 +169,9 @@ func (c encoder) metadata(r *eventstore.Recorded) map[string]string {
 	}
 	if c.raw {
 		m[headerRaw] = strconv.FormatUint(r.Ordinal, 10)
+	}
+	if c.settled != "" {
+		m[headerSettled] = c.settled
 	}
 	return m
 }

@@ -151,6 +151,17 @@ func (v streamsService) Read(req *streams.ReadReq, call streams.Streams_ReadServ
 	return s.readStream(call, q)
 }
 
+// settle waits for what is under way, if it was asked to and can, and says until when there will be no more.
+func (s *Server) settle(ctx context.Context, enc *encoder) error {
+	log, can := s.o.Store.(eventstore.Settling)
+	if !enc.settling || !can {
+		return nil
+	}
+	now := s.o.Now()
+	enc.settled = ticks(now)
+	return log.Settle(ctx, now)
+}
+
 func (s *Server) readAll(call streams.Streams_ReadServer, q query) error {
 	ctx := call.Context()
 	seq := s.o.Store.All(ctx, max(q.position, 1)-1) // An event at the position is read, too,
@@ -162,6 +173,9 @@ func (s *Server) readAll(call streams.Streams_ReadServer, q query) error {
 		switch {
 		case q.end:
 			upTo = eventstore.LastPosition
+			if err := s.settle(ctx, &q.enc); err != nil {
+				return err
+			}
 		case q.start:
 			return nil
 		}
