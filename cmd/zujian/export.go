@@ -105,7 +105,7 @@ func (c *exportCmd) export(g *globals, h *house, f exportFilter) (done exportDon
 	if err != nil {
 		return done, err
 	}
-	return done, writeFileAtomic(c.Out+".meta.json", append(raw, '\n'))
+	return done, writeFileAtomic(c.Out+".meta.json", append(raw, '\n'), tablePerms)
 }
 
 // filter checks what was asked.

@@ -342,6 +342,14 @@ func TestExportCommand(t *testing.T) {
 	if code, _, _ := export("ledgers", "--out", filepath.Join(dir, "missing", "x.csv")); code != exitFailed {
 		t.Errorf("a missing folder: exit %d", code)
 	}
+	link := filepath.Join(dir, "stdout") // As /dev/stdout is one.
+	if err := os.Symlink(out, link); err != nil {
+		t.Fatal(err)
+	}
+	code, _, log = export("ledgers", "--out", link)
+	if info, err := os.Lstat(link); code != exitUsage || err != nil || info.Mode().Type() != os.ModeSymlink {
+		t.Errorf("to what is no file: exit %d, %v, %v: %s", code, info, err, log)
+	}
 	left, err := filepath.Glob(filepath.Join(dir, ".ledgers*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind %v, %v", left, err)

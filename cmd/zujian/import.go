@@ -326,7 +326,7 @@ func (i *contractImport) writeRejects(path string, f *importFileSum) error {
 	}
 	w.Flush()
 	f.Rejects = out
-	if err := writeFileAtomic(out, []byte(b.String())); err != nil {
+	if err := writeFileAtomic(out, []byte(b.String()), tablePerms); err != nil {
 		return fmt.Errorf("write rejects: %w", err)
 	}
 	return nil

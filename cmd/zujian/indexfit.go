@@ -75,7 +75,7 @@ func (c *indexFitCmd) report(g *globals, r *fitResult) error {
 		_, err := g.Stdout.Write(doc)
 		return err
 	}
-	if err := writeFileAtomic(c.Out, doc); err != nil {
+	if err := writeFileAtomic(c.Out, doc, tablePerms); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	if g.JSON {
@@ -92,9 +92,11 @@ func (c *indexFitCmd) report(g *globals, r *fitResult) error {
 	return err
 }
 
+const tablePerms = 0o644 // Of results that name nobody.
+
 // writeFileAtomic leaves the old file or the new one, never a part.
-func writeFileAtomic(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+func writeFileAtomic(path string, data []byte, mode os.FileMode) (err error) {
+	f, err := createBeside(path)
 	if err != nil {
 		return err
 	}
@@ -105,7 +107,7 @@ func writeFileAtomic(path string, data []byte) (err error) {
 	}()
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -114,6 +116,14 @@ func writeFileAtomic(path string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// createBeside creates the file that is to be renamed to path. What is there and no file, such as /dev/stdout, is not replaced by one.
+func createBeside(path string) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s is there and no file that could be replaced", errUsage, path)
+	}
+	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 }
 
 const batchRows = 1024 // Rows handed from a reader to a summing thread at once.

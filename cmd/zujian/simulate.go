@@ -146,7 +146,7 @@ func writeSimulation(path string, res *whatif.Result) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
+	if err := writeFileAtomic(path, raw, 0o600); err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	return nil

@@ -70,6 +70,16 @@ func TestSimulate(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(picture), "<svg ") || !strings.Contains(string(picture), "监管资金") || strings.Contains(string(picture), "NaN") {
 		t.Errorf("the picture: %.200s, %v", picture, err)
 	}
+	older := filepath.Join(dir, "older.json")
+	if err := os.Link(files[0], older); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, code := simulate("--out", files[0]); code != 0 {
+		t.Fatalf("over an older result: exit %d: %s", code, errs)
+	}
+	if was, err := os.ReadFile(older); err != nil || !bytes.Equal(was, kept) {
+		t.Errorf("an older result is written over in place, and half of either when that is cut short: %v", err)
+	}
 	for _, c := range []struct {
 		want string
 		args []string
