@@ -183,7 +183,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "one witness too few confirms", file: "eventstore/register/panel.go",
-		old: "\tif len(lines) >= p.quorum {", new: "\tif len(lines) >= p.quorum-1 {",
+		old: "\tif given(got) >= p.quorum {", new: "\tif given(got) >= p.quorum-1 {",
 		pkg: "eventstore/register", test: "TestTwoOfThreeWitnessesConfirm",
 	},
 	{

@@ -2,6 +2,7 @@ package register
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -91,7 +92,7 @@ type panel struct {
 
 	mu    sync.Mutex
 	of    string   // The note that lines belong to.
-	lines []string // Cosignatures of it.
+	lines []string // Cosignatures of it, by seat; "" of one that has given none.
 }
 
 func newPanel(o *Options) (*panel, error) {
@@ -206,20 +207,31 @@ func (p *panel) round(ctx context.Context, pub *published) bool {
 		})
 	}
 	asking.Wait()
-	var lines []string
-	for _, line := range got {
-		if line != "" {
-			lines = append(lines, line)
+	fresh := given(got)
+	p.mu.Lock()
+	if p.of == pub.Note { // Who gave it in an earlier round and is silent now has given it all the same.
+		for i := range got {
+			got[i] = cmp.Or(got[i], p.lines[i])
 		}
 	}
-	p.mu.Lock()
-	p.of, p.lines = pub.Note, lines
+	p.of, p.lines = pub.Note, got
 	p.mu.Unlock()
-	if len(lines) >= p.quorum {
-		p.confirmed.Store(&confirmedNote{note: pub.Note + strings.Join(lines, ""), size: pub.Size})
+	if given(got) >= p.quorum {
+		p.confirmed.Store(&confirmedNote{note: pub.Note + strings.Join(got, ""), size: pub.Size})
+	}
+	if fresh >= p.quorum {
 		p.agreed.Store(&asked)
 	}
-	return len(lines) == len(p.seats)
+	return fresh == len(p.seats)
+}
+
+func given(lines []string) (n int) {
+	for _, line := range lines {
+		if line != "" {
+			n++
+		}
+	}
+	return n
 }
 
 var (

@@ -242,6 +242,32 @@ func TestForgedAnswersAreRefused(t *testing.T) {
 	}
 }
 
+// TestCosignaturesOfOneCheckpointAddUp: witnesses that are never there at the same time confirm what each of them cosigned.
+func TestCosignaturesOfOneCheckpointAddUp(t *testing.T) {
+	ws, servers := jury(t)
+	o := options(t.TempDir(), Over(&memory.Store{}))
+	o.Witnesses = ws[:2]
+	r := mustOpen(t, o)
+	defer r.Close()
+	pub := r.published.Load()
+	there := r.panel.seats[1].URL
+	r.panel.seats[1].URL = "http://127.0.0.1:1"
+	if r.panel.round(t.Context(), pub) || r.panel.confirmed.Load() != nil {
+		t.Fatal("one of two confirmed it")
+	}
+	servers[0].Close()
+	r.panel.seats[1].URL = there
+	if r.panel.round(t.Context(), pub) {
+		t.Error("all answered, though one is away")
+	}
+	if c, ok := r.Confirmed(); !ok || strings.Count(c.Note, "\n— ") < 3 || c.Note != r.Checkpoint().Note {
+		t.Errorf("both have cosigned it: %q", c.Note)
+	}
+	if r.panel.agreed.Load() != nil {
+		t.Error("a cosignature of before was taken for agreement with the clock now")
+	}
+}
+
 // TestWitnessThatErredOnceIsAskedAgain: one that said once that it knows more than there is does not stay out for that.
 func TestWitnessThatErredOnceIsAskedAgain(t *testing.T) {
 	w, srv := seatOf(t, t.TempDir(), "bureau.example")
