@@ -39,8 +39,8 @@ type Witness struct {
 
 // ParseWitness reads "KEY=URL" or "KEY URL".
 func ParseWitness(s string) (Witness, error) {
-	// The key is base64, which may end in "=": the URL starts at its scheme.
-	at := strings.Index(s, "http")
+	// The key is base64, which may end in "=", and has a name in front: the URL starts at its scheme.
+	at := strings.LastIndex(s[:max(strings.Index(s, "://"), 0)], "http")
 	if at < 2 || (s[at-1] != '=' && s[at-1] != ' ') {
 		return Witness{}, errors.New("register: a witness is KEY=URL")
 	}

@@ -337,6 +337,10 @@ func TestParseWitness(t *testing.T) {
 	if got, err := ParseWitness(w.Key + "=" + w.URL + "/"); err != nil || got != w {
 		t.Fatalf("got %+v, %v", got, err)
 	}
+	named, _ := seatOf(t, t.TempDir(), "http.bureau.example")
+	if got, err := ParseWitness(named.Key + "=" + named.URL); err != nil || got != named {
+		t.Errorf("by its name it might be a URL: got %+v, %v", got, err)
+	}
 	for _, bad := range []string{"", w.Key, w.URL, w.Key + "=", w.Key + "=ftp://x", w.Key + "=http://", w.Key + "=http://u:p@x", "x" + w.Key[1:5] + "=http://x", w.Key + "=http://x?y"} {
 		if _, err := ParseWitness(bad); err == nil {
 			t.Errorf("%q was taken", bad)
