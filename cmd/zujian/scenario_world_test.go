@@ -196,6 +196,14 @@ func (w *world) headLease(f flat, rentFen int, start, end string) string {
 	})
 }
 
+// cancelled has two officers cancel the filing of a contract.
+func (w *world) cancelled(contract string) {
+	w.t.Helper()
+	path := "/v1/contracts/" + contract + "/filing-cancellation"
+	w.post("district", path, `{"reason":"虚假材料","decision_no":"注1"}`).want(http.StatusOK)
+	w.post("city", path+"/decision", `{"accept":true,"decision_no":"注1"}`).want(http.StatusOK).is("stage", "CANCELLED")
+}
+
 func (w *world) today() string { return domain.DayOf(w.clock()).String() }
 
 // changeRule puts a new version of a rule in force from today: proposed by one regulator, approved by another.

@@ -185,6 +185,18 @@ func TestScenario06WhoIsLateUnderAHeadLeaseIsWarnedOfItsEndToo(t *testing.T) {
 	told()
 }
 
+func TestScenario06WhoIsUnderACancelledHeadLeaseIsWarnedToo(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	head := w.headLease(f, 300000, "2026-12-01", "2028-12-31")
+	sub := w.filed(f, "company", "tenant", map[string]any{"parent_id": head, "start": "2027-01-01", "end": "2028-12-31"})
+	w.cancelled(head)
+	w.settled()
+	w.get("tenant", "/v1/contracts/"+sub).want(http.StatusOK).is("stage", "FILED").is("upstream_ended_on", worldDay)
+	w.get("tenant", "/v1/escrow/"+sub).want(http.StatusOK).is("freezes.0.scope", "OPERATOR").is("freezes.0.order_no", "HEAD-"+head)
+}
+
 func TestScenario07NoSpaceIsLetTwice(t *testing.T) {
 	w := newWorld(t, worldDay)
 	w.cast()

@@ -285,6 +285,23 @@ func TestALeaseThatEndsEarlyGivesTheUnusedRentBack(t *testing.T) {
 	w.balanced(id)
 }
 
+// A filing that is cancelled leaves no lease to pay for: the rent goes back, and the deposit may be claimed.
+func TestACancelledFilingGivesTheMoneyBack(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	id := w.filed(w.home("3"), "landlord", "tenant", nil)
+	path := "/v1/escrow/" + id
+	w.money("bank", path+"/receipts", `{"bank_txn_id":"C1","amount_fen":1400000,"value_date":"2026-11-23"}`).want(http.StatusCreated)
+	w.cancelled(id)
+	w.settled()
+	w.get("tenant", path).want(http.StatusOK).is("refunds.0.source", "RENT").is("refunds.0.amount_fen", 1050000).is("refunds.0.stage", "APPROVED")
+	w.onDay("2026-12-02") // After the day on which the first month was to be passed on.
+	w.money("tenant", path+"/claims", nil).want(http.StatusCreated)
+	w.settled()
+	w.get("tenant", path).want(http.StatusOK).is("tranches.0.stage", "CANCELLED")
+	w.balanced(id)
+}
+
 // Only an authority records what a court decided.
 func TestNoPartyEndsALeaseInACourtsName(t *testing.T) {
 	w := newWorld(t, worldDay)

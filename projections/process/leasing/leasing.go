@@ -4,10 +4,10 @@
 //
 // A filed contract holds its space and takes the listings of it down (L-03); one that ended or was cancelled gives it
 // back; a reservation without a filing is released after it lapsed; a space lost to another annuls the contract. When a
-// head lease ends, every sublease under it is told and its operator's money is stopped (scenario 6), one whose money is
-// planned or which is filed only later too. The supervised money
-// follows: an amended contract lays its collections out anew, one that ends early gives the rent not used back. A contract
-// expires the day after its last, a verification code the day after its own (L-02).
+// head lease ends, or is cancelled or annulled, every sublease under it is told and its operator's money is stopped (scenario
+// 6), one whose money is planned or which is filed only later too. The supervised money follows: an amended contract lays its
+// collections out anew, one that ends early, is cancelled or annulled gives the rent not used back. A contract expires the day
+// after its last, a verification code the day after its own (L-02).
 package leasing
 
 import (
@@ -34,7 +34,7 @@ type Process struct{}
 func (Process) Name() string { return "leasing" }
 
 // Version of what it keeps.
-func (Process) Version() int { return 2 }
+func (Process) Version() int { return 3 }
 
 // Types it reacts to.
 func (Process) Types() []string {
@@ -96,7 +96,7 @@ func (Process) React(ctx context.Context, v projections.View, e projections.Even
 	id := projections.ID(e.Stream)
 	switch f := e.Event.(type) {
 	case contract.Event:
-		return onContract(ctx, v, id, f)
+		return onContract(ctx, v, id, domain.DayOf(e.Meta.At), f)
 	case unit.Event:
 		return onUnit(v, id, f), nil
 	case listing.Event:
@@ -113,7 +113,7 @@ func (Process) React(ctx context.Context, v projections.View, e projections.Even
 	return nil, fmt.Errorf("leasing: unexpected %s", e.Type)
 }
 
-func onContract(ctx context.Context, v projections.View, id string, e contract.Event) ([]process.Outgoing, error) {
+func onContract(ctx context.Context, v projections.View, id string, today domain.Day, e contract.Event) ([]process.Outgoing, error) {
 	if d, ok := e.(contract.Drafted); ok {
 		t := d.Terms
 		projections.Put(v, leaseKey(id), lease{
@@ -144,21 +144,24 @@ func onContract(ctx context.Context, v projections.View, id string, e contract.E
 		return onLessorReplaced(ctx, v, id, l, f)
 	case contract.Terminated:
 		out, err := onEnded(ctx, v, id, l, f.On, f.By)
-		if l.Money && f.On < l.End {
-			out = append(out, process.Send(escrow.Decider, id, escrow.Command(escrow.EndEarly{
-				On: f.On, ChargeBreakFee: f.By == contract.SideLessee && f.Ground == groundOwnWish,
-			})))
-		}
-		return out, err
+		return append(out, endEarly(id, l, f.On, f.By == contract.SideLessee && f.Ground == groundOwnWish)...), err
 	case contract.Expired:
 		return onEnded(ctx, v, id, l, f.On, contract.EndExpired)
 	case contract.FilingCancelled, contract.Annulled:
-		if err := forget(ctx, v, id, l); err != nil {
-			return nil, err
-		}
-		return []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}, nil
+		out := []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.Release{Contract: id}))}
+		out = append(out, endEarly(id, l, today, false)...)
+		told, err := onOver(ctx, v, id, l, today)
+		return append(out, told...), err
 	}
 	return nil, nil
+}
+
+// endEarly gives back the rent of the days after a lease that ends before its term.
+func endEarly(id string, l lease, on domain.Day, fee bool) []process.Outgoing {
+	if !l.Money || on >= l.End {
+		return nil
+	}
+	return []process.Outgoing{process.Send(escrow.Decider, id, escrow.Command(escrow.EndEarly{On: on, ChargeBreakFee: fee}))}
 }
 
 // onAmended moves the end of the space and of the money with the contract's.
@@ -304,6 +307,12 @@ func apart(a, b []string) bool {
 // onEnded gives the space back and, under a head lease, protects the tenants.
 func onEnded(ctx context.Context, v projections.View, id string, l lease, on domain.Day, reason string) ([]process.Outgoing, error) {
 	out := []process.Outgoing{process.Send(unit.Decider, l.Unit, unit.Command(unit.End{Contract: id, On: on, Reason: reason}))}
+	told, err := onOver(ctx, v, id, l, on)
+	return append(out, told...), err
+}
+
+// onOver forgets a lease and, of a head lease, tells those under it.
+func onOver(ctx context.Context, v projections.View, id string, l lease, on domain.Day) (out []process.Outgoing, err error) {
 	if l.Kind == contract.KindHead {
 		prefix := childKey(id, "")
 		for p, err := range v.Scan(ctx, prefix, prefix+"\xff", false) {
