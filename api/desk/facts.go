@@ -144,7 +144,7 @@ func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day)
 	}
 	f := contract.PartyFacts{
 		ID: id, Kind: s.Registered.Kind, OrgKind: s.Registered.OrgKind, Level: s.Level, Suspended: s.IsSuspended,
-		Banned: s.Banned(on), Erased: s.Erased || s.MergedInto != "", OpeningReported: s.OpeningReported(), Roster: s.Brokerage,
+		Banned: s.Banned(on), Erased: s.Gone(), OpeningReported: s.OpeningReported(), Roster: s.Brokerage,
 	}
 	if s.Registered.Birth != "" && !s.Erased {
 		born, err := d.open(ctx, id, "birth", s.Registered.Birth)

@@ -224,6 +224,9 @@ func listingPartyFacts(s party.State) listing.PartyFacts {
 		OpeningReported: s.OpeningReported(), LicenceIssued: s.Registered.LicenceIssued, ScopeText: s.ScopeText,
 		EntityRegistered: s.Registered.Kind != party.KindPerson,
 	}
+	if s.Gone() {
+		f.Level = 0 // Nobody is behind it whose identity was verified.
+	}
 	return f
 }
 
@@ -419,7 +422,7 @@ func (d *Desk) Verify(ctx context.Context, code string, now time.Time) (Verifica
 		Bedrooms: u.Home.Bedrooms, LetMode: s.Offer.LetMode, RentFen: s.Offer.RentFen, DepositFen: s.Offer.DepositFen,
 		PayCycle: s.Offer.PayCycleMonths, ValidUntil: s.ValidUntil, PublisherKind: s.Offer.PublisherRole, CheckedAt: now,
 		AccountLast4: s.Offer.AccountRef.Last4,
-		PublisherOK: publisher.Level >= 2 && !publisher.IsSuspended &&
+		PublisherOK: publisher.Level >= 2 && !publisher.IsSuspended && !publisher.Gone() &&
 			(publisher.Registered.Kind == party.KindPerson || publisher.OpeningReported()),
 	}
 	if v.AreaC == 0 {

@@ -246,13 +246,13 @@ func (d *Desk) replace(ctx context.Context, call Call, r Receipt, buildingID str
 	return answer, r, nil
 }
 
-// mustParty refuses an id that is no registered party.
+// mustParty refuses an id that is no registered party's, or of one who is gone.
 func (d *Desk) mustParty(ctx context.Context, id, pointer string) error {
 	if id == "" {
 		return party.ErrNotFound.At(pointer)
 	}
-	_, _, found, err := load(ctx, d, party.Decider, id)
-	if err == nil && !found {
+	s, _, found, err := load(ctx, d, party.Decider, id)
+	if err == nil && (!found || s.Gone()) {
 		return party.ErrNotFound.At(pointer)
 	}
 	return err

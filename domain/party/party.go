@@ -128,6 +128,9 @@ type State struct {
 // Exists reports whether the party is registered.
 func (s State) Exists() bool { return s.Registered.Kind != "" }
 
+// Gone reports whether nobody may take the party in any more: it is erased, or another took its place.
+func (s State) Gone() bool { return s.Erased || s.MergedInto != "" }
+
 // OpeningReported reports whether the opening report is accepted and public.
 func (s State) OpeningReported() bool { return s.OpeningStage == OpeningPublic }
 
