@@ -68,6 +68,7 @@ type Desk struct {
 	keys    keyCache
 	books   books
 	naming  sync.RWMutex // Held for reading by whoever puts parties into a contract, for writing by Alone.
+	showing sync.Mutex   // Held from a listing's look at its platforms to its publication. Other nodes are not kept apart.
 
 	sublettings func(ctx context.Context, party string) (int, error)
 }

@@ -240,6 +240,10 @@ func (d *Desk) PublishListing(ctx context.Context, call Call, id string) (Receip
 	if err != nil {
 		return Receipt{}, err
 	}
+	if s.Offer.PublisherRole == listing.PublisherBroker {
+		d.showing.Lock()
+		defer d.showing.Unlock()
+	}
 	if err := d.claimChannels(ctx, call, id, s.Offer); err != nil {
 		return Receipt{}, err
 	}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// brokered is a verified listing of the broker's under a mandate of the landlord's.
+func (w *world) brokered(f flat) (path, code string) {
+	w.t.Helper()
+	path = "/v1/listings/" + w.post("broker", "/v1/listings", fmt.Sprintf(`{"unit_id":%q,"let_mode":"WHOLE","rent_fen":350000,
+		"available_from":"2026-12-01","channels":["BEIKE"],"account":{"bank_party_id":%q,"last4":"0018"},
+		"prechecks":{"identity":true,"title":true,"visit":true,"contract":true,"statement":true}}`, f.id, w.ids["bank"])).want(http.StatusCreated).text("id")
+	return path, w.post("broker", path+"/submission", nil).want(http.StatusOK).is("stage", "VERIFIED").text("code")
+}
+
+// mandated lets the broker list a flat of the landlord's.
+func (w *world) mandated(f flat) answer {
+	w.t.Helper()
+	return w.post("landlord", "/v1/parties/"+w.ids["landlord"]+"/mandates", map[string]any{
+		"to": w.ids["broker"], "scope": []string{"LIST"}, "units": []string{f.id}, "until": "2027-01-01",
+	}).want(http.StatusCreated)
+}
+
+// A brokerage publishes two listings of a home at once: its platform shows one of them (L-05).
+func TestPublishedAtOnceAHomeIsShownOnce(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	for i, f := range w.building("3", 80) {
+		w.owned(f, "landlord")
+		w.mandated(f)
+		var paths [2]string
+		for j := range paths {
+			paths[j], _ = w.brokered(f)
+		}
+		var got [2]answer
+		var race sync.WaitGroup
+		for j, path := range paths {
+			race.Go(func() {
+				time.Sleep(time.Duration(j*(i%8)) * 60 * time.Microsecond)
+				got[j] = w.post("broker", path+"/publication", nil)
+			})
+		}
+		race.Wait()
+		if (got[0].status == http.StatusOK) == (got[1].status == http.StatusOK) {
+			t.Errorf("%d: %d %s and %d %s", i, got[0].status, got[0].body, got[1].status, got[1].body)
+		}
+	}
+}
