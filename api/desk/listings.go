@@ -177,14 +177,14 @@ func (d *Desk) listingFacts(ctx context.Context, call Call, o listing.Offer, in 
 	for _, r := range u.Rooms {
 		f.Unit.Rooms = append(f.Unit.Rooms, listing.RoomFacts{ID: r.ID, Kind: r.Kind, Origin: r.Origin, UsableAreaC: r.UsableAreaC})
 	}
-	for _, w := range u.OwnersOn(today) {
-		f.Unit.Owners = append(f.Unit.Owners, w.Party)
-	}
 	publisher, owner, err := d.listingParties(ctx, o)
 	if err != nil {
 		return f, err
 	}
 	f.Publisher, f.Owner = listingPartyFacts(publisher), listingPartyFacts(owner)
+	if err := d.listingRights(ctx, &f, o, u, owner, today); err != nil {
+		return f, err
+	}
 	acc, err := d.accountOf(ctx, o.Publisher, publisher.Registered.OrgKind)
 	if err != nil {
 		return f, err
@@ -192,12 +192,21 @@ func (d *Desk) listingFacts(ctx context.Context, call Call, o listing.Offer, in 
 	if acc.InForce() {
 		f.Publisher.EscrowAccounts = 1
 	}
+	f.Let = letOn(u, o.Rooms, max(today, o.AvailableFrom))
+	f.Guidance, err = d.listingPrice(ctx, o, f.Unit, u.Home.Fitout, today, in)
+	return f, err
+}
+
+// listingRights copies by what right a home is offered on a day: who owns it, who rents it whole, whether there is a mandate.
+func (d *Desk) listingRights(ctx context.Context, f *listing.Facts, o listing.Offer, u unit.State, owner party.State, today domain.Day) error {
+	for _, w := range u.OwnersOn(today) {
+		f.Unit.Owners = append(f.Unit.Owners, w.Party)
+	}
 	f.Mandated = o.Publisher == o.Owner || owner.Mandated(o.Publisher, party.ScopeList, o.Unit, today)
-	from := max(today, o.AvailableFrom)
-	if head, ok := u.HeadOn(from); ok {
+	if head, ok := u.HeadOn(max(today, o.AvailableFrom)); ok {
 		c, err := d.contractState(ctx, head.Contract)
 		if err != nil {
-			return f, err
+			return err
 		}
 		f.HeadContract = head.Contract
 		if len(c.Terms.Lessees) > 0 {
@@ -205,9 +214,7 @@ func (d *Desk) listingFacts(ctx context.Context, call Call, o listing.Offer, in 
 		}
 		f.Mandated = f.Mandated || f.HeadLessee == o.Publisher // The operator lets what it rents.
 	}
-	f.Let = letOn(u, o.Rooms, from)
-	f.Guidance, err = d.listingPrice(ctx, o, f.Unit, u.Home.Fitout, today, in)
-	return f, err
+	return nil
 }
 
 func (d *Desk) listingParties(ctx context.Context, o listing.Offer) (publisher, owner party.State, err error) {
@@ -392,7 +399,7 @@ type Verification struct {
 
 	Publisher     string // Public name of an organisation; a masked name of a person.
 	PublisherKind string // OWNER, COMPANY, BROKER
-	PublisherOK   bool   // Verified identity, not suspended; an organisation's opening report published.
+	PublisherOK   bool   // Verified identity, not suspended, still entitled to let it; an organisation's opening report published.
 	AccountBank   string // Public name of the supervising bank.
 	AccountLast4  string
 
@@ -417,8 +424,12 @@ func (d *Desk) Verify(ctx context.Context, code string, now time.Time) (Verifica
 	if err != nil {
 		return Verification{}, err
 	}
-	publisher, _, _, err := load(ctx, d, party.Decider, s.Offer.Publisher)
+	publisher, owner, err := d.listingParties(ctx, s.Offer)
 	if err != nil {
+		return Verification{}, err
+	}
+	rights := listing.Facts{Publisher: listingPartyFacts(publisher), Owner: listingPartyFacts(owner)}
+	if err := d.listingRights(ctx, &rights, s.Offer, u, owner, today); err != nil {
 		return Verification{}, err
 	}
 	v := Verification{
@@ -426,7 +437,7 @@ func (d *Desk) Verify(ctx context.Context, code string, now time.Time) (Verifica
 		Bedrooms: u.Home.Bedrooms, LetMode: s.Offer.LetMode, RentFen: s.Offer.RentFen, DepositFen: s.Offer.DepositFen,
 		PayCycle: s.Offer.PayCycleMonths, ValidUntil: s.ValidUntil, PublisherKind: s.Offer.PublisherRole, CheckedAt: now,
 		AccountLast4: s.Offer.AccountRef.Last4,
-		PublisherOK: publisher.Level >= 2 && !publisher.IsSuspended && !publisher.Gone() &&
+		PublisherOK: publisher.Level >= 2 && !publisher.IsSuspended && !publisher.Gone() && s.Entitled(rights) &&
 			(publisher.Registered.Kind == party.KindPerson || publisher.OpeningReported()),
 	}
 	if v.AreaC == 0 {

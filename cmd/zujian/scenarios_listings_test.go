@@ -25,6 +25,28 @@ func (w *world) mandated(f flat) answer {
 	}).want(http.StatusCreated)
 }
 
+// A code vouches for a broker as long as the owner's mandate holds, and the owner is one.
+func TestACodeVouchesForNobodyWhoseMandateIsRevoked(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	flats := w.building("3", 2)
+	var codes, mandates []string
+	for _, f := range flats {
+		w.owned(f, "landlord")
+		mandates = append(mandates, w.mandated(f).text("id"))
+		path, code := w.brokered(f)
+		w.post("broker", path+"/publication", nil).want(http.StatusOK)
+		w.get("", "/v1/verify/"+code).want(http.StatusOK).is("publisher_ok", true).is("genuine", true)
+		codes = append(codes, code)
+	}
+	w.do("landlord", http.MethodDelete, "/v1/parties/"+w.ids["landlord"]+"/mandates/"+mandates[0], nil).want(http.StatusOK)
+	w.post("city", "/v1/units/"+flats[1].id+"/ownership", fmt.Sprintf(
+		`{"owners":[{"party_id":%q,"share_bp":10000}],"title_no":"苏2026示例第0000002号","from":"2026-11-20"}`, w.ids["tenant"])).want(http.StatusOK)
+	for _, code := range codes {
+		w.get("", "/v1/verify/"+code).want(http.StatusOK).is("state", "PUBLISHED").is("publisher_ok", false).is("genuine", false)
+	}
+}
+
 // A brokerage publishes two listings of a home at once: its platform shows one of them (L-05).
 func TestPublishedAtOnceAHomeIsShownOnce(t *testing.T) {
 	w := newWorld(t, worldDay)

@@ -83,6 +83,13 @@ func (s State) checks(f Facts) (checks []Check, unknown bool) {
 	}, unknown
 }
 
+// Entitled reports whether the automatic checks still stand on other facts than those of the verification: a mandate may
+// have been revoked since, or the home sold. An officer who upheld an objection answers for them.
+func (s State) Entitled(f Facts) bool {
+	checks, _ := s.checks(f)
+	return s.Objection != "" || len(failures(checks)) == 0
+}
+
 func failures(checks []Check) []string {
 	var out []string
 	for _, c := range checks {
