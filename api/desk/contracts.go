@@ -275,13 +275,7 @@ func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, 
 	}
 	_, err = exec(ctx, d, call, contract.Decider, id, contract.Command(contract.File{Number: number, ByRole: byRole, By: by, Refreshed: &fresh}))
 	if err != nil {
-		var no *domain.Rejection
-		if errors.As(err, &no) { // A refused filing gives the space back at once.
-			if _, e := exec(ctx, d, call.step("release"), unit.Decider, t.Unit, unit.Command(unit.Release{Contract: id, Unfiled: true})); e != nil {
-				err = errors.Join(err, e)
-			}
-		}
-		return s, reserved, err
+		return s, reserved, d.unreserved(ctx, call, id, t, err)
 	}
 	if s, err = d.contractState(ctx, id); err != nil {
 		return s, reserved, err
@@ -292,6 +286,16 @@ func (d *Desk) File(ctx context.Context, call Call, id string) (contract.State, 
 // reserve holds a contract's space for its term.
 func (d *Desk) reserve(ctx context.Context, call Call, id string, t contract.Terms) (Receipt, error) {
 	return exec(ctx, d, call.step("reserve"), unit.Decider, t.Unit, unit.Command(reservation(id, t)))
+}
+
+// unreserved gives the space of a filing back at once when it is refused.
+func (d *Desk) unreserved(ctx context.Context, call Call, id string, t contract.Terms, err error) error {
+	var no *domain.Rejection
+	if !errors.As(err, &no) {
+		return err
+	}
+	_, e := exec(ctx, d, call.step("release"), unit.Decider, t.Unit, unit.Command(unit.Release{Contract: id, Unfiled: true}))
+	return errors.Join(err, e)
 }
 
 func reservation(id string, t contract.Terms) unit.Reserve {
@@ -369,13 +373,17 @@ func (d *Desk) DecideFiling(ctx context.Context, call Call, id string, accept bo
 	if err != nil {
 		return s, Receipt{}, err
 	}
-	if accept { // The reservation of the day it was asked may have lapsed: take it again first.
+	reserve := accept && s.Stage == contract.StageHeld
+	if reserve { // The reservation of the day it was asked may have lapsed: take it again first.
 		if _, err := d.reserve(ctx, call, id, s.Terms); err != nil {
 			return s, Receipt{}, err
 		}
 	}
 	r, err := exec(ctx, d, call, contract.Decider, id, contract.Command(contract.DecideFiling{Accept: accept, Reason: reason}))
 	if err != nil {
+		if reserve {
+			err = d.unreserved(ctx, call, id, s.Terms, err)
+		}
 		return s, r, err
 	}
 	if s, err = d.contractState(ctx, id); err != nil {

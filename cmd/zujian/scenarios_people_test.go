@@ -80,6 +80,22 @@ func TestAReturnedFilingFiledAgainKeepsItsHome(t *testing.T) {
 	w.post("landlord", "/v1/contracts/"+other+"/filing", nil).problem(http.StatusConflict, "unit.space_overlap")
 }
 
+// TestADecisionOnNoHeldFilingHoldsNoHome accepts what nobody filed, and what was cancelled.
+func TestADecisionOnNoHeldFilingHoldsNoHome(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	home := w.home("3")
+	accept := func(contract, stage string) {
+		w.post("district", "/v1/contracts/"+contract+"/filing-decision", `{"accept":true}`).
+			problem(http.StatusConflict, "contract.wrong_state").is("params.from", stage)
+	}
+	accept(w.post("landlord", "/v1/contracts", w.lease(home, "landlord", "tenant2", nil)).want(http.StatusCreated).text("id"), "DRAFTED")
+	id := w.filed(home, "landlord", "tenant", nil)
+	w.cancelled(id)
+	accept(id, "CANCELLED")
+	w.filed(home, "landlord", "tenant", nil)
+}
+
 // planted is what must not stand in clear anywhere but in the answers to whom it belongs.
 type planted struct{ who, name, doc, phone string }
 
