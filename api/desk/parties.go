@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"zujian/domain"
 	"zujian/domain/claim"
 	"zujian/domain/party"
+	"zujian/eventstore"
 	"zujian/eventstore/seal"
 )
 
@@ -103,8 +103,8 @@ func (d *Desk) RegisterParty(ctx context.Context, call Call, in NewParty) (strin
 	if err != nil {
 		return "", Receipt{}, err
 	}
-	if s, rev, found, err := load(ctx, d, party.Decider, id); err != nil || found {
-		return cmp.Or(s.MergedInto, id), Receipt{Revision: rev}, err
+	if last, rev, found, err := d.survivor(ctx, id); err != nil || found {
+		return last, Receipt{Revision: rev}, err
 	}
 	if in.Kind == party.KindOrg {
 		cmd.OrgName, cmd.USCC, cmd.DocIndex = name, no, ""
@@ -128,6 +128,21 @@ func (d *Desk) RegisterParty(ctx context.Context, call Call, in NewParty) (strin
 		return id, Receipt{Revision: rev}, err
 	}
 	return id, r, err
+}
+
+// mergersMax bounds how often in a row who took a party's place was merged itself: more is a mistake.
+const mergersMax = 16
+
+// survivor is the party that stands for one now: itself, or the last it was merged into.
+func (d *Desk) survivor(ctx context.Context, id string) (last string, rev eventstore.Revision, found bool, err error) {
+	for range mergersMax {
+		var s party.State
+		if s, rev, found, err = load(ctx, d, party.Decider, id); err != nil || s.MergedInto == "" {
+			break
+		}
+		id = s.MergedInto
+	}
+	return id, rev, found, err
 }
 
 // soleTrader checks the name and code of an individual business (个体工商户).

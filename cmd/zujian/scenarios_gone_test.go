@@ -63,3 +63,22 @@ func TestWhoIsGoneIsNamedNowhereAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoIsMergedTwiceIsFound merges a duplicate, and then who took its place: its document leads to the last.
+func TestWhoIsMergedTwiceIsFound(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.officers()
+	for i, who := range []string{"first", "second", "third"} {
+		w.person(who, "tenant", "示例丁", cnID("320115", "19700101", 10+i))
+	}
+	for _, m := range [][2]string{{"first", "second"}, {"second", "third"}} {
+		for _, officer := range []string{"city", "city2"} {
+			w.post(officer, "/v1/parties/"+w.ids[m[0]]+"/merger", map[string]string{
+				"survivor_id": w.ids[m[1]], "reason": "重复登记", "decision_no": m[0],
+			}).want(http.StatusOK)
+		}
+	}
+	w.post("district", "/v1/parties", map[string]string{
+		"kind": "PERSON", "name": "示例丁", "doc_type": "CN_ID", "doc_no": cnID("320115", "19700101", 10), "phone": "13800000000",
+	}).want(http.StatusCreated).is("id", w.ids["third"])
+}
