@@ -46,10 +46,9 @@ func resumeAccount(ctx context.Context, s *Server, c *call, in Order) (answer, e
 }
 
 func closeAccount(ctx context.Context, s *Server, c *call) (answer, error) {
-	if err := s.catchUp(ctx, money.Projection{}.Name()); err != nil { // What its ledgers hold decides.
-		return answer{}, err
-	}
-	return accountAct(ctx, s, c, account.Close{})
+	return s.alone(ctx, func() (answer, error) { // What its ledgers hold decides.
+		return accountAct(ctx, s, c, account.Close{})
+	}, money.Projection{}.Name())
 }
 
 func setReserve(ctx context.Context, s *Server, c *call, in ReserveRequired) (answer, error) {

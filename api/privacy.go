@@ -143,8 +143,8 @@ func (s *Server) merge(ctx context.Context, c *call, in NewMerger) (answer, erro
 	})
 }
 
-// alone calls f while no contract takes anybody in, with views of all that the log has. They are waited for before that, too:
-// one that is far behind keeps no filing waiting.
+// alone calls f while no contract takes anybody in or is signed, with views of all that the log has. They are waited for
+// before that, too: one that is far behind keeps no filing waiting.
 func (s *Server) alone(ctx context.Context, f func() (answer, error), views ...string) (a answer, err error) {
 	catchUp := func() error {
 		for _, view := range views {

@@ -152,6 +152,8 @@ func (d *Desk) AbandonDraft(ctx context.Context, call Call, id, reason string) (
 
 // Sign is the caller's own signature, or under a mandate of the party it names.
 func (d *Desk) Sign(ctx context.Context, call Call, id, partyID, hash string) (contract.State, Receipt, error) {
+	d.naming.RLock()
+	defer d.naming.RUnlock()
 	s, err := d.mine(ctx, call, id)
 	if err != nil {
 		return s, Receipt{}, err
@@ -201,6 +203,8 @@ func (d *Desk) sign(ctx context.Context, call Call, id string, s contract.State,
 
 // RecordPaper records that the contract was signed on paper: at a counter, or by a lessee who files alone.
 func (d *Desk) RecordPaper(ctx context.Context, call Call, id, scanSHA256 string) (contract.State, Receipt, error) {
+	d.naming.RLock()
+	defer d.naming.RUnlock()
 	s, err := d.mine(ctx, call, id)
 	if err != nil {
 		return s, Receipt{}, err

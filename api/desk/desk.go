@@ -67,7 +67,7 @@ type Desk struct {
 	numbers allocator
 	keys    keyCache
 	books   books
-	naming  sync.RWMutex // Held for reading by whoever puts parties into a contract, for writing by Alone.
+	naming  sync.RWMutex // Held for reading by whoever puts parties into a contract or signs one, for writing by Alone.
 	showing sync.Mutex   // Held from a listing's look at its platforms to its publication. Other nodes are not kept apart.
 
 	sublettings func(ctx context.Context, party string) (int, error)
@@ -82,8 +82,8 @@ func New(o Options) *Desk {
 	return d
 }
 
-// Alone runs f while nobody puts a party into a contract by this desk: who takes a party away looks first at what contracts
-// name it, and they at whether it is there. Other nodes are not kept apart.
+// Alone runs f while nobody puts a party into a contract, or signs one, by this desk: who takes a party or an account away looks
+// first at what contracts are on it, and they at whether it is there. Other nodes are not kept apart.
 func (d *Desk) Alone(f func() error) error {
 	d.naming.Lock()
 	defer d.naming.Unlock()

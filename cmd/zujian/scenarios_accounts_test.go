@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // supervised gives an operator its supervised account: applied for, opened by the bank, put in force by its district.
@@ -136,6 +138,37 @@ func TestALedgerStandsOnTheAccountOfTheDayItIsSigned(t *testing.T) {
 	ledger(moved).is("account_id", id).is("bank_id", w.ids["bank2"])
 	w.post("district", "/v1/accounts/"+id+"/suspension", `{"order_no":"决字5","reason":"资金缺口"}`).want(http.StatusOK)
 	ledger(suspended).is("account_id", nil)
+}
+
+// TestNoLedgerStandsOnAnAccountThatCloses closes accounts while the last signature is made under a contract on each.
+func TestNoLedgerStandsOnAnAccountThatCloses(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	for i, f := range w.building("3", 60) {
+		w.owned(f, "landlord")
+		firm := fmt.Sprintf("firm %d", i)
+		w.organisation(firm, "company", "RENTAL_ENTERPRISE", "示例公寓有限公司", uscc(20+i))
+		w.opening(firm)
+		id := w.supervised(firm, "bank", "district")
+		head := w.filed(f, "landlord", firm, map[string]any{
+			"kind": "HEAD", "sublease_consent": true, "end": "2028-12-31", "pay_cycle_months": 1, "deposit_fen": 0, "escrow": nil,
+		})
+		c := w.post(firm, "/v1/contracts", w.lease(f, firm, "tenant", map[string]any{"parent_id": head})).want(http.StatusCreated)
+		w.sign(firm, c.text("id"), c.text("content_hash")).want(http.StatusOK)
+		w.settled()
+		var closed answer
+		var race sync.WaitGroup
+		race.Go(func() { closed = w.post(firm, "/v1/accounts/"+id+"/closing", nil) })
+		race.Go(func() {
+			time.Sleep(time.Duration(i%10) * 50 * time.Microsecond)
+			w.sign("tenant", c.text("id"), c.text("content_hash"))
+		})
+		race.Wait()
+		on := w.get("city", "/v1/escrow/"+c.text("id")).want(http.StatusOK).at("account_id")
+		if (closed.status == http.StatusOK) == (on == id) {
+			t.Errorf("%s: closed %d, and the ledger on %v: %s", firm, closed.status, on, closed.body)
+		}
+	}
 }
 
 // TestTheRiskReserveIsFilledAndDrawn moves the reserve, with the bank's day, and watches the rules that read it.
