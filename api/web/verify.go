@@ -35,7 +35,7 @@ type Verify struct {
 	// Who is letting.
 	Publisher     string // Organisations in full, persons masked.
 	PublisherRole string // OWNER, COMPANY, BROKER
-	PublisherOK   bool   // Identity verified, not suspended; of a business, its opening report (开业报告) published.
+	PublisherOK   bool   // Identity verified, not suspended, still entitled to let it; of a business, its opening report (开业报告) published.
 	Bank          string // Bank of the supervised account; "" = none shown.
 	Last4         string
 }
@@ -80,7 +80,7 @@ func (v Verify) letting() message {
 	case !v.PublisherOK:
 		return message{
 			"stop", "✕", "出租方登记不齐或已被暂停", "The lessor is not in order",
-			"身份未核验、未报送开业信息或已被暂停，请勿付款。", "Not verified, without an opening report, or suspended: do not pay.",
+			"身份未核验、未报送开业信息、已被暂停或已无权出租，请勿付款。", "Not verified, without an opening report, suspended, or no longer entitled to let: do not pay.",
 		}
 	case v.PublisherRole != "OWNER" && v.Bank == "":
 		return message{"care", "!", "未公示监管账户", "No supervised account shown", "租金押金请勿付给个人账户。", "Do not pay into a private account."}
