@@ -302,10 +302,11 @@ func (d *Desk) claimChannels(ctx context.Context, call Call, id string, o listin
 		if err != nil {
 			return err
 		}
-		if other.Stage == listing.StagePublished || other.Stage == listing.StageSuspended {
+		shown := other.Stage == listing.StagePublished || other.Stage == listing.StageSuspended
+		if shown && contains(channelClaims(other.Offer), value) {
 			return ErrDuplicate
 		}
-		cid := "listing." + value // The holder never got to publishing, or has ended.
+		cid := "listing." + value // The holder never got to publishing, has ended, or is shown elsewhere by now.
 		if _, err := exec(ctx, d, call.step("free "+cid), claim.Decider, cid, claim.Command(claim.Release{Holder: holder})); err != nil {
 			return err
 		}

@@ -47,6 +47,26 @@ func TestACodeVouchesForNobodyWhoseMandateIsRevoked(t *testing.T) {
 	}
 }
 
+// A listing that moved to another platform keeps nobody off the one it was on.
+func TestAPlatformIsFreeWhenItsListingMovesToAnother(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	f := w.home("3")
+	w.mandated(f)
+	first, _ := w.brokered(f)
+	w.post("broker", first+"/publication", nil).want(http.StatusOK)
+	second, _ := w.brokered(f)
+	w.post("broker", second+"/publication", nil).problem(http.StatusConflict, "listing.duplicate")
+	for _, change := range []string{`{"rent_fen":340000}`, `{"channels":["ANJUKE"]}`} { // Not shown any more, and then elsewhere.
+		w.do("broker", http.MethodPatch, first, change).want(http.StatusOK)
+	}
+	w.post("broker", first+"/submission", nil).want(http.StatusOK).is("stage", "VERIFIED")
+	w.post("broker", first+"/publication", nil).want(http.StatusOK)
+	w.post("broker", second+"/publication", nil).want(http.StatusOK)
+	third, _ := w.brokered(f)
+	w.post("broker", third+"/publication", nil).problem(http.StatusConflict, "listing.duplicate")
+}
+
 // A brokerage publishes two listings of a home at once: its platform shows one of them (L-05).
 func TestPublishedAtOnceAHomeIsShownOnce(t *testing.T) {
 	w := newWorld(t, worldDay)
