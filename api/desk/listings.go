@@ -417,7 +417,7 @@ func (d *Desk) Verify(ctx context.Context, code string, now time.Time) (Verifica
 		return Verification{}, orNotFound(err)
 	}
 	s, _, found, err := load(ctx, d, listing.Decider, c.Holder)
-	if err != nil || !found || s.Code == "" {
+	if err != nil || !found || s.Code == "" && !s.Recalled {
 		return Verification{}, orNotFound(err)
 	}
 	today := domain.DayOf(now)
@@ -489,6 +489,10 @@ func publicState(s listing.State, u unit.State, code string, today domain.Day) s
 		return string(listing.StageLet)
 	case !s.Ended() && !s.ValidUntil.IsZero() && today > s.ValidUntil:
 		return "EXPIRED"
+	case s.Stage == listing.StageHeld || s.Stage == listing.StageObjected: // At publication, and what followed.
+		return string(listing.StageSuspended)
+	case s.Stage == listing.StageRejected:
+		return string(listing.StageRevoked)
 	}
 	return string(s.Stage)
 }

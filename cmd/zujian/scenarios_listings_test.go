@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,6 +46,38 @@ func TestACodeVouchesForNobodyWhoseMandateIsRevoked(t *testing.T) {
 	for _, code := range codes {
 		w.get("", "/v1/verify/"+code).want(http.StatusOK).is("state", "PUBLISHED").is("publisher_ok", false).is("genuine", false)
 	}
+}
+
+// A code that was given is never said to be none of ours, whatever becomes of its listing.
+func TestACodeGivenIsKnownForEver(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	flats := w.building("3", 2)
+	for _, f := range flats {
+		w.owned(f, "landlord")
+	}
+	state := func(code, want, page string) {
+		t.Helper()
+		w.get("", "/v1/verify/"+code).want(http.StatusOK).is("state", want).is("genuine", false)
+		if a := w.get("", "/v/"+code); a.status != http.StatusOK || !strings.Contains(string(a.body), page) {
+			t.Errorf("%s: %d without %s", code, a.status, page)
+		}
+	}
+	w.mandated(flats[0])
+	path, code := w.brokered(flats[0])
+	w.do("broker", http.MethodPatch, path, `{"rent_fen":340000}`).want(http.StatusOK).is("stage", "DRAFT")
+	state(code, "SUPERSEDED", "核验码已被替换")
+
+	account := w.supervised("company", "bank", "district")
+	w.headLease(flats[1], 280000, "2026-12-01", "2028-12-31")
+	path = "/v1/listings/" + w.post("company", "/v1/listings", fmt.Sprintf(`{"unit_id":%q,"let_mode":"WHOLE","rent_fen":350000,
+		"available_from":"2026-12-01","account":{"bank_party_id":%q,"last4":"0018"}}`, flats[1].id, w.ids["bank"])).want(http.StatusCreated).text("id")
+	code = w.post("company", path+"/submission", nil).want(http.StatusOK).is("stage", "VERIFIED").text("code")
+	w.post("district", "/v1/accounts/"+account+"/suspension", `{"order_no":"决字5","reason":"资金缺口"}`).want(http.StatusOK)
+	w.post("company", path+"/publication", nil).want(http.StatusOK).is("stage", "HELD")
+	state(code, "SUSPENDED", "房源已暂停")
+	w.post("district", path+"/verification", `{"accept":false,"reason":"账户停用"}`).want(http.StatusOK).is("stage", "REJECTED")
+	state(code, "REVOKED", "核验已撤销")
 }
 
 // A listing that moved to another platform keeps nobody off the one it was on.

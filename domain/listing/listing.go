@@ -90,6 +90,7 @@ type State struct {
 	Place      Submitted
 	Code       string
 	ValidUntil domain.Day
+	Recalled   bool // It had a code that an edit took.
 	Held       Held
 	Rejected   Rejected
 	Cleared    []string // Rules an officer has looked at and let pass.
@@ -304,6 +305,7 @@ func evolve(s State, e Event) State {
 	case Edited:
 		s.Offer = e.Offer
 		if e.Reverify {
+			s.Recalled = s.Recalled || s.Code != ""
 			s.Stage, s.Code, s.ValidUntil, s.Cleared, s.Rejected = StageDraft, "", 0, nil, Rejected{}
 		}
 	case Submitted:

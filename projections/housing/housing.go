@@ -31,7 +31,7 @@ type Projection struct{}
 func (Projection) Name() string { return "housing" }
 
 // Version of Apply's meaning.
-func (Projection) Version() int { return 8 }
+func (Projection) Version() int { return 9 }
 
 // Types the view reads.
 func (Projection) Types() []string {
