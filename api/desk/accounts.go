@@ -8,49 +8,20 @@ import (
 
 	"zujian/domain"
 	"zujian/domain/account"
-	"zujian/domain/contract"
 	"zujian/domain/party"
 	"zujian/eventstore/seal"
 	"zujian/projections"
 	"zujian/projections/money"
+	"zujian/projections/process/leasing"
 )
-
-// accountID names an operator's account: one stream each, so nobody has two.
-func accountID(operator string) string { return derive("account", operator) }
-
-func operates(orgKind string) bool {
-	return orgKind == party.OrgSubleaseOperator || orgKind == party.OrgRentalEnterprise
-}
 
 // accountOf is the supervised account of a party; zero for one that is no operator or has none.
 func (d *Desk) accountOf(ctx context.Context, operator, orgKind string) (account.State, error) {
-	if !operates(orgKind) {
+	if !leasing.Operates(orgKind) {
 		return account.State{}, nil
 	}
-	s, _, _, err := load(ctx, d, account.Decider, accountID(operator))
+	s, _, _, err := load(ctx, d, account.Decider, leasing.AccountID(operator))
 	return s, err
-}
-
-// onAccounts are parties with the accounts they have now: since the draft one may have gone to another bank, or been suspended.
-func (d *Desk) onAccounts(ctx context.Context, parties []contract.PartyFacts) ([]contract.PartyFacts, error) {
-	parties = slices.Clone(parties)
-	for i := range parties {
-		p := &parties[i]
-		acc, err := d.accountOf(ctx, p.ID, p.OrgKind)
-		if err != nil {
-			return nil, err
-		}
-		p.Account, p.AccountBank = inForce(p.ID, acc)
-	}
-	return parties, nil
-}
-
-// inForce is the account that new contracts of an operator stand on, and its bank; "" for none.
-func inForce(operator string, s account.State) (id, bank string) {
-	if !s.InForce() {
-		return "", ""
-	}
-	return accountID(operator), s.Current.Bank
 }
 
 func accountRow(a domain.Actor, s account.State) Row {
@@ -68,7 +39,7 @@ func (d *Desk) ApplyAccount(ctx context.Context, call Call, bank, district strin
 	if err != nil {
 		return "", Receipt{}, err
 	}
-	if !found || !operates(p.Registered.OrgKind) {
+	if !found || !leasing.Operates(p.Registered.OrgKind) {
 		return "", Receipt{}, ErrForbidden
 	}
 	if p.Opening.AdminCode != "" {
@@ -80,7 +51,7 @@ func (d *Desk) ApplyAccount(ctx context.Context, call Call, bank, district strin
 	if err := d.mustBank(ctx, bank, "/bank_party_id"); err != nil {
 		return "", Receipt{}, err
 	}
-	id := accountID(operator)
+	id := leasing.AccountID(operator)
 	r, err := exec(ctx, d, call, account.Decider, id, account.Command(account.Apply{Operator: operator, Bank: bank, AdminCode: district}))
 	return id, r, err
 }

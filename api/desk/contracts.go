@@ -11,6 +11,7 @@ import (
 	"zujian/domain/escrow"
 	"zujian/domain/party"
 	"zujian/domain/unit"
+	"zujian/projections/process/leasing"
 )
 
 func (d *Desk) contractState(ctx context.Context, id string) (contract.State, error) {
@@ -528,7 +529,7 @@ func (d *Desk) ProposeAmendment(ctx context.Context, call Call, id, partyID stri
 // planEscrow opens the money ledger of a signed contract whose money is, or wants to be, supervised.
 func (d *Desk) planEscrow(ctx context.Context, call Call, id string, s contract.State) (Receipt, error) {
 	var err error
-	if s.Subject.Parties, err = d.onAccounts(ctx, s.Subject.Parties); err != nil {
+	if s.Subject.Parties, err = leasing.OnAccounts(ctx, d.o.Runner, s.Subject.Parties); err != nil {
 		return Receipt{}, err
 	}
 	plan, err := d.escrowPlan(ctx, id, s)

@@ -10,6 +10,7 @@ import (
 	"zujian/domain/unit"
 	"zujian/projections"
 	"zujian/projections/people"
+	"zujian/projections/process/leasing"
 )
 
 // Facts that the rules of a contract ask for: of its home and parties, and those that other contracts give.
@@ -160,7 +161,7 @@ func (d *Desk) partyFacts(ctx context.Context, id, unitID string, on domain.Day)
 		return f, false, err
 	}
 	f.ReserveFen, f.ReserveRequiredFen = acc.Free(), acc.Required
-	f.Account, f.AccountBank = inForce(id, acc)
+	f.Account, f.AccountBank = leasing.InForce(id, acc)
 	for _, m := range s.Mandates {
 		if s.Mandated(m.To, party.ScopeSign, unitID, on) && !slices.Contains(f.Mandates, m.To) {
 			f.Mandates = append(f.Mandates, m.To)

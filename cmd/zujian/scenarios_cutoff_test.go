@@ -21,30 +21,14 @@ func TestALedgerCutOffIsOpened(t *testing.T) {
 	cut := w.post("landlord", "/v1/contracts", w.lease(g, "landlord", "tenant", nil)).want(http.StatusCreated)
 	id, hash := cut.text("id"), cut.text("content_hash")
 	w.sign("landlord", id, hash).want(http.StatusOK)
-	// The last signature and the filing, without what the desk does beside them.
-	h := w.house
-	policy, err := h.desk.Policy(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	runner := aggregate.Runner{Store: h.store, Catalogue: h.catalogue, Cache: h.cache}
-	do := func(step string, cmd contract.Command) {
-		t.Helper()
-		req := domain.Request[contract.Command]{
-			ID: "cut off " + step, At: w.clock(), Actor: domain.Actor{ID: "test", Role: domain.RoleTenant, Party: w.ids["tenant"]}, Policy: policy, Command: cmd,
-		}
-		if _, err := aggregate.Execute(t.Context(), runner, contract.Decider, id, req, aggregate.Options{Correlation: "test"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	do("sign", contract.Sign{Party: w.ids["tenant"], ContentHash: hash})
+	w.signsAlone(id, hash)
 	if types := w.types("escrow-" + id); len(types) != 0 {
 		t.Fatalf("there is a ledger already: %v", types)
 	}
 	w.post("landlord", "/v1/contracts/"+id+"/filing", nil).want(http.StatusOK)
 	w.eventually("the ledger is opened", func() bool { return len(w.types("escrow-"+id)) > 0 })
 	load := func(id string) escrow.FundsExpected {
-		s, _, err := aggregate.Load(t.Context(), runner, escrow.Decider, id)
+		s, _, err := aggregate.Load(t.Context(), w.runner(), escrow.Decider, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,6 +38,47 @@ func TestALedgerCutOffIsOpened(t *testing.T) {
 	if a, b := load(whole), load(id); a.MonthlyRentFen != b.MonthlyRentFen || a.Mode != b.Mode || a.Lessor != b.Lessor || a.Lessee != b.Lessee || len(a.Collections) != len(b.Collections) {
 		t.Errorf("the ledger differs:\n%+v\n%+v", b, a)
 	}
+}
+
+// signsAlone makes the tenant's last signature without what the desk does beside it.
+func (w *world) signsAlone(id, hash string) {
+	w.t.Helper()
+	policy, err := w.house.desk.Policy(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req := domain.Request[contract.Command]{
+		ID: "cut off " + id, At: w.clock(), Actor: domain.Actor{ID: "test", Role: domain.RoleTenant, Party: w.ids["tenant"]}, Policy: policy,
+		Command: contract.Sign{Party: w.ids["tenant"], ContentHash: hash},
+	}
+	if _, err := aggregate.Execute(w.t.Context(), w.runner(), contract.Decider, id, req, aggregate.Options{Correlation: "test"}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) runner() aggregate.Runner {
+	return aggregate.Runner{Store: w.house.store, Catalogue: w.house.catalogue, Cache: w.house.cache}
+}
+
+// TestALedgerCutOffStandsOnTheAccountOfItsDay moves an operator's account to another bank between the draft and a last signature
+// that is cut off.
+func TestALedgerCutOffStandsOnTheAccountOfItsDay(t *testing.T) {
+	w := newWorld(t, worldDay)
+	w.cast()
+	w.organisation("bank2", "bank", "SUPERVISING_BANK", "示例银行二", uscc(7))
+	f := w.home("3")
+	head := w.headLease(f, 280000, "2026-12-01", "2028-12-31")
+	account := w.supervised("company", "bank", "district")
+	c := w.post("company", "/v1/contracts", w.lease(f, "company", "tenant", map[string]any{"parent_id": head})).want(http.StatusCreated)
+	id, hash := c.text("id"), c.text("content_hash")
+	w.sign("company", id, hash).want(http.StatusOK)
+	w.post("company", "/v1/accounts", map[string]string{"bank_party_id": w.ids["bank2"], "district": "320115"}).want(http.StatusCreated)
+	w.post("bank2", "/v1/accounts/"+account+"/opening", `{"last4":"0099","agreement_no":"监字2"}`).want(http.StatusOK)
+	w.post("district", "/v1/accounts/"+account+"/decision", `{"accept":true}`).want(http.StatusOK)
+	w.signsAlone(id, hash)
+	w.post("company", "/v1/contracts/"+id+"/filing", nil).want(http.StatusOK)
+	w.eventually("the ledger is opened", func() bool { return len(w.types("escrow-"+id)) > 0 })
+	w.get("city", "/v1/escrow/"+id).want(http.StatusOK).is("account_id", account).is("bank_id", w.ids["bank2"])
 }
 
 // TestAnErasureCutOffIsFinished records an erasure as a process would that dies before it destroys the key: the key is

@@ -2,8 +2,11 @@ package leasing
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"zujian/domain"
+	"zujian/domain/account"
 	"zujian/domain/contract"
 	"zujian/domain/escrow"
 	"zujian/domain/party"
@@ -29,7 +32,7 @@ func LedgerPlan(id string, s, head contract.State, policy domain.Policy) escrow.
 	plan.Lessee, plan.CoLessees = firstAndRest(t.Lessees)
 	for _, p := range s.Subject.Parties {
 		if p.ID == plan.Lessor {
-			plan.Operator = p.OrgKind == party.OrgSubleaseOperator || p.OrgKind == party.OrgRentalEnterprise
+			plan.Operator = Operates(p.OrgKind)
 			if p.Account != "" && (plan.Bank == "" || plan.Bank == p.AccountBank) { // Unless the contract names another bank.
 				plan.Account, plan.Bank = p.Account, p.AccountBank
 			}
@@ -44,6 +47,39 @@ func LedgerPlan(id string, s, head contract.State, policy domain.Policy) escrow.
 		plan.OwnerMonthlyFen = min(ownerShare(head, t), t.MonthlyRentFen)
 	}
 	return plan
+}
+
+// Operates says whether an organisation lets for its living, on an account under supervision.
+func Operates(orgKind string) bool {
+	return orgKind == party.OrgSubleaseOperator || orgKind == party.OrgRentalEnterprise
+}
+
+// AccountID names an operator's account: one stream each, so nobody has two.
+func AccountID(operator string) string { return aggregate.CommandID("account", operator) }
+
+// InForce is the account that new contracts of an operator stand on, and its bank; "" for none.
+func InForce(operator string, s account.State) (id, bank string) {
+	if !s.InForce() {
+		return "", ""
+	}
+	return AccountID(operator), s.Current.Bank
+}
+
+// OnAccounts are parties with the accounts they have now: since the draft one may have gone to another bank, or been suspended.
+func OnAccounts(ctx context.Context, r aggregate.Runner, parties []contract.PartyFacts) ([]contract.PartyFacts, error) {
+	parties = slices.Clone(parties)
+	for i := range parties {
+		p := &parties[i]
+		if p.Account, p.AccountBank = "", ""; !Operates(p.OrgKind) {
+			continue
+		}
+		s, _, err := aggregate.Load(ctx, r, account.Decider, AccountID(p.ID))
+		if err != nil {
+			return nil, fmt.Errorf("load account: %w", err)
+		}
+		p.Account, p.AccountBank = InForce(p.ID, s)
+	}
+	return parties, nil
 }
 
 func firstAndRest(parties []contract.PartyShare) (first string, rest []string) {
@@ -92,6 +128,9 @@ func openLedger(id string) process.Outgoing {
 			}
 			s, _, err := aggregate.Load(ctx, r, contract.Decider, id)
 			if err != nil || !s.Live() {
+				return err
+			}
+			if s.Subject.Parties, err = OnAccounts(ctx, r, s.Subject.Parties); err != nil {
 				return err
 			}
 			var head contract.State
