@@ -17,7 +17,7 @@ import (
 
 // accountOf is the supervised account of a party; zero for one that is no operator or has none.
 func (d *Desk) accountOf(ctx context.Context, operator, orgKind string) (account.State, error) {
-	if !leasing.Operates(orgKind) {
+	if !party.Operates(orgKind) {
 		return account.State{}, nil
 	}
 	s, _, _, err := load(ctx, d, account.Decider, leasing.AccountID(operator))
@@ -39,7 +39,7 @@ func (d *Desk) ApplyAccount(ctx context.Context, call Call, bank, district strin
 	if err != nil {
 		return "", Receipt{}, err
 	}
-	if !found || !leasing.Operates(p.Registered.OrgKind) {
+	if !found || !party.Operates(p.Registered.OrgKind) {
 		return "", Receipt{}, ErrForbidden
 	}
 	if p.Opening.AdminCode != "" {

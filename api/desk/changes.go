@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
+	"slices"
 
 	"zujian/domain"
 	"zujian/domain/contract"
+	"zujian/domain/party"
+	"zujian/domain/unit"
 )
 
 // SignAmendment is one party's signature under an amendment, its own or under its mandate.
@@ -78,4 +82,133 @@ func (d *Desk) ReplaceLessors(ctx context.Context, call Call, id string, cmd con
 	}
 	s, err = d.contractState(ctx, id)
 	return s, r, err
+}
+
+// ContractAct is any later act on a contract: amendments, occupants, notice, termination, renewal, cancellation. party is
+// the party it is done for; the caller must be it or hold its mandate. The authority acts with "".
+func (d *Desk) ContractAct(ctx context.Context, call Call, id, partyID string, cmd contract.Command) (contract.State, Receipt, error) {
+	s, err := d.mine(ctx, call, id)
+	if err != nil {
+		return s, Receipt{}, err
+	}
+	if partyID != "" {
+		own, mandated, err := d.actsFor(ctx, call, partyID, party.ScopeSign, s.Terms.Unit)
+		if err != nil {
+			return s, Receipt{}, err
+		}
+		if !own && !mandated {
+			return s, Receipt{}, contract.ErrNotSigner.At("/party_id")
+		}
+	}
+	var r Receipt
+	var undo func() error
+	for {
+		if undo, err = d.extend(ctx, call, id, s, cmd); err != nil {
+			return s, Receipt{}, err
+		}
+		if r, err = exec(ctx, d, call, holding(s), id, cmd); !errors.Is(err, errOvertaken) {
+			break
+		}
+		if s, err = d.contractState(ctx, id); err != nil { // This signature may have become the last one meanwhile.
+			return s, Receipt{}, err
+		}
+	}
+	if err != nil {
+		return s, r, errors.Join(err, undo())
+	}
+	if s, err = d.contractState(ctx, id); err != nil {
+		return s, r, err
+	}
+	follow, err := d.follow(ctx, call, id, s, cmd)
+	return s, r.later(follow.Position), err
+}
+
+var errOvertaken = errors.New("the contract has changed since the days were held")
+
+// holding decides as contracts do, but lengthens no lease by what others signed after its state was looked at: the days that
+// adds were not held.
+func holding(seen contract.State) domain.Decider[contract.State, contract.Command, contract.Event] {
+	dec := contract.Decider
+	dec.Decide = func(s contract.State, r domain.Request[contract.Command]) ([]contract.Event, error) {
+		out, err := contract.Decider.Decide(s, r)
+		for _, e := range out {
+			if a, is := e.(contract.Amended); is && a.After.End > s.Terms.End &&
+				(seen.Amendment == nil || len(seen.Amendment.Signed) != len(s.Amendment.Signed)) {
+				return nil, errOvertaken
+			}
+		}
+		return out, err
+	}
+	return dec
+}
+
+// extend holds the days an amendment adds before the last signature makes it binding: the unit's stream alone knows
+// whether they are free. undo gives them back when the signature is refused.
+func (d *Desk) extend(ctx context.Context, call Call, id string, s contract.State, cmd contract.Command) (undo func() error, err error) {
+	undo = func() error { return nil }
+	sign, ok := cmd.(contract.SignAmendment)
+	if !ok || s.Stage != contract.StageFiled || s.Amendment == nil || s.Amendment.ID != sign.AmendmentID ||
+		s.Amendment.Changes.End <= s.Terms.End {
+		return undo, nil
+	}
+	for _, p := range s.AmendmentParties() {
+		if p != sign.Party && !slices.Contains(s.Amendment.Signed, p) {
+			return undo, nil // Not the last signature.
+		}
+	}
+	change := func(step string, until domain.Day) error {
+		_, err := exec(ctx, d, call.step(step), unit.Decider, s.Terms.Unit, unit.Command(unit.Change{Contract: id, Until: until}))
+		return err
+	}
+	return func() error { return change("give back", s.Terms.End) }, change("extend", s.Amendment.Changes.End)
+}
+
+// follow brings the unit's and the money's streams after an act that moves the end. The process "leasing" repeats it.
+func (d *Desk) follow(ctx context.Context, call Call, id string, s contract.State, cmd contract.Command) (Receipt, error) {
+	switch cmd.(type) {
+	case contract.Terminate, contract.Expire:
+		if s.Stage != contract.StageEnded {
+			return Receipt{}, nil
+		}
+		return exec(ctx, d, call.step("end"), unit.Decider, s.Terms.Unit,
+			unit.Command(unit.End{Contract: id, On: s.EndedOn, Reason: s.EndReason}))
+	case contract.ApproveCancellation:
+		return exec(ctx, d, call.step("release"), unit.Decider, s.Terms.Unit, unit.Command(unit.Release{Contract: id}))
+	case contract.SignAmendment, contract.ApplyAmendment:
+		if s.Amendment == nil && s.Stage == contract.StageFiled {
+			return exec(ctx, d, call.step("change"), unit.Decider, s.Terms.Unit,
+				unit.Command(unit.Change{Contract: id, Until: s.Terms.End}))
+		}
+	}
+	return Receipt{}, nil
+}
+
+// ProposeAmendment proposes changed terms; its id follows from the call.
+func (d *Desk) ProposeAmendment(ctx context.Context, call Call, id, partyID string, changes contract.Changes, from domain.Day) (string, contract.State, Receipt, error) {
+	s, err := d.mine(ctx, call, id)
+	if err != nil {
+		return "", s, Receipt{}, err
+	}
+	if changes.Escrow != nil {
+		if err := d.mustBank(ctx, changes.Escrow.Bank, "/changes/escrow/bank_id"); err != nil {
+			return "", s, Receipt{}, err
+		}
+	}
+	for i, p := range changes.Lessees {
+		if err := d.mustParty(ctx, p.Party, "/changes/lessees/"+itoa(i)+"/party_id"); err != nil {
+			return "", s, Receipt{}, err
+		}
+	}
+	fresh, err := d.subject(ctx, call, changes.Apply(s.Terms))
+	if err != nil {
+		return "", s, Receipt{}, err
+	}
+	amendment := derive("amendment", call.ID)
+	if partyID == "" {
+		partyID = call.Actor.Party
+	}
+	s, r, err := d.ContractAct(ctx, call, id, partyID, contract.ProposeAmendment{
+		AmendmentID: amendment, By: partyID, Changes: changes, EffectiveFrom: from, Refreshed: &fresh,
+	})
+	return amendment, s, r, err
 }

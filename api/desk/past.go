@@ -370,7 +370,7 @@ func contractConcern(t contract.Terms, s contract.Subject) Concern {
 				c.PartyKind = p.OrgKind
 			}
 		}
-		if lets && leasing.Operates(p.OrgKind) && c.Operator == "" {
+		if lets && party.Operates(p.OrgKind) && c.Operator == "" {
 			c.Operator = p.ID
 		}
 	}
@@ -404,7 +404,7 @@ func (p *Past) listing(ctx context.Context, d *Decision, id string, group []even
 	}
 	if k := facts.Publisher.OrgKind; k != "" {
 		d.Concern.PartyKind = k
-		if leasing.Operates(k) {
+		if party.Operates(k) {
 			d.Concern.Operator = s.Offer.Publisher
 		}
 	}
@@ -473,7 +473,7 @@ func (p *Past) known(ctx context.Context, id string) (Concern, error) {
 	c.PartyKind = s.Registered.Kind
 	if k := s.Registered.OrgKind; k != "" {
 		c.PartyKind = k
-		if leasing.Operates(k) {
+		if party.Operates(k) {
 			c.Operator = id
 		}
 	}

@@ -131,6 +131,11 @@ func (s State) Exists() bool { return s.Registered.Kind != "" }
 // Gone reports whether nobody may take the party in any more: it is erased, or another took its place.
 func (s State) Gone() bool { return s.Erased || s.MergedInto != "" }
 
+// Operates reports whether an organisation of a kind lets homes for its living, on an account under supervision.
+func Operates(orgKind string) bool {
+	return orgKind == OrgSubleaseOperator || orgKind == OrgRentalEnterprise
+}
+
 // OpeningReported reports whether the opening report is accepted and public.
 func (s State) OpeningReported() bool { return s.OpeningStage == OpeningPublic }
 

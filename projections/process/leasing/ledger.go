@@ -32,7 +32,7 @@ func LedgerPlan(id string, s, head contract.State, policy domain.Policy) escrow.
 	plan.Lessee, plan.CoLessees = firstAndRest(t.Lessees)
 	for _, p := range s.Subject.Parties {
 		if p.ID == plan.Lessor {
-			plan.Operator = Operates(p.OrgKind)
+			plan.Operator = party.Operates(p.OrgKind)
 			if p.Account != "" && (plan.Bank == "" || plan.Bank == p.AccountBank) { // Unless the contract names another bank.
 				plan.Account, plan.Bank = p.Account, p.AccountBank
 			}
@@ -47,11 +47,6 @@ func LedgerPlan(id string, s, head contract.State, policy domain.Policy) escrow.
 		plan.OwnerMonthlyFen = min(ownerShare(head, t), t.MonthlyRentFen)
 	}
 	return plan
-}
-
-// Operates says whether an organisation lets for its living, on an account under supervision.
-func Operates(orgKind string) bool {
-	return orgKind == party.OrgSubleaseOperator || orgKind == party.OrgRentalEnterprise
 }
 
 // AccountID names an operator's account: one stream each, so nobody has two.
@@ -70,7 +65,7 @@ func OnAccounts(ctx context.Context, r aggregate.Runner, parties []contract.Part
 	parties = slices.Clone(parties)
 	for i := range parties {
 		p := &parties[i]
-		if p.Account, p.AccountBank = "", ""; !Operates(p.OrgKind) {
+		if p.Account, p.AccountBank = "", ""; !party.Operates(p.OrgKind) {
 			continue
 		}
 		s, _, err := aggregate.Load(ctx, r, account.Decider, AccountID(p.ID))
