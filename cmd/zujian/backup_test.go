@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"zujian/eventstore/folder"
 )
 
 // command runs one command of the program and returns its JSON answer and exit code.
@@ -222,6 +224,29 @@ func TestBackupRefusals(t *testing.T) {
 		if code := command(t, nil, c.args...); code != c.code {
 			t.Errorf("%s: exit %d, want %d", c.name, code, c.code)
 		}
+	}
+	other, err := folder.Lock(folder.Real(), filepath.Join(dir, "r5.restoring.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := filepath.Join(dir, "r5.restoring", "log") // Of another restore, under way.
+	if err := os.MkdirAll(half, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if code := command(t, nil, "restore", "--data", filepath.Join(dir, "r5"), "--from", good, "--roll-back"); code != exitFailed {
+		t.Errorf("beside another restore: exit %d", code)
+	}
+	if _, err := os.Stat(half); err != nil {
+		t.Errorf("what another restore has made is gone: %v", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := command(t, nil, "restore", "--data", filepath.Join(dir, "r5"), "--from", good, "--roll-back"); code != 0 {
+		t.Errorf("after one that was killed: exit %d", code)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*.lock")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "b3")); err == nil {
 		t.Error("a backup whose keys have no place was begun")

@@ -35,7 +35,7 @@ type restoreResult struct {
 }
 
 // Run implements the command.
-func (c *restoreCmd) Run(g *globals) error {
+func (c *restoreCmd) Run(g *globals) (err error) {
 	if entries, err := os.ReadDir(g.Data); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%w: %s is not empty: a backup is restored to a fresh folder", errUsage, g.Data)
 	}
@@ -56,6 +56,14 @@ func (c *restoreCmd) Run(g *globals) error {
 			return fmt.Errorf("%w: %s is in the folder that a restore is made in, which is emptied: rename it", errUsage, from)
 		}
 	}
+	if err := os.MkdirAll(filepath.Dir(next), folderPerms); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	lock, err := folder.Lock(folder.Real(), next+".lock") // Two that empty and fill it at once end in a mixture of both.
+	if err != nil {
+		return fmt.Errorf("restore to %s: %w", g.Data, err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(next+".lock"), lock.Close()) }()
 	if err := os.RemoveAll(next); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
