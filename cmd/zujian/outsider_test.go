@@ -116,6 +116,42 @@ func TestOutsidersVerifyTheRegister(t *testing.T) {
 		t.Errorf("a receipt of this moment: %v %s", err, out)
 	}
 
+	var filed struct {
+		Items []struct {
+			ID       string `json:"id"`
+			FilingNo string `json:"filing_no"`
+		}
+	}
+	if err := json.Unmarshal(p.must(t, 200, "GET", "/v1/views/housing/contracts?state=FILED&limit=1", keys.City.Key, nil).body, &filed); err != nil || len(filed.Items) != 1 {
+		t.Fatalf("%v, %+v", err, filed)
+	}
+	certificate := p.must(t, 200, "GET", "/v1/contracts/"+filed.Items[0].ID+"/certificate", keys.City.Key, nil).body
+	for _, c := range []struct {
+		field, is, says string
+	}{
+		{"", "", "VALID: "},
+		{"monthly_rent_fen", "1", "NOT VALID: the certificate was changed"},
+		{"end", `"2099-12-31"`, "NOT VALID: the certificate was changed"},
+		{"certificate_hash", "null", "VALID: "},
+		{"unit_id", `"another"`, "NOT VALID: the certificate was changed"},
+		{"lessees", `[]`, "NOT VALID: the certificate was changed"},
+	} {
+		said := map[string]json.RawMessage{}
+		err := json.Unmarshal(certificate, &said)
+		if c.field != "" {
+			said[c.field] = json.RawMessage(c.is)
+		}
+		raw, err2 := json.Marshal(said)
+		if err := errors.Join(err, err2, os.WriteFile(receipt, raw, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := script(receipt)
+		if !strings.HasPrefix(out, c.says) || c.field == "" && !strings.Contains(out, "/v1/verify/filings/"+filed.Items[0].FilingNo) ||
+			c.field == "certificate_hash" && !strings.Contains(out, "Nothing else in it was checked") {
+			t.Errorf("a certificate with another %s: %s", c.field, out)
+		}
+	}
+
 	// One bit of one leaf: both find it, and so does the register's own command.
 	p.kill()
 	keyless := []string{"verify", "--log-only", "--data", data, "--without-keys", "--register-key"}
