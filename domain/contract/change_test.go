@@ -139,6 +139,10 @@ func TestEnding(t *testing.T) {
 	domaintest.Run(t, Decider, base(t), []tc{
 		{Name: "a notice", Given: h.events, At: mid, When: notice, Then: []Event{given}},
 		{Name: "a short notice", Given: h.events, At: mid, When: edit(notice, func(n *GiveNotice) { n.VacateBy = day("2027-03-15") }), Then: []Event{short}},
+		{Name: "a notice dated back", Given: h.events, At: mid, When: edit(notice, func(n *GiveNotice) { n.NoticeDate, n.VacateBy = day("2027-01-02"), day("2027-03-15") }), Then: []Event{
+			edit(short, func(n *NoticeGiven) { n.NoticeDate = day("2027-01-02") }),
+		}},
+		{Name: "the same notice when there is less time left", Given: with(h.events, given), At: mid.AddDate(0, 0, 25), When: notice},
 		{Name: "a notice without a day to leave", Given: h.events, At: mid, When: edit(notice, func(n *GiveNotice) { n.VacateBy = 0 }), Err: ErrNotice},
 		{Name: "a notice dated tomorrow", Given: h.events, At: mid, When: edit(notice, func(n *GiveNotice) { n.NoticeDate = day("2027-03-02") }), Err: ErrNotice},
 		{Name: "the tenant's notice in the owner's name", Given: h.events, At: mid, When: edit(notice, func(n *GiveNotice) { n.Party = "tenant" }), Err: ErrNotParty},
@@ -162,6 +166,10 @@ func TestEnding(t *testing.T) {
 		{Name: "a court in a party's mouth", Given: h.events, At: mid, As: as("owner"), When: Terminate{By: Court, Party: "owner", DecisionNo: "1", On: day("2027-03-31")}, Err: ErrAuthority},
 		{Name: "a court without a number", Given: h.events, At: mid, As: district, When: Terminate{By: Court, On: day("2027-03-31")}, Err: ErrDecisionNo},
 		{Name: "the tenant without a ground", Given: h.events, At: mid, When: Terminate{By: SideLessee, Party: "tenant", On: day("2027-03-31")}, Err: ErrEnd},
+		{Name: "the tenant from yesterday on", Given: h.events, At: mid, As: as("tenant"), When: Terminate{By: SideLessee, Party: "tenant", Ground: "MOVE", On: day("2027-02-28")}, Err: ErrEnd},
+		{Name: "the tenant from today on", Given: h.events, At: mid, As: as("tenant"), When: Terminate{By: SideLessee, Party: "tenant", Ground: "MOVE", On: day("2027-03-01")}, Then: []Event{
+			Terminated{By: SideLessee, Party: "tenant", Ground: "MOVE", On: day("2027-03-01"), Unit: "u1", Kind: KindOut, ObservationBefore: &before, Observation: &after},
+		}},
 		{Name: "after the term", Given: h.events, At: mid, When: Terminate{By: Court, DecisionNo: "1", On: day("2027-12-01")}, Err: ErrEnd},
 		{Name: "before it began: no rent stays", Given: h.events, At: mid, As: district, When: Terminate{By: Court, DecisionNo: "1", On: day("2026-11-25")}, Then: []Event{
 			Terminated{By: Court, DecisionNo: "1", On: day("2026-11-25"), Unit: "u1", Kind: KindOut, ObservationBefore: &before},

@@ -29,10 +29,12 @@ func giveNotice(s State, r request, c GiveNotice) ([]Event, error) {
 	if !ok {
 		days = noticeDaysDefault
 	}
-	n.Held = c.By == SideLessor && int64(c.VacateBy-c.NoticeDate) < days
-	if s.Notice != nil && *s.Notice == n {
-		return nil, nil
+	if s.Notice != nil {
+		if n.Held = s.Notice.Held; *s.Notice == n {
+			return nil, nil
+		}
 	}
+	n.Held = c.By == SideLessor && int64(c.VacateBy-r.Today()) < days // Nobody here has seen an earlier one.
 	return []Event{n}, nil
 }
 
@@ -67,12 +69,14 @@ func terminate(s State, r request, c Terminate) ([]Event, error) {
 			return nil, ErrNotParty.At("/party_id")
 		case c.Ground == "":
 			return nil, ErrEnd.At("/ground")
+		case c.On < r.Today() && !regulates(r): // One's own word ends nothing before it is given (民法典第五百六十五条).
+			return nil, ErrEnd.At("/on").With("from", r.Today().String())
 		}
 	case Agreed:
 		return s.agree(c)
 	case Court:
 		switch {
-		case r.Actor.Role != domain.RoleDistrict && r.Actor.Role != domain.RoleCity && r.Actor.Role != domain.RoleSystem:
+		case !regulates(r) && r.Actor.Role != domain.RoleSystem:
 			return nil, ErrAuthority.At("/by")
 		case c.DecisionNo == "":
 			return nil, ErrDecisionNo.At("/decision_no")
@@ -83,10 +87,13 @@ func terminate(s State, r request, c Terminate) ([]Event, error) {
 	return []Event{s.terminated(c)}, nil
 }
 
+func regulates(r request) bool {
+	return r.Actor.Role == domain.RoleDistrict || r.Actor.Role == domain.RoleCity
+}
+
 // mayEvict is C-20: a lessor's own end needs a notice with a reasonable time to leave, and that time must have passed
 // by the last day of the lease.
 func (s State) mayEvict(r request, c Terminate) error {
-	regulator := r.Actor.Role == domain.RoleDistrict || r.Actor.Role == domain.RoleCity
 	switch {
 	case !s.onSide(SideLessor, c.Party):
 		return ErrNotParty.At("/party_id")
@@ -94,7 +101,7 @@ func (s State) mayEvict(r request, c Terminate) error {
 		return ErrEnd.At("/ground")
 	case s.Notice == nil || s.Notice.By != SideLessor:
 		return byRule(ErrNoticeRequired, r.Policy, "C-20", r.Today())
-	case s.Notice.Held && !regulator:
+	case s.Notice.Held && !regulates(r):
 		return byRule(ErrNoticeHeld, r.Policy, "C-20", r.Today())
 	case c.On < s.Notice.VacateBy:
 		return byRule(ErrBeforeVacate, r.Policy, "C-20", r.Today()).With("vacate_by", s.Notice.VacateBy.String()).At("/on")
