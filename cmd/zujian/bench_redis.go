@@ -20,7 +20,7 @@ const (
 	benchPage        = 50
 )
 
-// benchRedis builds all views in Redis and in Pebble in turn, and asks both the same questions. It starts a Redis of its
+// benchRedis builds all views in Redis and in Pebble in turn, and asks both the same questions; see benchRows, too. It starts a Redis of its
 // own, on a socket in the bench's folder; without redis-server on the machine it measures nothing.
 func benchRedis(b *bench) (_ []benchRow, err error) {
 	redis, err := b.startRedis()
@@ -63,14 +63,18 @@ func benchRedis(b *bench) (_ []benchRow, err error) {
 			row[i], page[i] = append(row[i], one), append(page[i], many)
 		}
 	}
+	many, err := benchRows(b, pebble, redis.server)
+	if err != nil {
+		return nil, err
+	}
 	rate := func(s slicing) float64 { return s.rate }
-	return []benchRow{
+	return append([]benchRow{
 		compare("catch-up of all views, kept in Redis", "events/s", "in Pebble", fold[0], fold[1], rate),
 		compare("reading one row, in Redis", "reads/s", "in Pebble", row[0], row[1], rate),
 		compare("reading one row, in Pebble", "reads/s", "in Redis", row[1], row[0], rate),
 		compare(fmt.Sprintf("reading a page of %d, in Redis", benchPage), "reads/s", "in Pebble", page[0], page[1], rate),
 		compare(fmt.Sprintf("reading a page of %d, in Pebble", benchPage), "reads/s", "in Redis", page[1], page[0], rate),
-	}, nil
+	}, many...), nil
 }
 
 // askViews reads rows and pages of the view of people, as a query does, one after the other.

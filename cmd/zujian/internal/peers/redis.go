@@ -35,6 +35,42 @@ func StartRedis(dir string, settings ...string) (*RedisServer, error) {
 // Close ends the server.
 func (r *RedisServer) Close() error { return r.server.end() }
 
+// RedisRows are rows of a Redis, by its own commands.
+type RedisRows struct{ client *redis.Client }
+
+// Rows has Redis write a log from now on that it does not wait for, and keeps rows there.
+func (r *RedisServer) Rows(ctx context.Context) (*RedisRows, error) {
+	o, err := redis.ParseURL(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	c := redis.NewClient(o)
+	if err := errors.Join(c.ConfigSet(ctx, "appendfsync", "everysec").Err(), c.ConfigSet(ctx, "appendonly", "yes").Err()); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &RedisRows{c}, nil
+}
+
+// Change reads rows, nil where there is none, and writes what they become, in a call each.
+func (r *RedisRows) Change(ctx context.Context, keys []string, next func(row []byte) []byte) error {
+	rows, err := r.client.MGet(ctx, keys...).Result()
+	if err != nil {
+		return err
+	}
+	pairs := make([]any, 0, 2*len(keys))
+	for i, row := range rows {
+		text, _ := row.(string)
+		pairs = append(pairs, keys[i], next([]byte(text)))
+	}
+	return r.client.MSet(ctx, pairs...).Err()
+}
+
+// Get reads a row, which is there.
+func (r *RedisRows) Get(ctx context.Context, key string) error { return r.client.Get(ctx, key).Err() }
+
+// Close ends the connections.
+func (r *RedisRows) Close() error { return r.client.Close() }
+
 // redisLog keeps each stream as a Redis stream whose entry numbers are the revisions; Redis itself refuses one that is
 // taken. It keeps no table of event ids: its append does less than the others'.
 type redisLog struct {
