@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,10 +94,14 @@ func (c *exportCmd) export(g *globals, h *house, f exportFilter) (done exportDon
 			Export: c.What, View: made.View, Version: made.Version, Position: made.Position,
 			City: h.city.City.ID, From: f.from, To: f.to, Area: f.area, Program: "zujian " + version,
 		}}
-		done.SHA256, err = replaceFile(c.Out, func(w io.Writer) error {
-			done.Rows, err = writeTable(g.Ctx, w, c.Format, t, r, done.provenance, count.add)
+		sum := sha256.New()
+		err = replaceFile(c.Out, 0o640, func(w io.Writer) error {
+			done.Rows, err = writeTable(g.Ctx, io.MultiWriter(w, sum), c.Format, t, r, done.provenance, count.add)
 			return err
 		})
+		if err == nil {
+			done.SHA256 = hex.EncodeToString(sum.Sum(nil))
+		}
 		return err
 	})
 	if err != nil || c.Format != "csv" { // The other formats carry it inside.

@@ -2,13 +2,12 @@ package main
 
 import (
 	"bufio"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,29 +23,41 @@ import (
 	"zujian/domain"
 )
 
-// replaceFile writes a file whole or leaves the old one, and returns the SHA-256 of what it wrote.
-func replaceFile(path string, write func(io.Writer) error) (sum string, err error) {
-	f, err := createBeside(path)
+// replaceFile writes a file whole or leaves the old one. What is there and no file, such as /dev/stdout, is not replaced by one.
+func replaceFile(path string, mode os.FileMode, write func(io.Writer) error) (err error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: %s is there and no file that could be replaced", errUsage, path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
-	hash := sha256.New()
-	err = write(io.MultiWriter(f, hash))
+	err = write(f)
 	if err == nil {
-		err = f.Chmod(0o640)
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return "", err
+		return err
 	}
-	return hex.EncodeToString(hash.Sum(nil)), os.Rename(f.Name(), path)
+	return os.Rename(f.Name(), path)
+}
+
+const tablePerms = 0o644 // Of results that name nobody.
+
+// writeFileAtomic is replaceFile of what is at hand.
+func writeFileAtomic(path string, data []byte, mode os.FileMode) error {
+	return replaceFile(path, mode, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }
 
 // csvSheet is UTF-8 with a byte order mark, so that Excel reads it as such; every text is quoted.

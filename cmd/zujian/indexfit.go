@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -90,40 +89,6 @@ func (c *indexFitCmd) report(g *globals, r *fitResult) error {
 		_, _ = fmt.Fprintf(g.Stdout, "dropped %8d  %s\n", r.Dropped[reason], reason)
 	}
 	return err
-}
-
-const tablePerms = 0o644 // Of results that name nobody.
-
-// writeFileAtomic leaves the old file or the new one, never a part.
-func writeFileAtomic(path string, data []byte, mode os.FileMode) (err error) {
-	f, err := createBeside(path)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// createBeside creates the file that is to be renamed to path. What is there and no file, such as /dev/stdout, is not replaced by one.
-func createBeside(path string) (*os.File, error) {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: %s is there and no file that could be replaced", errUsage, path)
-	}
-	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 }
 
 const batchRows = 1024 // Rows handed from a reader to a summing thread at once.
