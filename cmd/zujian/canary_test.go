@@ -15,9 +15,7 @@ func TestPersonalDataNeverStandsInClear(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a real process")
 	}
-	data := t.TempDir()
-	p := startServer(t, data)
-	city := readFirstKey(t, data)
+	data, p, city := startRegister(t)
 	canaries := []string{"金丝雀一号", testID(777), "13912345678"}
 	body := map[string]any{"kind": "PERSON", "name": canaries[0], "doc_type": "CN_ID", "doc_no": canaries[1], "phone": canaries[2]}
 	id := p.must(t, http.StatusCreated, "POST", "/v1/parties", city, body).field(t, "id")

@@ -16,9 +16,7 @@ import (
 // closedFolder is a data folder of every kind of file, made by a real server that was told to stop.
 func closedFolder(t *testing.T) string {
 	t.Helper()
-	data := t.TempDir()
-	p := startServer(t, data)
-	key := readFirstKey(t, data)
+	data, p, key := startRegister(t)
 	for n := range 3 {
 		id := p.must(t, 201, "POST", "/v1/parties", key, map[string]any{
 			"kind": "PERSON", "name": "测试人", "doc_type": "CN_ID", "doc_no": testID(n + 1), "phone": "13800000000",
@@ -165,9 +163,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a real process")
 	}
-	data := t.TempDir()
-	p := startServer(t, data)
-	key := readFirstKey(t, data)
+	data, p, key := startRegister(t)
 	table := filepath.Join(t.TempDir(), "rows.csv")
 	if err := os.WriteFile(table, []byte("a,b\n1,2\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -179,6 +179,14 @@ func readFirstKey(t testing.TB, data string) string {
 	return key
 }
 
+// startRegister starts a server over a fresh folder, and reads its first key.
+func startRegister(t *testing.T) (data string, p *serverProcess, key string) {
+	t.Helper()
+	data = t.TempDir()
+	p = startServer(t, data)
+	return data, p, readFirstKey(t, data)
+}
+
 // testID is a valid synthetic CN_ID number of the 1880s for each n < 900.
 func testID(n int) string {
 	body := fmt.Sprintf("32010218850101%03d", n)

@@ -34,9 +34,7 @@ func TestLostPartsAreNotMadeAnew(t *testing.T) {
 	} {
 		t.Run(c.parts, func(t *testing.T) {
 			t.Parallel()
-			data := t.TempDir()
-			p := startServer(t, data)
-			key := readFirstKey(t, data)
+			data, p, key := startRegister(t)
 			register := func(n int) {
 				t.Helper()
 				p.must(t, 201, "POST", "/v1/parties", key, newPerson(n), "Idempotency-Key", fmt.Sprint("party-", n))
@@ -111,9 +109,7 @@ func TestOlderLogUnderNewerViews(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := t.TempDir()
-	p := startServer(t, data)
-	key := readFirstKey(t, data)
+	data, p, key := startRegister(t)
 	write := func(n int) { t.Helper(); p.must(t, 201, "POST", "/v1/parties", key, newPerson(n)) }
 	write(1)
 	untilSigned(t, p, 4)
@@ -149,9 +145,7 @@ func TestOlderFolderUnderKeysInUse(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a real process")
 	}
-	data := t.TempDir()
-	p := startServer(t, data)
-	key := readFirstKey(t, data)
+	data, p, key := startRegister(t)
 	write := func(n int) { t.Helper(); p.must(t, 201, "POST", "/v1/parties", key, newPerson(n)) }
 	write(1)
 	untilSigned(t, p, 4)

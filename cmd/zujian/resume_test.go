@@ -115,9 +115,7 @@ func TestCopiedFolder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a real process")
 	}
-	data := t.TempDir()
-	p := startServer(t, data)
-	city := readFirstKey(t, data)
+	data, p, city := startRegister(t)
 	people := 820
 	write := func() string {
 		people++
